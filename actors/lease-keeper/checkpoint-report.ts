@@ -1,6 +1,6 @@
 // Reports a checkpoint once the row has it: as an event, and to the application's `onCheckpoint`.
 import { effect } from '../protocol/actor.js';
-import type { LeaseKeeperMessage, Message } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import { count, emit, warn, type KeeperTurn } from './turn.js';
 import { checkpointOf, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';

@@ -5,7 +5,7 @@ import { effect } from '../protocol/actor.js';
 import { callHook, noteHookDue, noteHookEnded, noteHookOverdue, stuckText, type Hook } from '../protocol/hook-call.js';
 import { giveUp } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Message } from './state.js';
+import type { Message } from './messages.js';
 import { count, type KeeperTurn } from './turn.js';
 
 /** Calls the hook if that is due. */

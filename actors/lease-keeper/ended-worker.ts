@@ -1,7 +1,8 @@
 // How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
 // shard has ended or this process makes no progress with it.
 import { giveUp } from './lease-end.js';
-import type { LeaseKeeperState, Message } from './state.js';
+import type { LeaseKeeperState } from './state.js';
+import type { Message } from './messages.js';
 import { noteWorkerReport, noteWorkerVanished } from './leftovers.js';
 import { closeTenure, tenureOf } from './open-tenure.js';
 import { count, type KeeperTurn } from './turn.js';

@@ -4,7 +4,8 @@
 import { effect } from '../protocol/actor.js';
 import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
+import type { ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import { stopAwaitingCalls, noteOwnershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';

@@ -8,7 +8,8 @@
 import { effect, type ReplyTo } from '../protocol/actor.js';
 import { abandonHook } from '../protocol/hook-call.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
-import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
+import type { ShardEnd } from './shard-end.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import { leaveQueue } from './permit.js';
 import { awaitsCalls, noteOwnershipEnded, rowIsBelowNewest } from './leftovers.js';
 import { dropTenure, refuseTenureRequest } from './open-tenure.js';

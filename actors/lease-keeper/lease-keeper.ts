@@ -12,7 +12,8 @@ import { stopAwaitingCalls, createLeftovers } from './leftovers.js';
 import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { createHookCall } from '../protocol/hook-call.js';
-import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
+import type { LeaseKeeperState } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import {
   requestTenure,
   dropTenure,
@@ -42,7 +43,8 @@ import { type KeeperStatus, keeperStatus } from './status.js';
 
 export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/lease-messages.js';
 export type { LeaseKeeperOptions } from './options.js';
-export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+export type { LeaseKeeperMessage } from './messages.js';
+export type { LeaseKeeperState } from './state.js';
 
 export function leaseKeeper(
   options: LeaseKeeperOptions,

@@ -7,7 +7,8 @@
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import { awaitsCalls, callsMayRun, noteTenureEnded, noteTenureGranted } from './leftovers.js';
-import type { TenureRequest, Message, OpenTenure } from './state.js';
+import type { TenureRequest, OpenTenure } from './state.js';
+import type { Message } from './messages.js';
 import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver, isInForce } from '../../src/core/lease-schedule.js';

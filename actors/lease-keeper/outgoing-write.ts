@@ -4,7 +4,8 @@ import { effect } from '../protocol/actor.js';
 import { wishEffect } from './hand-over-asker.js';
 import { answerOf, newOwnerOf } from './hand-over-holder.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, RowCreation, RowUpdate, Write } from './state.js';
+import type { RowCreation, RowUpdate, Write } from './state.js';
+import type { LeaseKeeperMessage } from './messages.js';
 import { effectName, type KeeperTurn } from './turn.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import {

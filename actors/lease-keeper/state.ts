@@ -18,11 +18,10 @@
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
 //   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
-import type { MessageOf } from '../protocol/handlers.js';
-import type { HookCall, HookMessage } from '../protocol/hook-call.js';
+import type { HookCall } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
-import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
-import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/lease-messages.js';
+import type { Ref, ReplyTo } from '../protocol/actor.js';
+import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -32,28 +31,8 @@ import type { CallsLeft, KeeperPhase, LeaseWriteKind, YieldingPhase } from '../.
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
-import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
-
-/** A keeper's messages to itself: results of its effects, and its one timer. */
-type Internal =
-  | { readonly type: 'wake' }
-  /** The wait for a permit is over. `permit` is undefined if the wait failed. */
-  | { readonly type: 'permitCame'; readonly permit: TrafficPermit | undefined }
-  | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
-  | { readonly type: 'created'; readonly id: number }
-  | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
-  /** The row of the lease that the keeper has asked for, as it was just read. */
-  | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
-  | { readonly type: 'lookFailed' }
-  | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
-  | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
-  | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
-  | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined }
-  | HookMessage;
-
-export type LeaseKeeperMessage = LeaseKeeperRequest | Internal;
-
-export type Message<Type extends LeaseKeeperMessage['type']> = MessageOf<LeaseKeeperMessage, Type>;
+import type { ShardEnd } from './shard-end.js';
+import type { LeaseKeeperMessage } from './messages.js';
 
 /** The write under way. */
 export type Write = RowUpdate | RowCreation | WishWrite;
@@ -127,23 +106,6 @@ export interface ReleaseOrder {
   readonly until: number;
   /** For the stop's report: how many records are not settled. */
   recordsLeft: number | 'unknown';
-}
-
-export interface ShardEnd {
-  readonly children: readonly ChildShard[] | undefined;
-  /** The service does not know the shard, which does not mean that it is closed. */
-  readonly notFound: boolean;
-  /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
-  since: number;
-  /** Until when SHARD_END waits for `onCheckpoint` calls that run. */
-  readonly callsUntil: number;
-  asking: boolean;
-  askAt: number;
-  blocked: boolean;
-  /** `onShardEnded` has not succeeded yet. */
-  awaitsHook: boolean;
-  /** Set once SHARD_END may be written. */
-  childShardIds: readonly string[] | undefined;
 }
 
 /** How the keeper asks another worker for that worker's lease. Times are monotonic. */

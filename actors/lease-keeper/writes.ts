@@ -13,7 +13,8 @@
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './checkpoint-report.js';
 import { finishEnded, finishNotHeld, finishReleased, finishWorkerIdInUse } from './lease-end.js';
-import type { Message, RowCreation, RowUpdate, Write } from './state.js';
+import type { RowCreation, RowUpdate, Write } from './state.js';
+import type { Message } from './messages.js';
 import { awaitsCalls, noteOwnershipEnded } from './leftovers.js';
 import { answerTenureRequest, revokeTenure, wallDeadlineOf } from './open-tenure.js';
 import { count, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn, type KeeperTurn } from './turn.js';

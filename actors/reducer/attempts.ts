@@ -12,7 +12,7 @@ import { hurryParkings } from '../protocol/parking.js';
 import { addTask, createTask, isolatesFailures, repeatTask, maxCallsOf, tasksForDrain, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
-import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
+import type { Mark, ReducerState, WaitingCall, ReducerTurn } from './state.js';
 import { renewState } from './user-calls.js';
 
 type Punctuation = Extract<Mark, { type: 'punctuation' }>;

@@ -3,7 +3,9 @@
 import { effect } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { behave, type RawJob, createRawJob } from './raw-behaviour.js';
-import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
+import type { Mark, ReducerState, ReducerTurn } from './state.js';
+import type { ReducerActorMessage } from './messages.js';
+import type { ReducerOptions } from './options.js';
 import {
   takeFlushJob,
   createFoldJob,

@@ -22,7 +22,7 @@ import { withdraw } from './batching.js';
 import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
-import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
+import type { FailedCall, ReducerState, WaitingCall, ReducerTurn } from './state.js';
 import { renewState, type FlushGroup } from './user-calls.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import type { FailedItem } from '../../src/api/failed-item.js';

@@ -6,7 +6,8 @@ import { endLate } from '../protocol/tenure.js';
 import { openFlush, type CallContexts } from './call-contexts.js';
 import type { ProcessCall, StatelessPart, Task } from './batching.js';
 import { callPart, createPart } from './stateless-part.js';
-import type { ReducerActorMessage, ReducerTurn } from './state.js';
+import type { ReducerTurn } from './state.js';
+import type { ReducerActorMessage } from './messages.js';
 import type { FlushContext, FoldingReducer, ProcessReducer } from '../../src/api/reducer.js';
 import type { Clock } from '../../src/api/ports.js';
 

@@ -2,7 +2,7 @@
 // a call is under way, further items wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the
 // items folded before it began.
 import { effect, hasFailed, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
-import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import {
   creditAllQueued,
   creditAtOnce,
@@ -34,12 +34,16 @@ import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './call-outcome.js';
 import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
-import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
+import type { Mark, ReducerState, ReducerTurn } from './state.js';
+import type { Message, ReducerActorMessage } from './messages.js';
+import type { ReducerOptions } from './options.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export { sharedSlot } from './call-start.js';
 export type { ReducerRequest } from '../protocol/pipeline-messages.js';
-export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
+export type { ReducerActorMessage } from './messages.js';
+export type { ReducerOptions } from './options.js';
+export type { ReducerState } from './state.js';
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
   return {
@@ -122,8 +126,6 @@ function isCallRunning({ running, batching }: ReducerState): boolean {
   if (batching.calls.size > 0) return true;
   return running !== undefined && !(running.type === 'raw' && running.mark?.type === 'heartbeat');
 }
-
-type Message<Type extends ReducerActorMessage['type']> = MessageOf<ReducerActorMessage, Type>;
 
 const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   items,

@@ -6,7 +6,8 @@ import { refusals, waitingText } from '../protocol/pending-failures.js';
 import { gatheredItems } from './batching.js';
 import { waitingFlushes } from './failed-call.js';
 import type { HeldItem } from './held-keys.js';
-import type { ReducerOptions, ReducerState } from './state.js';
+import type { ReducerState } from './state.js';
+import type { ReducerOptions } from './options.js';
 
 /** Notes what waits of this worker; of all workers without one. */
 export function noteLeft(

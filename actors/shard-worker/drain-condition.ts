@@ -4,7 +4,9 @@
 import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
-import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerOptions } from './options.js';
 
 /** The channel whose stage has not answered the last punctuation. */
 export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {

@@ -3,7 +3,9 @@
 // way, and a reducer that settles something, are no reason for it.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
-import { isIntakePaused, type ShardWorkerState, type WorkerTurn } from './state.js';
+import type { ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import { isIntakePaused } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 

@@ -4,8 +4,8 @@
 import { effect } from '../protocol/actor.js';
 import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';
 import { locate } from './stage-channel.js';
-import type { ShardWorkerMessage, WorkerTurn } from './state.js';
-import type { MessageOf } from '../protocol/handlers.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message } from './messages.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
 /** How long nothing must have been admitted before the worker asks, and how soon it asks again. */
@@ -57,7 +57,7 @@ export function readingStopDue(turn: WorkerTurn): void {
 }
 
 /** Reports the stop if the oldest open record waits for another attempt. */
-export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<ShardWorkerMessage, 'heldBack'>): void {
+export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: Message<'heldBack'>): void {
   const { options, state, effects } = turn;
   const { readingStop } = state;
   readingStop.watching = false;

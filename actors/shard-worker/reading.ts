@@ -2,20 +2,19 @@
 // application has paused the intake, nothing is asked for. An answer that comes then is kept: records wait unadmitted, and the end
 // of a shard waits, too. docs/code-map.md lists all reasons for which nothing is read.
 import { effect } from '../protocol/actor.js';
-import type { MessageOf } from '../protocol/handlers.js';
 import { noteReadOver, openReader } from './byte-account.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
 import { mayRead } from './pending-limit.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
 import { isStartHookOver, proceedStartHook } from './start-hook.js';
-import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message, ShardWorkerMessage } from './messages.js';
+import { isIntakePaused } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasRoom } from '../../src/core/ledger.js';
 import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.js';
 import type { ReadResult } from '../../src/api/ports.js';
-
-type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
 /** Opens the reader of a tenure that reads, unless the intake is paused, or `onShardStarted` has not succeeded. */
 export function beginReading(turn: WorkerTurn, tenure: Tenure): void {

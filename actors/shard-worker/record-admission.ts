@@ -3,15 +3,9 @@
 import { effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { partNotDecoded } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Admission,
-  type AdmissionEnd,
-  type Channel,
-  type CurrentRecord,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Admission, AdmissionEnd, Channel, CurrentRecord, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import { isIntakePaused } from './options.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
 import {

@@ -1,8 +1,8 @@
 // The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
 // stage. It settles records by the dispositions that return, and reports the frontier to the keeper. It ends normally with its
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
-import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
-import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import { effect, type Behaviour, type Ref, type Effect } from '../protocol/actor.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import { updateAccount } from './byte-account.js';
 import { beginReading, intakeChanged, notice, noteFoundEnd, readDone, readFailed, startRead } from './reading.js';
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
@@ -14,14 +14,10 @@ import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { finish, obeyKeeper, endDeadTenure, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Channel,
-  type ShardWorkerMessage,
-  type ShardWorkerOptions,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message, ShardWorkerMessage } from './messages.js';
+import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
@@ -39,14 +35,16 @@ import {
 } from '../../src/core/ledger.js';
 import { stageIndexOf } from '../../src/core/routing.js';
 
-export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+export type { ShardWorkerMessage } from './messages.js';
+export type { ShardWorkerOptions } from './options.js';
+export type { ShardWorkerState } from './state.js';
 
 export function shardWorker(
   options: ShardWorkerOptions,
 ): Behaviour<ShardWorkerState, ShardWorkerMessage, WorkerStatus> {
   return {
     kind: 'shard-worker',
-    initial: (self) => initial(options, self),
+    initial: (self) => [initialState(options, self), [askForTenure(options, self)]],
     receive: (state, message) => {
       if (state.finished) return [state, []];
       const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
@@ -71,16 +69,13 @@ export function shardWorker(
   };
 }
 
-function initial(
-  options: ShardWorkerOptions,
-  self: Ref<ShardWorkerMessage>,
-): Step<ShardWorkerState, ShardWorkerMessage> {
-  const { stages, spread, lease, maxPending, maxPendingBytes, clock, workerNumber } = options;
+function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>): ShardWorkerState {
+  const { stages, spread, lease, maxPending, maxPendingBytes, clock } = options;
   const stageIndex = stageIndexOf(lease.shardId, stages.length);
   const usedStages = spread === 'round-robin' ? stages : stages.slice(stageIndex, stageIndex + 1);
   const now = clock.now();
 
-  const state: ShardWorkerState = {
+  return {
     self,
     keeper: lease.keeper,
     tenure: undefined,
@@ -120,8 +115,13 @@ function initial(
     hopelessPause: 0,
     pendingFailures: createPendingFailures(),
   };
+}
 
-  const begin = effect.ask(
+function askForTenure(
+  { lease, workerNumber }: ShardWorkerOptions,
+  self: Ref<ShardWorkerMessage>,
+): Effect<ShardWorkerMessage> {
+  return effect.ask(
     lease.keeper,
     (replyTo) => ({ type: 'beginTenure', worker: workerNumber, workerRef: self, replyTo }),
     {
@@ -129,10 +129,7 @@ function initial(
       failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
     },
   );
-  return [state, [begin]];
 }
-
-type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   tenure,

@@ -5,13 +5,10 @@ import { effect, type Effect, type Ref, type ReplyTo } from '../protocol/actor.j
 import { hurryParkings } from '../protocol/parking.js';
 import { isEmpty } from './record-admission.js';
 import { partAt } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Channel,
-  type ShardWorkerMessage,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerMessage } from './messages.js';
+import { isIntakePaused } from './options.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';

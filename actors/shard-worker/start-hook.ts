@@ -12,7 +12,8 @@ import {
 } from '../protocol/hook-call.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Tenure } from '../protocol/tenure.js';
-import type { ShardWorkerOptions, WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
 /** Whether the worker need not wait for the hook: there is none, or it has succeeded. */

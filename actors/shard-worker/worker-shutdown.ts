@@ -4,7 +4,7 @@ import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './record-admission.js';
-import type { WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
 export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void {

@@ -24,7 +24,9 @@ import {
 } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
-import type { FailedRecord, StageOptions, StageState, StageTurn, WorkerEntry } from './state.js';
+import type { FailedRecord, StageState, WorkerEntry } from './state.js';
+import type { StageTurn } from './turn.js';
+import type { StageOptions } from './options.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';

@@ -31,11 +31,14 @@ import {
   indexInQueue,
 } from './reducer-queue.js';
 import { acceptNumber, acceptQuestion, countRepeat } from './repeat-filter.js';
-import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
+import type { StageState, WorkerEntry, StageStatus } from './state.js';
+import type { StageTurn } from './turn.js';
+import type { StageOptions } from './options.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export type { StageMessage } from '../protocol/pipeline-messages.js';
-export type { StageOptions, StageState } from './state.js';
+export type { StageOptions } from './options.js';
+export type { StageState } from './state.js';
 
 export function stage(options: StageOptions): Behaviour<StageState, StageMessage, StageStatus> {
   return {

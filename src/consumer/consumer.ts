@@ -138,9 +138,7 @@ class TreeConsumer implements Consumer {
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
     this.#escalation = createEscalation({
-      ...options,
-      ...this.#environment,
-      settled: () => this.#wiring?.progress.settled ?? 0,
+      ...{ ...options, ...this.#environment, settled: () => this.#wiring?.progress.settled ?? 0 },
       maxDelayMs: options.callDeadlineMs + options.leases.failoverMs / 2,
       end: (error) => void this.#end(error, escalationDeadlineMs),
     });

@@ -4,7 +4,8 @@
 import { exponentialMs } from '../../../src/core/backoff.js';
 import { freeMsOf, longUntakenMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import type { CoolDown, Lease, CoordinatorOptions, CoordinatorState } from '../state.js';
+import type { CoolDown, Lease, CoordinatorState } from '../state.js';
+import type { CoordinatorOptions } from '../options.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 /** Starts a cool-down. If the last worker began to read longer than `coolDownCapMs` ago, the count starts again at 1. */

@@ -3,7 +3,8 @@
 // worker can report. So no reason is an excuse, not even that a pipeline waits before it restarts. `status()` calls it.
 import { waitsForItself } from './unread-leases.js';
 import { readableRows } from './unread-since.js';
-import { mayStart, type CoordinatorOptions, type CoordinatorState, type Lease } from '../state.js';
+import { mayStart, type CoordinatorState, type Lease } from '../state.js';
+import { type CoordinatorOptions } from '../options.js';
 import { isFree } from '../../../src/core/lease-failover.js';
 import { observe } from '../../../src/core/lease-plan.js';
 

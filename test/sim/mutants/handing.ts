@@ -140,8 +140,12 @@ export const handingMutants: readonly Mutant[] = [
     name: 'a stop does not wait for the calls of a pipeline that has crashed',
     make: nudged((state) => {
       let left = state.leftovers.callsLeft;
-      const get = () => (left === 'awaited' ? 'possible' : left);
-      Object.defineProperty(state.leftovers, 'callsLeft', { get, set: (next) => (left = next) });
+      Object.defineProperty(state.leftovers, 'callsLeft', {
+        get: () => (left === 'awaited' ? 'possible' : left),
+        set: (next) => {
+          left = next;
+        },
+      });
     }),
   },
   {
