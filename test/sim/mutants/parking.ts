@@ -9,8 +9,8 @@ import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './a
 /** Counts everything that is left as kept. */
 const refusedIsKept = (state: AnyState, message: AnyMessage): AnyMessage => {
   if (message.type !== 'parkingEnded') return message;
-  const parking = state.pendingFailures.byNumber.get(message['number'])?.parking;
-  return { ...message, parked: parking?.left ?? message['parked'], error: undefined };
+  const pending = state.pendingFailures.byNumber.get(message['number']) as PendingFailure<unknown> | undefined;
+  return { ...message, parked: pending?.parking?.notParked ?? message['parked'], error: undefined };
 };
 
 const withSink =
