@@ -2,9 +2,9 @@
 import type { MessageOf } from '../protocol/handlers.js';
 import type { FailureMessage } from '../protocol/pending-failures.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
-import type { ProcessCall } from './batching.js';
-import type { RawJob } from './raw-behaviour.js';
-import type { FlushJob, FoldJob } from './user-calls.js';
+import type { ProcessCall } from './batches/batching.js';
+import type { RawJob } from './calls/raw-behaviour.js';
+import type { FlushJob, FoldJob } from './calls/user-calls.js';
 
 export type ReducerActorMessage =
   | ReducerRequest

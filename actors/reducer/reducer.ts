@@ -12,34 +12,34 @@ import {
   repeatWaitingCall,
   setAttemptTimer,
   startAttempt,
-} from './attempts.js';
-import { runFlush, sharedSlot, startFlush, startItems } from './call-start.js';
-import { createCallContexts } from './call-contexts.js';
-import { callsDue, watchCalls } from './call-timeout.js';
-import { createSlot } from './user-calls.js';
-import { decided } from './failed-call.js';
-import { createHeldKeys, dueKey, isHolding } from './held-keys.js';
+} from './failures/attempts.js';
+import { runFlush, sharedSlot, startFlush, startItems } from './calls/call-start.js';
+import { createCallContexts } from './calls/call-contexts.js';
+import { callsDue, watchCalls } from './calls/call-timeout.js';
+import { createSlot } from './calls/user-calls.js';
+import { decided } from './failures/failed-call.js';
+import { createHeldKeys, dueKey, isHolding } from './failures/held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
-import { requestItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
-import { noteLeft } from './still-waiting.js';
-import { finishMark, requeueDeferredDrains, startMark } from './marks.js';
-import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
-import { dropGathered } from './key-lanes.js';
-import { createBatching, isolatesFailures, outageKeysOf } from './batching.js';
-import { measureCall } from './call-meter.js';
-import { processed } from './process-outcome.js';
-import { continueTask, proceedProcess } from './process-steps.js';
-import { createContextController } from './reducer-context.js';
+import { requestItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './batches/item-tokens.js';
+import { noteLeft } from './failures/still-waiting.js';
+import { finishMark, requeueDeferredDrains, startMark } from './batches/marks.js';
+import { parkingDue, parkingEnded, parkingOverdue } from './failures/parked-call.js';
+import { dropGathered } from './calls/key-lanes.js';
+import { createBatching, isolatesFailures, outageKeysOf } from './batches/batching.js';
+import { measureCall } from './calls/call-meter.js';
+import { processed } from './calls/process-outcome.js';
+import { continueTask, proceedProcess } from './calls/process-steps.js';
+import { createContextController } from './calls/reducer-context.js';
 import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
-import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './call-outcome.js';
+import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './calls/call-outcome.js';
 import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 import type { Message, ReducerActorMessage } from './messages.js';
 import type { ReducerOptions } from './options.js';
 import { createDeque } from '../../src/core/deque.js';
 
-export { sharedSlot } from './call-start.js';
+export { sharedSlot } from './calls/call-start.js';
 export type { ReducerRequest } from '../protocol/pipeline-messages.js';
 export type { ReducerActorMessage } from './messages.js';
 export type { ReducerOptions } from './options.js';

@@ -3,7 +3,7 @@
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
-import { callKinds, type CallKind } from '../../actors/reducer/call-meter.js';
+import { callKinds, type CallKind } from '../../actors/reducer/calls/call-meter.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';

@@ -35,7 +35,7 @@ const meanings = {
     advanced: true,
     idle: true,
     readsWork: true,
-    readsFail: 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread-leases.test.ts has it',
+    readsFail: 'reads fail for a minute in no scenario; test/actors/lease-coordinator/unread-leases.test.ts has it',
     lost: true,
     workerIdInUse: true,
     released: true,
@@ -51,7 +51,7 @@ const meanings = {
   } satisfies Record<ShardEndResult['type'], Reach>,
 };
 
-const full = 'no shard is full for ten seconds in a scenario: test/actors/shard-worker-pending-limit.test.ts';
+const full = 'no shard is full for ten seconds in a scenario: test/actors/shard-worker/pending-limit.test.ts';
 const stage: Remarks<StageMessage['type']> = { waitsForAck: full };
 const reducer: Remarks<ReducerActorMessage['type']> = { waitsForAck: full };
 
@@ -60,7 +60,7 @@ const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   readDone: meanings.read,
   limitDue: full,
   heldForAck: full,
-  heldBack: 'no shard stands still for a second in a scenario: test/actors/shard-worker-reading-stop.test.ts',
+  heldBack: 'no shard stands still for a second in a scenario: test/actors/shard-worker/reading-stop.test.ts',
   admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
 };
 

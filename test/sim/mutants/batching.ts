@@ -1,5 +1,5 @@
 // Mutants of calls with batches, of their timeouts, of the rate limit, and of the pause of the intake.
-import { addTask, createTask, type Batching, type ProcessCall } from '../../../actors/reducer/batching.js';
+import { addTask, createTask, type Batching, type ProcessCall } from '../../../actors/reducer/batches/batching.js';
 import type { ReducerOptions } from '../../../actors/reducer/reducer.js';
 import { createRateLimit } from '../../../src/core/rate-limit.js';
 import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';

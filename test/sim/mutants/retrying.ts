@@ -1,6 +1,6 @@
 // Mutants of waiting for another attempt: keys that are not held, items that are forgotten, attempts that never come, credit that
 // returns twice, and drains that leave waiting records out.
-import type { HeldKey, HeldKeys } from '../../../actors/reducer/held-keys.js';
+import type { HeldKey, HeldKeys } from '../../../actors/reducer/failures/held-keys.js';
 import { resent, wrapped, type AnyState, type Mutant } from './around.js';
 
 const keysOf = (state: AnyState): HeldKeys => state.keys as HeldKeys;

@@ -1,0 +1,225 @@
+// Handles a finished call of user code: returns credit, and settles items. An item that was in a call ends in one of five files:
+// - call-outcome.ts and process-outcome.ts: its call has succeeded.
+// - failed-call.ts: its call has failed, and the policy has decided.
+// - parked-call.ts: a sink has kept it, or has refused it.
+// - attempts.ts: its worker has ended while it waited for another attempt.
+//
+// All others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts. Records whose `extract` fails or
+// returns no items end in stage/failed-record.ts and stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a
+// lost lease.
+import { effect } from '../../protocol/actor.js';
+import { endIfLate, endLate } from '../../protocol/tenure.js';
+import { isolatesFailures } from '../batches/batching.js';
+import { flushPartFailed } from '../failures/bisection.js';
+import type { FlushJob, FoldJob } from './user-calls.js';
+import {
+  callSucceeded,
+  dropGroup,
+  flushFailed,
+  endWait,
+  itemsFailed,
+  leaveKey,
+  messageFailed,
+} from '../failures/failed-call.js';
+import { reportFlushRecovery, reportRecovery } from '../failures/failure-reports.js';
+import { isHolding } from '../failures/held-keys.js';
+import { DeliveredItem } from '../../protocol/item.js';
+import { createRawJob, type RawJob } from './raw-behaviour.js';
+import type { ReducerState, ReducerTurn } from '../state.js';
+import { reportDead, returnCredit, settleItem } from '../stage-reports.js';
+import { failUnsettled } from '../failures/late-failure.js';
+import { noteStray } from '../batches/stray-tokens.js';
+
+export function afterFold(turn: ReducerTurn, job: FoldJob): void {
+  const { state } = turn;
+  const rest = job.items.slice(job.next);
+  if (rest.length > 0) state.carry = [...rest, ...state.carry];
+  // These items were not handed out, so they cannot be acknowledged yet.
+  for (const item of rest) state.unacknowledged.delete(item);
+
+  finishReduced(turn, job);
+  for (const item of job.dropped) drop(turn, item);
+
+  if (job.failure !== undefined) {
+    const { item, cause, at } = job.failure;
+    returnCredit(state.reports, item);
+    // It fails once, although it may have failed by hand, too.
+    const isByHand = state.failedInCall.delete(item);
+    const isAcknowledged = turn.options.definition.acknowledge === 'manual' && !state.unacknowledged.has(item);
+    if (isByHand || !isAcknowledged) itemsFailed(turn, [item], cause, at);
+    else acknowledgedFailed(turn, item, cause);
+  }
+}
+
+/** A call has failed whose item was acknowledged meanwhile: nothing is delivered again, but the policy runs. */
+function acknowledgedFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown): void {
+  leaveKey(turn, item);
+  const job = createRawJob([item], { type: 'items', items: [item] }, turn.now);
+  if (!endIfLate(item.tenure, turn.options.clock)) messageFailed(turn, { ...job, failure: { cause } }, [item]);
+}
+
+/**
+ * Returns credit for the items folded so far, and acknowledges them if no flush follows. Also called during a job: a long call
+ * must not delay the dispositions of the items before it.
+ */
+export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
+  const { options, state, now, effects } = turn;
+  const { definition } = options;
+  const reduced = job.reduced.slice(job.noted);
+  if (reduced.length === 0) return;
+
+  job.noted = job.reduced.length;
+  for (const item of reduced) returnCredit(state.reports, item);
+  const byHand = takeFailedInCall(state, reduced);
+  if (isHolding(state.keys)) for (const item of reduced) if (!byHand.has(item)) endWait(turn, item);
+  for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
+  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
+  if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
+    // An attempt comes alone.
+    if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
+    callSucceeded(turn);
+  }
+
+  if (definition.flush === undefined) {
+    for (const item of reduced) {
+      const slot = job.slotOf(item);
+      if (slot.folded.length > 0) slot.folded = [];
+    }
+    if (definition.acknowledge !== 'manual') acknowledge(turn, reduced);
+    return;
+  }
+
+  if (state.unflushed === 0) {
+    state.unflushedSince = now;
+    effects.push(effect.after('flush', options.batchIntervalMs, { type: 'flushDue' }));
+  }
+  state.unflushed += reduced.length;
+}
+
+/** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
+export function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
+  options.progress.settled += items.length;
+  let afterLoss = 0;
+  for (const item of items) {
+    if (item.tenure.dead) {
+      afterLoss += 1;
+      reportDead(state.reports, item);
+    } else settleItem(state.reports, item);
+  }
+  if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
+}
+
+/** Drops an item whose tenure had ended before the call: user code never got it, and the new owner will process it. */
+export function drop(turn: ReducerTurn, item: DeliveredItem): void {
+  const { state } = turn;
+  state.unacknowledged.delete(item);
+  returnCredit(state.reports, item);
+  leaveKey(turn, item);
+  reportDead(state.reports, item);
+}
+
+/** Handles the groups finished since the last call. */
+export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
+  const { options } = turn;
+  const groups = job.groups.slice(job.noted, job.next);
+  job.noted = job.next;
+
+  for (const group of groups) {
+    if (group.outcome === 'failed') endLate(group.items, options.clock);
+    if (group.outcome === 'failed' && group.items.some(({ tenure }) => !tenure.dead)) {
+      if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
+      else flushFailed(turn, group);
+    } else if (group.outcome === 'flushed') {
+      if (group.failures > 0) reportFlushRecovery(turn, group);
+      callSucceeded(turn);
+      if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
+    } else dropGroup(turn, group);
+  }
+}
+
+export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
+  const { options, state } = turn;
+  const dropped = new Set(job.dropped);
+  for (const item of job.items) {
+    if (dropped.has(item)) drop(turn, item);
+    else returnCredit(state.reports, item);
+  }
+
+  const byHand = takeFailedInCall(state, job.items);
+  for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
+  const handedOut = job.items.filter((item) => !dropped.has(item) && !byHand.has(item));
+  if (job.failure === undefined) {
+    if (isHolding(state.keys)) for (const item of handedOut) endWait(turn, item);
+    return;
+  }
+
+  // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
+  const unacknowledged = handedOut.filter((item) => state.unacknowledged.has(item));
+  for (const item of handedOut) if (!state.unacknowledged.has(item)) leaveKey(turn, item);
+  endLate(handedOut, options.clock);
+  const live = handedOut.filter((item) => !item.tenure.dead);
+  if (unacknowledged.length > 0) itemsFailed(turn, unacknowledged, job.failure.cause, 'reduce');
+  // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
+  else if (job.items.length === 0 || live.length > 0) messageFailed(turn, job, live);
+}
+
+/** Those of the items of a call that has ended which failed by hand during it. Their failure could not be handled beside the call. */
+function takeFailedInCall(
+  { failedInCall }: ReducerState,
+  items: readonly DeliveredItem[],
+): ReadonlyMap<DeliveredItem, unknown> {
+  if (failedInCall.size === 0) return noFailures;
+  const found = new Map<DeliveredItem, unknown>();
+  for (const item of items) if (failedInCall.has(item)) found.set(item, failedInCall.get(item));
+  for (const item of found.keys()) failedInCall.delete(item);
+  return found;
+}
+
+const noFailures: ReadonlyMap<DeliveredItem, unknown> = new Map();
+
+/** Whether the call of this item has not ended, or its end is not handled. */
+function isInCall({ running }: ReducerState, item: DeliveredItem): boolean {
+  if (running?.type === 'raw') return running.job.items.includes(item);
+  if (running?.type !== 'fold') return false;
+  const { current, failure, reduced, noted } = running.job;
+  return current?.item === item || failure?.item === item || reduced.includes(item, noted);
+}
+
+/** Handles the calls of `ctx` that application code has made since the last `take`. */
+export function contextCalled(turn: ReducerTurn): void {
+  const { options, state, effects } = turn;
+  const { acknowledged, failed } = state.controller.take();
+  let count = 0;
+  let afterLoss = 0;
+
+  for (const token of acknowledged) {
+    if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) {
+      noteStray(turn, { call: 'ack', token });
+      continue;
+    }
+    count += 1;
+    if (token.tenure.dead) afterLoss += 1;
+    else {
+      settleItem(state.reports, token);
+      reportRecovery(turn, token);
+    }
+  }
+  options.progress.settled += count;
+  if (count > 0) callSucceeded(turn);
+
+  for (const { token, error } of failed) {
+    const item = token instanceof DeliveredItem ? token : undefined;
+    if (item !== undefined && state.unacknowledged.has(item)) {
+      if (!isInCall(state, item)) itemsFailed(turn, [item], error, 'ack');
+      else if (state.unacknowledged.delete(item)) state.failedInCall.set(item, error);
+    } else if (item === undefined || isByHand(options) || !failUnsettled(turn, item, error))
+      noteStray(turn, { call: 'fail', token, error });
+  }
+
+  if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
+}
+
+/** Whether the application acknowledges its items. */
+function isByHand({ definition: { acknowledge, behaviour } }: ReducerTurn['options']): boolean {
+  return acknowledge === 'manual' || behaviour !== undefined;
+}

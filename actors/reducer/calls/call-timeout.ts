@@ -1,0 +1,64 @@
+// Watches calls that have a `timeoutMs`. A call that takes longer has its signal aborted, and is waited for; its outcome counts. If it
+// does not end within `callDeadlineMs` either, the reducer fails, and the restart treats the call like any that runs then. One timer
+// serves all calls.
+import { effect } from '../../protocol/actor.js';
+import type { TimedCall } from './call-contexts.js';
+import type { ReducerTurn } from '../state.js';
+import { KinactError } from '../../../src/api/errors.js';
+
+/** Sets the timer if a call is under way. Called at the end of each turn. */
+export function watchCalls({ options, state, effects }: ReducerTurn): void {
+  const { contexts, running, batching } = state;
+  const { timeoutMs } = options.definition;
+  if (timeoutMs === undefined || contexts.timerIsSet || (running === undefined && batching.calls.size === 0)) return;
+  contexts.timerIsSet = true;
+  effects.push(effect.after('timeout', timeoutMs, { type: 'callsDue' }));
+}
+
+/** Some call may have taken too long. */
+export function callsDue(turn: ReducerTurn): void {
+  const { options, state, now, effects } = turn;
+  const { contexts } = state;
+  const timeoutMs = options.definition.timeoutMs ?? Infinity;
+  contexts.timerIsSet = false;
+  let next = Infinity;
+  for (const call of contexts.timed) {
+    if (call.abortedAt === undefined && now - call.since >= timeoutMs) {
+      call.abortedAt = now;
+      call.own.abort(timeoutError(call, timeoutMs));
+    }
+    const dueAt = call.abortedAt === undefined ? call.since + timeoutMs : call.abortedAt + options.callDeadlineMs;
+    if (call.abortedAt !== undefined && now >= dueAt) {
+      effects.push(effect.fail(overdueError(call, timeoutMs, options.callDeadlineMs)));
+      return;
+    }
+    next = Math.min(next, dueAt);
+  }
+  if (next === Infinity) return;
+  // Another call may begin before the timer fires, without a turn that could set an earlier one.
+  next = Math.min(next, now + timeoutMs);
+  contexts.timerIsSet = true;
+  effects.push(effect.after('timeout', Math.max(1, Math.ceil(next - now)), { type: 'callsDue' }));
+}
+
+function placeOf({ name, item }: TimedCall): string {
+  if (item === undefined) return name;
+  return `${name} for record ${item.sequenceNumber} of ${item.shardId} (key ${JSON.stringify(item.key)})`;
+}
+
+function timeoutError(call: TimedCall, timeoutMs: number): Error {
+  return new DOMException(`${placeOf(call)} has taken longer than timeoutMs (${timeoutMs})`, 'TimeoutError');
+}
+
+function overdueError(call: TimedCall, timeoutMs: number, callDeadlineMs: number): KinactError {
+  const { item } = call;
+  const text = `${placeOf(call)} has not ended within callDeadlineMs (${callDeadlineMs}) after its signal was aborted`;
+  const cause = timeoutError(call, timeoutMs);
+  if (item === undefined) return new KinactError('PROCESSING_FAILED', text, { cause });
+  const { source, shardId, sequenceNumber, subSequenceNumber, key } = item;
+  const optional = subSequenceNumber === undefined ? {} : { subSequenceNumber };
+  return new KinactError('PROCESSING_FAILED', text, {
+    cause,
+    data: { source, shardId, sequenceNumber, ...optional, key },
+  });
+}

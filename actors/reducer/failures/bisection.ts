@@ -1,0 +1,118 @@
+// What follows a failed call with several items. Under `retry` the whole is tried again twice; then, and under any other policy but
+// `crash`, its halves are called in order, down to the items that fail alone. So no policy ends an item because of its neighbours. An
+// outage ends the bisection: the steps hold what is left, item by item, before its call (`continueTask`).
+import { effect } from '../../protocol/actor.js';
+import type { Verdict } from '../../protocol/failure-policy.js';
+import type { DeliveredItem } from '../../protocol/item.js';
+import { creditAllQueued } from './attempts.js';
+import { addTask, createTask, raiseAttempts, type Task } from '../batches/batching.js';
+import { giveUpLate, itemsFailed, askAndApply, pauseMs, waitingCallOf } from './failed-call.js';
+import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
+import { leaveLane } from '../calls/key-lanes.js';
+import { markCredited } from '../stage-reports.js';
+import type { FailedCall, ReducerTurn } from '../state.js';
+import { renewState, type FlushGroup } from '../calls/user-calls.js';
+import type { Retry } from '../../../src/api/failure-policy.js';
+
+/** How often the whole is tried before it is halved. */
+const wholeTries = 3;
+
+type FailedBatch = Extract<FailedCall, { readonly type: 'batch' }>;
+
+/** Handles items of a call that has failed with more than one item. Their credit has been returned. */
+export function batchFailed(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[], cause: unknown): void {
+  const { state, now } = turn;
+  const { batching, keys, reports } = state;
+  const live = liveOf(turn, items);
+  for (const item of live) markCredited(reports, item);
+  // An item whose neighbours have left has not failed alone: it is called again, and no policy is asked about it.
+  if (task.isBisected || keys.outage !== undefined || live.length < 2) {
+    // Its next delivery is another attempt, also when it waits for the end of an outage.
+    if (!task.isBisected) raiseAttempts(live);
+    task.isBisected = true;
+    task.parts.unshift(...halvesOf(live));
+    addTask(batching, task);
+    return;
+  }
+
+  task.failures += 1;
+  task.cause = cause;
+  if (task.failures === 1) {
+    task.failedSince = now;
+    // A drain that waits here must see one more try of this batch.
+    state.lastTries = new WeakSet();
+  }
+  // The rate limit may have cut the batch: what has not been handed out stays behind what has failed.
+  task.parts = [live, ...task.parts];
+  batching.tasks.delete(task);
+  const call: FailedBatch = { type: 'batch', task, decide: (later, verdict) => decide(later, call, verdict) };
+  const failed = failedItemOf(live[0] as DeliveredItem, task.at, live.length);
+  askAndApply(turn, call, { cause, failed, attempt: task.failures });
+  if (state.waitingCall !== undefined) creditAllQueued(state);
+}
+
+/** Handles a failed flush of a `stateless` reducer: its items are folded again, in parts of their own. */
+export function flushPartFailed(turn: ReducerTurn, { slot, items, cause }: FlushGroup): void {
+  renewState(slot, turn.options.definition);
+  if (items.length === 1) itemsFailed(turn, items, cause, 'flush');
+  else batchFailed(turn, createTask([], 'flush'), items, cause);
+}
+
+function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: Verdict): void {
+  const { state, effects } = turn;
+  const { task } = call;
+  const { waitingCall } = state;
+  if (waitingCall?.type === 'batch') waitingCall.tasks = waitingCall.tasks.filter((each) => each !== task);
+
+  const [failed = [], ...rest] = task.parts;
+  const live = liveOf(turn, failed);
+  task.parts = [live, ...rest];
+  if (live.length === 0 && rest.length === 0) return;
+  // `then` of a retry policy is for the single item.
+  if (policy === 'crash' && asked === 'crash') effects.push(effect.fail(error));
+  else if (
+    live.length > 0 &&
+    typeof policy === 'object' &&
+    policy.type === 'retry' &&
+    task.failures < wholeTries &&
+    state.keys.outage === undefined
+  )
+    repeatLater(turn, call, policy);
+  else {
+    task.isBisected = true;
+    raiseAttempts(live);
+    task.parts = [...halvesOf(live), ...rest];
+    addTask(state.batching, task);
+  }
+}
+
+function liveOf(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+  const live = giveUpLate(turn, items);
+  if (live.length < items.length) for (const item of items) if (item.tenure.dead) leaveLane(turn, item);
+  return live;
+}
+
+function repeatLater(turn: ReducerTurn, call: FailedBatch, policy: Retry): void {
+  const { task } = call;
+  const { at, cause, failures: attempt } = task;
+  const delayMs = pauseMs(turn, policy, attempt);
+  const waiting = waitingCallOf(turn, call);
+  if (waiting.type === 'batch') waiting.tasks.push(task);
+  waiting.dueAt = Math.max(waiting.dueAt === Infinity ? 0 : waiting.dueAt, turn.now + delayMs);
+  const [oldest, ...others] = task.parts.flat();
+  const failed = failedItemOf(oldest as DeliveredItem, at, others.length + 1);
+  reportRetry(turn, failed, { attempt, delayMs, error: cause });
+}
+
+function halvesOf(items: readonly DeliveredItem[]): (readonly DeliveredItem[])[] {
+  if (items.length < 2) return items.length === 0 ? [] : [items];
+  const middle = Math.ceil(items.length / 2);
+  return [items.slice(0, middle), items.slice(middle)];
+}
+
+/** Reports the items of a batch that have succeeded after it had failed. The task is over. */
+export function reportBatchRecovery(turn: ReducerTurn, { done, at, failures, failedSince }: Task): void {
+  const [oldest] = done;
+  if (failures === 0 || oldest === undefined) return;
+  itemRecovered(turn, failedItemOf(oldest, at, done.length), { attempts: failures + 1, since: failedSince });
+}

@@ -1,0 +1,175 @@
+// How far behind a shard worker says that its shard is, by time: the age of the oldest record that is not settled, and of the oldest one
+// that is not read. No figure is ever too low for what the worker knows.
+import { expect } from 'chai';
+import type { StreamSource } from '../../../src/api/ports.js';
+import { createIntake, intakeOfShard, pauseIntake } from '../../../src/core/intake.js';
+import { recordOf, sent } from '../../support/direct.js';
+import { directWorker, settled } from '../../support/direct-worker.js';
+
+const never = new Promise<never>(() => {});
+const silentSource = {
+  name: 'orders',
+  open: () => ({ read: () => never, close: () => {} }),
+} as unknown as StreamSource;
+
+/** A worker in its tenure. `records`: what a read brings, with the age of each record. */
+function reading(options: Parameters<typeof directWorker>[0] = {}) {
+  const worker = directWorker({ maxPending: 100, ...options });
+  worker.grant();
+  const { clock } = worker;
+  return {
+    ...worker,
+    lag: () => {
+      const { lagMs, readLagMs } = worker.status();
+      return [lagMs, readLagMs];
+    },
+    records: (ages: Readonly<Record<number, number | undefined>>, millisBehindLatest?: number, fetchedMsAgo?: number) =>
+      worker.heard({
+        type: 'records',
+        records: Object.entries(ages).map(([n, ageMs]) => ({
+          ...recordOf(Number(n)),
+          ...(ageMs === undefined ? {} : { arrivedAt: clock.wallNow() - ageMs }),
+        })),
+        ...(millisBehindLatest === undefined ? {} : { millisBehindLatest }),
+        ...(fetchedMsAgo === undefined ? {} : { fetchedAt: clock.wallNow() - fetchedMsAgo }),
+      }),
+  };
+}
+
+describe('the lag of a shard', () => {
+  it('is the age of the oldest open record, from its arrival, and not that of what is read', () => {
+    const { records, answer, lag, clock } = reading();
+    records({ 1: 5_000, 2: 4_000, 3: 3_000 }, 2_500);
+    expect(lag()).to.deep.equal([5_000, 2_500]);
+    answer('collect', settled(1));
+    expect(lag(), 'the oldest is still open').to.deep.equal([5_000, 2_500]);
+    clock.move(1_000);
+    answer('notify', settled(0));
+    expect(lag()).to.deep.equal([4_000, 3_500]);
+  });
+
+  it('is 0 at the tip while answers come, idle or not, and grows once none has come for ten seconds', () => {
+    const { records, answer, lag, clock } = reading();
+    records({ 1: 200 }, 0);
+    answer('notify', settled(0));
+    expect(lag()).to.deep.equal([0, 0]);
+    for (let read = 0; read < 20; read += 1) {
+      clock.move(1_000);
+      records({}, 0);
+    }
+    expect(lag(), 'an idle stream').to.deep.equal([0, 0]);
+    clock.move(10_000);
+    expect(lag()).to.deep.equal([0, 0]);
+    clock.move(1);
+    expect(lag(), 'a reader that has stopped').to.deep.equal([10_001, 10_001]);
+  });
+
+  it('adds the time since the last answer to what the service said, as soon as the shard is behind', () => {
+    const { records, answer, lag, clock } = reading();
+    records({ 1: 9_000 }, 8_000);
+    answer('notify', settled(0));
+    clock.move(500);
+    expect(lag()).to.deep.equal([8_500, 8_500]);
+  });
+
+  it('counts the last answer from when it was fetched, because it may have waited for the worker', () => {
+    const { records, answer, lag } = reading();
+    records({ 1: 9_000 }, 8_000, 700);
+    answer('notify', settled(0));
+    expect(lag()).to.deep.equal([8_700, 8_700]);
+  });
+
+  it('counts at once while reads fail, and while the application pauses the consumer', () => {
+    const failing = reading();
+    failing.records({}, 0);
+    failing.tell({
+      type: 'notice',
+      notice: { type: 'retrying', operation: 'GetRecords', error: new Error('down'), delayMs: 100 },
+    });
+    failing.clock.move(2_000);
+    expect(failing.lag()).to.deep.equal([2_000, 2_000]);
+    const intake = createIntake();
+    const paused = reading({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
+    paused.records({}, 0);
+    pauseIntake(intake, paused.clock.now());
+    paused.clock.move(3_000);
+    expect(paused.lag()).to.deep.equal([3_000, 3_000]);
+  });
+
+  it('is not known before the first answer, and then grows with a reader that never answers', () => {
+    const { lag, clock } = reading();
+    expect(lag()).to.deep.equal([undefined, undefined]);
+    clock.move(10_001);
+    expect(lag()).to.deep.equal([10_001, 10_001]);
+  });
+
+  it('does not grow while a source is silent that answers only with records', () => {
+    const { records, answer, lag, clock } = reading({ source: silentSource });
+    expect(lag()).to.deep.equal([0, 0]);
+    records({ 1: 200 }, 0);
+    answer('notify', settled(0));
+    clock.move(60_000);
+    expect(lag()).to.deep.equal([0, 0]);
+  });
+
+  it('counts a record without an arrival time from when it was fetched, open or still to be admitted', () => {
+    const { records, lag, clock, answer } = reading({ maxPending: 1 });
+    records({ 1: undefined, 2: undefined }, 0, 300);
+    clock.move(1_000);
+    expect(lag()[0]).to.equal(1_300);
+    const intake = createIntake();
+    const held = reading({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
+    pauseIntake(intake, held.clock.now());
+    held.records({ 1: undefined }, 0, 400);
+    held.clock.move(1_000);
+    expect(held.lag()[0], 'not admitted').to.equal(1_400);
+    answer('notify', settled(0));
+    expect(lag()[0], 'the second').to.equal(1_300);
+  });
+
+  it('is never below the time for which the worker has had a record, even if the wall clock is late', () => {
+    const { records, lag, clock } = reading();
+    records({ 1: -60_000 }, 0);
+    clock.move(2_000);
+    expect(lag()[0]).to.equal(2_000);
+  });
+
+  it('is 0 once the end of the shard is found and everything is settled', () => {
+    const { records, shardEnd, answer, lag, clock } = reading();
+    records({ 1: 5_000 }, 4_000);
+    shardEnd();
+    expect(lag()).to.deep.equal([5_000, 0]);
+    clock.move(60_000);
+    answer('notify', settled(0));
+    expect(lag()).to.deep.equal([0, 0]);
+  });
+
+  it('goes to the keeper with the frontier: when the oldest record arrived that the last report did not cover', () => {
+    const { records, answer, keeper, clock } = reading();
+    const arrivals = (effects: ReturnType<typeof answer>): (number | undefined)[] =>
+      sent(effects, keeper).flatMap((message) =>
+        message.type === 'frontier' ? [clock.wallNow() - (message.frontier.arrivedAt as number)] : [],
+      );
+    records({ 1: 5_000, 2: 4_000, 3: 3_000, 4: 2_000 }, 0);
+    expect(arrivals(answer('notify', settled(1, 2)))).to.deep.equal([]);
+    expect(arrivals(answer('collect', settled(0))), 'the first of three').to.deep.equal([5_000]);
+    expect(arrivals(answer('collect', settled(3)))).to.deep.equal([2_000]);
+  });
+
+  it('tells each item when it was fetched, and how far that read was behind', () => {
+    const { records, stages, answer } = reading();
+    const fetches = (effects: ReturnType<typeof records>): unknown[] =>
+      effects.flatMap((effect) => {
+        if (effect.type !== 'ask' || effect.to.id !== stages[0]!.id) return [];
+        const question = effect.question({} as never) as { readonly fetches?: readonly object[] };
+        return question.fetches ?? [];
+      });
+    const [first, second] = fetches(records({ 1: 50, 2: 40 }, 700, 30));
+    expect(first).to.deep.equal({ fetchedAt: 1_700_000_000_000 - 30, millisBehindLatest: 700 });
+    expect(second, 'one object for a whole read').to.equal(first);
+    records({ 3: 10 }, 0);
+    expect(fetches(answer('notify', settled(0, 1)))).to.deep.equal([
+      { fetchedAt: 1_700_000_000_000, millisBehindLatest: 0 },
+    ]);
+  });
+});
