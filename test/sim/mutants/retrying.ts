@@ -1,13 +1,13 @@
 // Mutants of waiting for another attempt: keys that are not held, items that are forgotten, attempts that never come, credit that
 // returns twice, and drains that leave waiting records out.
 import type { HeldKey, HeldKeys } from '../../../actors/reducer/held-keys.js';
-import { resent, wrapped, type AnyState, type Mutant } from './around.js';
+import { resent, wrapped, type Mutant, type StateOf } from './around.js';
 
-const keysOf = (state: AnyState): HeldKeys => state.keys as HeldKeys;
-const heldIn = (state: AnyState): readonly HeldKey[] => [...keysOf(state).byKey.values()];
+const keysOf = (state: StateOf<'reducer'>): HeldKeys => state.keys as HeldKeys;
+const heldIn = (state: StateOf<'reducer'>): readonly HeldKey[] => [...keysOf(state).byKey.values()];
 
 /** Changes the state of a reducer after each message. */
-const afterEach = (change: (state: AnyState) => void): ReturnType<Mutant['make']> =>
+const afterEach = (change: (state: StateOf<'reducer'>) => void): ReturnType<Mutant['make']> =>
   wrapped('reducer', {
     after: (state, _message, effects) => {
       change(state);
