@@ -12,7 +12,9 @@ import { count, type KeeperTurn } from './turn.js';
 export function proceedEndHook({ options, state, effects }: KeeperTurn): void {
   const { onShardEnded, source, shardId } = options;
   const { shardEnd, endHook, leftovers } = state;
-  if (onShardEnded === undefined || shardEnd?.childShardIds === undefined || endHook.phase !== 'due') return;
+  if (onShardEnded === undefined || shardEnd?.childShardIds === undefined) return;
+  // A keeper that releases for a stopped one has a new hook, but the old one may have succeeded.
+  if (!shardEnd.awaitsHook || endHook.phase !== 'due') return;
   // A release waits for no second attempt: the next owner reads to the end again, and calls its own hook.
   if (state.releaseOrder !== undefined && endHook.attempt > 0) return;
 

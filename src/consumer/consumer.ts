@@ -22,7 +22,7 @@ import { liveness, readiness, snapshot } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
 import { checkPerSecond } from '../options/consumer-option-table.js';
 import type { IntakePart } from '../core/intake.js';
-import { haveAllFailed, warnOfClose } from './open-sources.js';
+import { failureOfAll, warnOfClose } from './open-sources.js';
 import { createPausing, type Pausing } from './pausing.js';
 import { checkSinksOf } from './sink-checks.js';
 import { releaseEverything } from './consumer-stop.js';
@@ -152,7 +152,7 @@ class TreeConsumer implements Consumer {
     if (event.name === 'orphaned')
       for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
     this.#emitter.emit(event);
-    if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
+    if (event.name === 'sourceFailed') this.#endIfAllFailed();
   }
 
   #countThrow(callback: 'logger' | 'meter'): void {
@@ -188,8 +188,7 @@ class TreeConsumer implements Consumer {
       });
       this.#changes = this.#changesOf(this.#wiring);
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
-      const { settled, calls } = this.#wiring;
-      const measured = { emitter: this.#emitter, settled, calls, status: () => this.status() };
+      const measured = { ...this.#wiring, emitter: this.#emitter, status: () => this.status() };
       this.#metering = startMetering(meter, measured, this.#environment.timers);
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
       await Promise.all([checking, whenCoordinatorsStarted(this.#root, this.#wiring, this.#environment)]);
@@ -212,6 +211,7 @@ class TreeConsumer implements Consumer {
       coordinators: () => this.#coordinators,
       stopping: () => this.#stopping,
       emit: (event) => this.#handleEvent(event),
+      endIfAllFailed: () => this.#endIfAllFailed(),
     });
   }
 
@@ -304,9 +304,9 @@ class TreeConsumer implements Consumer {
   }
 
   /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
-  #sourceFailed(error: Error): void {
-    if (this.#wiring === undefined || !haveAllFailed(this.#wiring.sources)) return;
-    void this.#end(error, this.#options.callDeadlineMs);
+  #endIfAllFailed(): void {
+    const failure = this.#wiring === undefined ? undefined : failureOfAll(this.#wiring.sources);
+    if (failure !== undefined) void this.#end(failure, this.#options.callDeadlineMs);
   }
 
   /** Ends the consumer without a `stop`. Releases the leases, so other workers need not wait until they expire. */

@@ -11,6 +11,7 @@ import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { adoptRow, durableCheckpoint } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { Environment } from '../api/source.js';
+import { pause } from './pause.js';
 import { ask, createRuntime, effect, spawn, stop, watch, type Runtime } from '../../supervision/index.js';
 
 /** A keeper that was stopped while it held its lease, or may have held it. */
@@ -181,8 +182,4 @@ async function adoptOwnRow(
   } finally {
     cancel();
   }
-}
-
-function pause(timers: Environment['timers'], ms: number): Promise<void> {
-  return new Promise((resolve) => void timers.after(ms, resolve));
 }

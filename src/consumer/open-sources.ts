@@ -135,8 +135,11 @@ export function forCoordinator({ spec, source, history }: OpenSource): Coordinat
   return { source, initialPosition: spec.initialPosition, history };
 }
 
-/** Whether nothing is left to read. `addSource` itself reports the failure of a source that is being added. */
-export function haveAllFailed({ byName }: OpenSources): boolean {
-  const left = [...byName.values()].filter(({ history }) => history.removed !== true);
-  return left.length > 0 && left.every(({ history }) => history.failure !== undefined && history.joining !== true);
+/**
+ * The error of the first source if all have failed, so nothing is left to read. A source that is being added counts as one that may
+ * still be read: `addSource` itself reports its failure.
+ */
+export function failureOfAll({ byName }: OpenSources): Error | undefined {
+  const left = [...byName.values()].map(({ history }) => history).filter(({ removed }) => removed !== true);
+  return left.every(({ failure, joining }) => failure !== undefined && joining !== true) ? left[0]?.failure : undefined;
 }

@@ -1,6 +1,7 @@
 // `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other. A coordinator of
 // a lease table starts only after the last one of that table has ended. A coordinator may crash at any moment: then its successor is
 // asked. The consumer makes one of these at its start.
+import { removedError } from '../../actors/lease-coordinator/sources/removed-source.js';
 import type { CoordinatorStarted, ReleaseOutcome } from '../../actors/protocol/lease-messages.js';
 import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ask, type SupervisorMessage } from '../../supervision/index.js';
@@ -11,6 +12,7 @@ import { refuse } from '../options/option-table.js';
 import { placeAdded, type ResolvedOptions } from '../options/resolved-options.js';
 import { releasedLease } from './consumer-stop.js';
 import { releaseLeft, type ReleaseContext } from './left-leases.js';
+import { pause } from './pause.js';
 import { forCoordinator, warnOfClose, type OpenSource } from './open-sources.js';
 import type { Pausing } from './pausing.js';
 import type { RemovalReport, StopReport } from './stop-report.js';
@@ -26,6 +28,8 @@ export interface ChangingConsumer extends ReleaseContext {
   readonly pausing: Pick<Pausing, 'forget'>;
   /** The stop of the consumer, once it has begun. */
   readonly stopping: () => Promise<StopReport> | undefined;
+  /** Ends the consumer if no source is left that can be read. */
+  readonly endIfAllFailed: () => void;
 }
 
 export interface SourceChanges {
@@ -90,6 +94,8 @@ export function createSourceChanges(consumer: ChangingConsumer): SourceChanges {
     opened.history.joining = false;
     if (outcome.type === 'started') return;
     await remove(opened.source.name, 0).catch(() => undefined);
+    // While this one was being added, the others may have failed.
+    consumer.endIfAllFailed();
     throw outcome.error;
   };
 
@@ -128,7 +134,7 @@ async function join(consumer: ChangingConsumer, opened: OpenSource): Promise<Coo
     const answer = coordinator === undefined ? undefined : await ask(coordinator, request).catch(() => undefined);
     if (answer !== undefined) return answer;
     if (coordinator === undefined && (await startCoordinator(consumer, tableName))) continue;
-    await pause(consumer);
+    await pause(consumer.environment.timers, againMs);
   }
 }
 
@@ -162,9 +168,7 @@ async function removeNow(
   const remainingMs = (): number => Math.max(0, until - environment.clock.now());
   history.removed = true;
   // A coordinator that starts from now on does not read the source.
-  history.failure ??= new KinactError('STOPPED', `The source ${source.name} was removed.`, {
-    data: { source: source.name },
-  });
+  history.failure ??= removedError(source.name);
 
   const released = await release(consumer, opened, remainingMs);
   const stop = stopping();
@@ -209,7 +213,7 @@ async function release(
     if (coordinator === undefined) {
       // No coordinator has ever had the source, unless one is being started for it.
       if (history.joining !== true) return [];
-      await pause(consumer);
+      await pause(consumer.environment.timers, againMs);
       continue;
     }
     const deadlineMs = remainingMs();
@@ -219,7 +223,7 @@ async function release(
     const answer = await ask(coordinator, request, patience).catch(() => undefined);
     if (answer !== undefined) return answer;
     if (stopping() !== undefined) return undefined;
-    await pause(consumer);
+    await pause(consumer.environment.timers, againMs);
   }
 }
 
@@ -238,16 +242,12 @@ async function endCoordinator(consumer: ChangingConsumer, table: string): Promis
         () => false,
       ));
     if (!isEnded) {
-      await pause(consumer);
+      await pause(consumer.environment.timers, againMs);
       continue;
     }
     wiring.coordinators.delete(table);
     return;
   }
-}
-
-function pause({ environment }: ChangingConsumer): Promise<void> {
-  return new Promise((resolve) => void environment.timers.after(againMs, resolve));
 }
 
 function ofSource({ leases }: StopReport, name: string): RemovalReport {

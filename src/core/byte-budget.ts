@@ -110,6 +110,14 @@ export function allowance({ budget, heldBytes }: ByteAccount): number {
   return pool - budget.borrowedBytes + Math.max(0, shareOf(budget) - heldBytes);
 }
 
+/** Returns how many records the reader may request now, and reserves their bytes until `releaseReservation`; 0 if it must wait. */
+export function requestNow(account: ByteAccount, request: ByteRequest): number {
+  if (account.closed) return 1;
+  const limit = limitFor(account, request);
+  if (limit > 0) reserve(account, request, limit);
+  return limit;
+}
+
 /**
  * Calls `granted` with the number of records that the reader may request, at once or when there is room. Their bytes stay
  * reserved until `releaseReservation`. An account has at most one open request. The returned function withdraws it.
@@ -120,9 +128,8 @@ export function requestRecords(
   granted: (limit: number) => void,
 ): () => void {
   const { budget } = account;
-  const limit = account.closed ? 1 : limitFor(account, request);
+  const limit = requestNow(account, request);
   if (limit > 0) {
-    if (!account.closed) reserve(account, request, limit);
     granted(limit);
     return () => {};
   }

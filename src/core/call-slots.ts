@@ -44,6 +44,11 @@ export function shareOf({ max, sources }: CallSlots): number {
   return Math.max(1, Math.floor(max / Math.max(1, sources.size)));
 }
 
+/** Whether `inSlot` would make a call at once. */
+export function hasFreeSlot(slots: SourceSlots | undefined): boolean {
+  return slots === undefined || slots.underWay < shareOf(slots.all);
+}
+
 /** Makes the call when the source has a slot. Rejects with `stopped()` if the signal aborts before that. */
 export async function inSlot<Result>(
   slots: SourceSlots | undefined,
@@ -51,7 +56,7 @@ export async function inSlot<Result>(
   wait: Wait,
 ): Promise<Result> {
   if (slots === undefined) return call();
-  if (slots.underWay < shareOf(slots.all)) slots.underWay += 1;
+  if (hasFreeSlot(slots)) slots.underWay += 1;
   else await slotOf(slots, wait);
   try {
     return await call();

@@ -164,4 +164,20 @@ describe('onShardEnded of a lease keeper', () => {
     expect(heir.row).to.not.have.property('leaseOwner');
     expect(calls).to.have.length(1);
   });
+
+  it('is not called again by such a keeper if it has succeeded: SHARD_END is written', async () => {
+    const { keeper, calls } = await toTheEnd();
+    await keeper.plan(ready);
+    keeper.store.script('update', { type: 'failBefore', error: new Error('down') });
+    await calls[0]!.end();
+    expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
+    keeper.stop('shutdown');
+    const heir = await driveKeeper({
+      store: keeper.store,
+      onShardEnded: () => expect.fail('not again'),
+      predecessor: { state: keeper.state, reason: 'stopping', deadlineMs: 3_000 },
+    });
+    await heir.advance(3_000);
+    expect(heir.row.checkpoint).to.equal('SHARD_END');
+  });
 });

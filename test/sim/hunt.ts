@@ -1,7 +1,7 @@
 // Proves that the simulation finds bugs: every mutant must break an invariant, and the same seeds must be clean without the mutant.
 import { mutants } from './mutants/index.js';
 import type { Mutant } from './mutants/around.js';
-import type { How, Pool } from './pool.js';
+import type { How, Kind, Pool } from './pool.js';
 import { isBesideJava } from './run.js';
 import { runCounting } from './seeds.js';
 
@@ -31,12 +31,12 @@ export interface Bounds {
 }
 
 export async function hunt(pool: Pool, bounds: Bounds, told: (caught: Catch) => void): Promise<readonly Catch[]> {
-  const isClean = cleanSeeds(pool, bounds.from);
+  const clean = { cluster: cleanSeeds(pool, bounds.from, 'cluster'), tables: cleanSeeds(pool, bounds.from, 'tables') };
   return Promise.all(
     mutants
       .filter(({ name }) => name.includes(bounds.only))
       .map(async (mutant) => {
-        const caught = await huntOne(pool, bounds, mutant, isClean);
+        const caught = await huntOne(pool, bounds, mutant, clean[mutant.kind ?? 'cluster']);
         told(caught);
         return caught;
       }),
@@ -44,12 +44,12 @@ export async function hunt(pool: Pool, bounds: Bounds, told: (caught: Catch) => 
 }
 
 /** Whether a seed is clean without any mutant. Each seed is run once. */
-function cleanSeeds(pool: Pool, from: number): (seed: number) => Promise<boolean> {
+function cleanSeeds(pool: Pool, from: number, kind: Kind): (seed: number) => Promise<boolean> {
   const runs = new Map<number, Promise<boolean>>();
   return (seed) => {
     const known = runs.get(seed);
     if (known !== undefined) return known;
-    const run = pool.run({ seed }).then(({ violations }) => violations.length === 0);
+    const run = pool.run({ seed, kind }).then(({ violations }) => violations.length === 0);
     if (seed >= from) runs.set(seed, run);
     return run;
   };
@@ -61,21 +61,24 @@ async function huntOne(
   mutant: Mutant,
   isClean: (seed: number) => Promise<boolean>,
 ): Promise<Catch> {
-  const { name, masked } = mutant;
+  const { name, masked, kind = 'cluster' } = mutant;
   const seeds = seedsFor(from, most, mutant);
   const alone = await chase(
     pool,
     masked === undefined ? seeds : seeds.slice(0, mostMasked),
-    { name, how: 'alone' },
+    { kind, mutant: { name, how: 'alone' } },
     isClean,
   );
   if (alone.invariant !== undefined || masked === undefined) return { ...alone, without: undefined };
   const isOfTheMutant = async (seed: number): Promise<boolean> => {
     if (!(await isClean(seed))) return false;
     if (masked.off === undefined) return true;
-    return (await pool.run({ seed, mutant: { name, how: 'defenceOff' } })).violations.length === 0;
+    return (await pool.run({ seed, kind, mutant: { name, how: 'defenceOff' } })).violations.length === 0;
   };
-  return { ...(await chase(pool, seeds, { name, how: 'unmasked' }, isOfTheMutant)), without: masked.by };
+  return {
+    ...(await chase(pool, seeds, { kind, mutant: { name, how: 'unmasked' } }, isOfTheMutant)),
+    without: masked.by,
+  };
 }
 
 function seedsFor(from: number, most: number, { besideJava }: Mutant): readonly number[] {
@@ -87,12 +90,12 @@ function seedsFor(from: number, most: number, { besideJava }: Mutant): readonly 
 async function chase(
   pool: Pool,
   seeds: readonly number[],
-  mutant: { readonly name: string; readonly how: How },
+  job: { readonly kind: Kind; readonly mutant: { readonly name: string; readonly how: How } },
   isOfTheMutant: (seed: number) => Promise<boolean>,
 ): Promise<Omit<Catch, 'without'>> {
-  const { name } = mutant;
+  const { name } = job.mutant;
   for (const [index, seed] of seeds.entries()) {
-    const outcome = await runCounting(pool, seed, { mutant });
+    const outcome = await runCounting(pool, seed, job);
     const [first] = outcome.violations;
     if (first === undefined || !(await isOfTheMutant(outcome.seed))) continue;
     const broken = [...new Set(outcome.violations.map(({ invariant }) => invariant))];

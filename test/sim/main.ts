@@ -1,9 +1,9 @@
-// npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT] [--most SEEDS]: see run.ts for what
-// one seed does, hunt.ts for mutants.
+// npm run sim -- --seeds N [--from S] [--faults all] [--kind tables] [--trace] [--json], or --mutants [--only TEXT] [--most SEEDS]. See
+// run.ts for what one seed does, hunt.ts for mutants. Every fourth seed is also run with a table's stream (tables/table-run.ts).
 import { parseArgs } from 'node:util';
 import { hunt, usualMost, type Catch } from './hunt.js';
 import { mutants } from './mutants/index.js';
-import { openPool, type Pool } from './pool.js';
+import { openPool, type Kind, type Pool } from './pool.js';
 import type { Outcome } from './run.js';
 import { runCounting, shrink } from './seeds.js';
 
@@ -15,6 +15,7 @@ const options = {
   only: { type: 'string', default: '' },
   most: { type: 'string', default: String(usualMost) },
   faults: { type: 'string', default: 'proven' },
+  kind: { type: 'string', default: 'all' },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -36,6 +37,8 @@ interface Given {
   readonly only: string;
   readonly most: number;
   readonly json: boolean;
+  /** Undefined: each seed is a cluster, and every fourth also tables. */
+  readonly kind: Kind | undefined;
   readonly job: { readonly provisional: boolean };
 }
 
@@ -50,10 +53,13 @@ function read(): Given {
     const { only } = values;
     if (only !== '' && !values.mutants) return wrong('--only: chooses among mutants, and --mutants is missing');
     if (!mutants.some(({ name }) => name.includes(only))) return wrong(`--only: no mutant has '${only}' in its name`);
-    const { faults } = values;
+    const { faults, kind } = values;
     if (faults !== 'all' && faults !== 'proven') return wrong(`--faults: expected all or proven, got ${faults}`);
+    if (kind !== 'all' && kind !== 'cluster' && kind !== 'tables')
+      return wrong(`--kind: expected all, cluster or tables, got ${kind}`);
     return {
       ...values,
+      kind: kind === 'all' ? undefined : kind,
       job: { provisional: faults === 'all' },
       seeds: number('seeds', 1),
       from: number('from', 0),
@@ -67,15 +73,31 @@ function read(): Given {
 const given = read();
 const say = (text: string): void => (given.json ? console.error(text) : console.log(text));
 
+/** The runs of a seed. */
+function kindsOf(seed: number): readonly Kind[] {
+  if (given.kind !== undefined) return [given.kind];
+  return seed % 4 === 0 ? ['cluster', 'tables'] : ['cluster'];
+}
+
 async function simulate(pool: Pool): Promise<Told & Record<string, unknown>> {
   const { seeds, from, trace, job } = given;
-  const totals = { violations: 0, faults: 0, hits: 0, checkpoints: 0, deliveries: 0, failed: [] as number[] };
-  let next = from;
+  const totals = {
+    violations: 0,
+    faults: 0,
+    hits: 0,
+    checkpoints: 0,
+    deliveries: 0,
+    tables: 0,
+    failed: [] as string[],
+  };
+  const jobs = Array.from({ length: seeds }, (_, index) => from + index).flatMap((seed) =>
+    kindsOf(seed).map((kind) => ({ ...job, seed, kind })),
+  );
   const runner = async (): Promise<void> => {
-    while (next < from + seeds) {
-      const seed = next;
-      next += 1;
-      const outcome = await runCounting(pool, seed, job);
+    for (let next = jobs.shift(); next !== undefined; next = jobs.shift()) {
+      const { seed, kind } = next;
+      const outcome = await runCounting(pool, seed, next);
+      if (kind === 'tables') totals.tables += 1;
       totals.violations += outcome.violations.length;
       totals.faults += outcome.faults;
       totals.hits += outcome.hits;
@@ -83,12 +105,12 @@ async function simulate(pool: Pool): Promise<Told & Record<string, unknown>> {
       totals.deliveries += outcome.deliveries;
       if (trace) tell(outcome, seed);
       if (outcome.violations.length === 0) continue;
-      totals.failed.push(seed);
-      explain(outcome, await shrink(pool, outcome, job));
+      totals.failed.push(`${seed} ${kind}`);
+      explain(outcome, await shrink(pool, outcome, next));
     }
   };
   await Promise.all(Array.from({ length: pool.threads }, runner));
-  const line = `sim: ${seeds} seeds from ${from}, ${totals.violations} violations, ${totals.faults} faults, ${totals.checkpoints} checkpoints checked`;
+  const line = `sim: ${seeds} seeds from ${from}, ${totals.tables} runs of tables, ${totals.violations} violations, ${totals.faults} faults, ${totals.checkpoints} checkpoints checked`;
   return { ok: totals.violations === 0, line, seeds, from, ...totals };
 }
 

@@ -6,9 +6,14 @@ import type { Outcome, Size } from './run.js';
 /** The mutant alone, the mutant with its masking defence off, or only that defence off. */
 export type How = 'alone' | 'unmasked' | 'defenceOff';
 
+/** What is simulated: a cluster on a Kinesis stream (run.ts), or consumers of a table's stream (tables/table-run.ts). */
+export type Kind = 'cluster' | 'tables';
+
 /** One run: the seed, and the mutant from which it gets its actors. */
 export interface Job {
   readonly seed: number;
+  /** Default: `cluster`. */
+  readonly kind?: Kind;
   readonly size?: Size;
   readonly provisional?: boolean;
   readonly mutant?: { readonly name: string; readonly how: How };

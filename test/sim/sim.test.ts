@@ -68,11 +68,12 @@ describe('npm run sim with wrong arguments', function () {
       ['--seeds', '0'],
       ['--mutants', '--most', '0'],
       ['--from', '2147483648'],
+      ['--kind', 'table'],
     ];
     for (const args of wrong) {
       const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
       expect({ status, stdout }, args.join(' ')).to.deep.equal({ status: 2, stdout: '' });
-      expect(stderr).to.match(/^--(only|seeds|from|most): .+\n$/);
+      expect(stderr).to.match(/^--(only|seeds|from|most|kind): .+\n$/);
     }
   });
 });

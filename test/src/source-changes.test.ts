@@ -221,6 +221,26 @@ describe('a consumer that runs', () => {
     expect(await inVirtualTime(clock, closed)).to.have.property('code', 'STREAM_CHANGED');
   });
 
+  it('is ended by the failure of its last source that can be read, also while another one is being added in vain', async () => {
+    const [orders, refunds] = [named('orders'), named('refunds')];
+    await started(orders.source);
+    const down = { ...refunds.port, describe: () => Promise.reject(new Error('down')) };
+    const { describe: real } = orders.port;
+    Object.assign(orders.port, {
+      describe: async (signal: AbortSignal) => ({ ...(await real(signal)), creationEpochSeconds: 2 }),
+    });
+    const closed = consumer.closed.catch((error: unknown) => error);
+    let isFailed = false;
+    consumer.on('sourceFailed', () => (isFailed = true));
+    // One addition follows another at once, so one is under way when the other source fails.
+    const addAgain = async (): Promise<void> => {
+      while (!isFailed) await codeOf(consumer.addSource({ ...refunds.source, open: () => down }));
+    };
+    await inVirtualTime(clock, addAgain(), 200_000);
+    await clock.advance(5_000);
+    expect(await inVirtualTime(clock, closed)).to.have.property('code', 'STREAM_CHANGED');
+  });
+
   it('says what is wrong: an unknown name, a deadline, a consumer that has not started or has stopped', async () => {
     const orders = named('orders');
     made(orders.source);

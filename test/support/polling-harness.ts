@@ -1,5 +1,6 @@
 // One shard of the scripted Kinesis, a reader of this shard, and a worker that reads everything after `consume`, in virtual time. With
 // `retrieval: 'fan-out'` the reader subscribes, with a consumer that is registered already.
+import type { SourceSlots } from '../../src/core/call-slots.js';
 import type { StartPosition } from '../../src/core/position.js';
 import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
 import type { RetrievalWay } from '../../src/api/retrieval.js';
@@ -60,6 +61,7 @@ export function harness(
     readonly random?: number;
     readonly lease?: LeasedRead;
     readonly retrieval?: RetrievalWay;
+    readonly slots?: SourceSlots;
   } = {},
 ): Harness {
   const clock = new ManualClock();
@@ -71,7 +73,10 @@ export function harness(
   const random = { next: () => more.random ?? 0.5 };
   const isFanOut = more.retrieval === 'fan-out';
   const fanOut = isFanOut ? { consumer: { consumerName }, isRequired: true } : undefined;
-  const source = kinesisSource({ streamName: stream, client, fanOut, ...more.options }, { clock, timers, random });
+  const source = kinesisSource(
+    { streamName: stream, client, fanOut, ...more.options },
+    { clock, timers, random, slots: more.slots },
+  );
   if (isFanOut) client.subscriptions.register(stream, consumerName);
   const notices: SourceNotice[] = [];
   const position = typeof start === 'function' ? start(put, clock) : start;

@@ -1,9 +1,10 @@
 // A whole consumer in virtual time over a stream in memory. No part of it waits for the host's clock.
-import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
+import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { type Item, defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream, FakeStreamOptions } from '../../src/testing/index.js';
+import { actors, type Actors } from '../../src/consumer/wiring.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { watched, type Watched } from './consumer-harness.js';
 
@@ -27,6 +28,8 @@ export interface VirtualOptions extends Partial<ConsumerOptions> {
   readonly streamOptions?: FakeStreamOptions;
   /** Runs inside `reduce`. */
   readonly onItem?: (item: Item, signal: AbortSignal) => unknown;
+  /** Default: those of production. */
+  readonly actors?: Actors;
 }
 
 export interface VirtualConsumer extends Watched {
@@ -34,27 +37,30 @@ export interface VirtualConsumer extends Watched {
 }
 
 export function virtualConsumer(clock: ManualClock, options: VirtualOptions = {}): VirtualConsumer {
-  const { stream: given, streamOptions, onItem = () => {}, runtime, ...rest } = options;
+  const { stream: given, streamOptions, onItem = () => {}, runtime, actors: behaviours = actors, ...rest } = options;
   const stream = given ?? fakeStream({ shards: 1, clock, ...streamOptions });
   const made = watched((seen): Consumer =>
-    createConsumer({
-      logger: false,
-      application: 'orders',
-      workerId: 'virtual',
-      source: stream.source,
-      reducers: 2,
-      onFailure: 'crash',
-      reducer: defineReducer({
-        init: () => 0,
-        reduce: (count: number, item, { signal }) => {
-          seen.push(item);
-          const work = onItem(item, signal);
-          return work instanceof Promise ? work.then(() => count + 1) : count + 1;
-        },
-      }),
-      runtime: { clock, timers: clock, random: seeded(1), ...runtime },
-      ...rest,
-    }),
+    consumerOf(
+      {
+        logger: false,
+        application: 'orders',
+        workerId: 'virtual',
+        source: stream.source,
+        reducers: 2,
+        onFailure: 'crash',
+        reducer: defineReducer({
+          init: () => 0,
+          reduce: (count: number, item, { signal }) => {
+            seen.push(item);
+            const work = onItem(item, signal);
+            return work instanceof Promise ? work.then(() => count + 1) : count + 1;
+          },
+        }),
+        runtime: { clock, timers: clock, random: seeded(1), ...runtime },
+        ...rest,
+      } as ConsumerOptions,
+      behaviours,
+    ),
   );
   return { ...made, stream };
 }

@@ -2,7 +2,7 @@
 // retried without end; the others end the reader. A chain is a series of iterators, each from the answer to the one before. A new
 // chain begins at the position if an iterator is refused, or to prove the end of the shard. Called by shard-reader.ts.
 import type { Backoff } from '../../core/backoff.js';
-import { inSlot } from '../../core/call-slots.js';
+import { hasFreeSlot, inSlot } from '../../core/call-slots.js';
 import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { KinactError } from '../../api/errors.js';
 import type { AwsFailure } from '../aws-errors.js';
@@ -53,13 +53,12 @@ async function readOnce(
   const { clock } = reader;
   let limit = 0;
   let askedAt = clock.now();
-  const asked = await calling(reader, async () => {
-    // Bytes are asked for with a slot only: hundreds of calls that wait for a slot would reserve all of `maxBytes`.
-    limit = await reader.allowance.ask(reader.signal);
+  const asked = await callWithRoom(reader, async (room) => {
     // The application may have paused while this reader waited for its turn.
     if (reader.buffer.isHeld) return undefined;
+    limit = room;
     askedAt = clock.now();
-    return reader.service.getRecords(reader, iterator, limit);
+    return reader.service.getRecords(reader, iterator, room);
   });
   if (asked === undefined) {
     reader.allowance.answered([]);
@@ -104,6 +103,30 @@ async function readOnce(
 /** Makes a call when the source has a slot for it. A source that hangs has at most its share of the slots. */
 function calling<Result>({ slots, signal }: ReaderContext, call: () => Promise<Result>): Promise<Result> {
   return inSlot(slots, call, { signal, stopped });
+}
+
+/**
+ * Makes the call with a slot and with room for its answer. A reader that waits for room has no slot: otherwise it would hold up
+ * other shards of its source. One that waits for a slot has no room: hundreds of them would reserve all of `maxBytes`.
+ */
+async function callWithRoom<Result>(
+  reader: ReaderContext,
+  call: (limit: number) => Promise<Result>,
+): Promise<Result | undefined> {
+  const { allowance, slots, signal } = reader;
+  let limit = 0;
+  for (;;) {
+    if (signal.aborted) throw stopped();
+    const result = await calling(reader, async () => {
+      if (limit === 0) limit = allowance.askNow();
+      return limit === 0 ? undefined : call(limit);
+    });
+    if (limit > 0) return result;
+    limit = await allowance.ask(signal);
+    if (hasFreeSlot(slots)) continue;
+    allowance.answered([]);
+    limit = 0;
+  }
 }
 
 /** Handles a failed call: records that have expired need another start, everything else another attempt. */

@@ -1,6 +1,12 @@
 // How many records a reader may ask for next. The byte budget of the process allows as many as fit, if they are as large as the
 // last ones read. Without an account, a read may be of any size.
-import { releaseReservation, requestRecords, type ByteAccount } from '../../core/byte-budget.js';
+import {
+  releaseReservation,
+  requestNow,
+  requestRecords,
+  type ByteAccount,
+  type ByteRequest,
+} from '../../core/byte-budget.js';
 import type { RawRecord } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { wait } from './prefetch-buffer.js';
@@ -14,6 +20,8 @@ export interface RecordSizes {
 }
 
 export interface ReadAllowance {
+  /** The limit of the next request if there is room for its answer now, else 0. */
+  askNow(): number;
   /** Resolves to the limit of the next request, once there is room for its answer; rejects when `signal` aborts. */
   ask(signal: AbortSignal): Promise<number>;
   /** Called when the answer has been kept, or when none came. */
@@ -25,16 +33,19 @@ export function createReadAllowance(
   sizes: RecordSizes,
   maxRecords: number,
 ): ReadAllowance {
-  if (account === undefined) return { ask: () => Promise.resolve(maxRecords), answered: () => {} };
+  if (account === undefined) {
+    return { askNow: () => maxRecords, ask: () => Promise.resolve(maxRecords), answered: () => {} };
+  }
   let recordBytes: number | undefined;
+  const nextRequest = (): ByteRequest => ({ recordBytes: recordBytes ?? sizes.recordBytes, maxRecords, answerBytes });
   return {
+    askNow: () => requestNow(account, nextRequest()),
     ask: async (signal) => {
       let withdraw = (): void => {};
       try {
         return await wait<number>(signal, (waiter) => {
           if (waiter === undefined) return;
-          const request = { recordBytes: recordBytes ?? sizes.recordBytes, maxRecords, answerBytes };
-          withdraw = requestRecords(account, request, waiter.resolve);
+          withdraw = requestRecords(account, nextRequest(), waiter.resolve);
         });
       } finally {
         withdraw();

@@ -4,6 +4,7 @@ import type { Behaviour, Effect } from '../../../actors/protocol/actor.js';
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 import type { Machine } from '../machine.js';
+import type { Kind } from '../pool.js';
 import type { Link } from '../subscribing.js';
 
 export type AnyMessage = { readonly type: string } & Record<string, any>;
@@ -113,6 +114,8 @@ export interface Mutant {
   readonly name: string;
   /** Makes the parts of one process; called once for each process. */
   readonly make: MakeActors;
+  /** What is simulated with it. Default: `cluster`. */
+  readonly kind?: Kind;
   /** Only a Java worker shows this mutant: seeds without one are skipped. */
   readonly besideJava?: true;
   /**

@@ -13,6 +13,7 @@ import { retryingMutants } from './retrying.js';
 import { settlingMutants } from './settling.js';
 import { speakingMutants } from './speaking.js';
 import { subscribingMutants } from './subscribing.js';
+import { tableMutants } from './tables.js';
 
 export const mutants: readonly Mutant[] = [
   ...settlingMutants,
@@ -28,4 +29,5 @@ export const mutants: readonly Mutant[] = [
   ...fencingMutants,
   ...speakingMutants,
   ...subscribingMutants,
+  ...tableMutants,
 ];

@@ -1,11 +1,11 @@
 // A model of a DynamoDB table's stream, as its adapter shows it to the core: shards without hash ranges that roll over and split,
 // listings that lag behind, omit new shards or are throttled, records that expire, and streams that are disabled and enabled again.
 // A listing is normalised as the adapter does it: a shard with a listed child counts as closed.
-import { KinactError } from '../../src/api/errors.js';
-import type { RawRecord, ReadResult, Shard, ShardReader, SourceNotice, StreamSource } from '../../src/api/ports.js';
-import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
-import type { StartPosition } from '../../src/core/position.js';
-import type { ManualClock } from '../../src/testing/manual-clock.js';
+import { KinactError } from '../../../src/api/errors.js';
+import type { RawRecord, ReadResult, Shard, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
+import { compareSequenceNumbers } from '../../../src/core/sequence-number.js';
+import type { StartPosition } from '../../../src/core/position.js';
+import type { ManualClock } from '../../../src/testing/manual-clock.js';
 
 /** The shards of a real stream live for hours, and its records for a day. Here both are sixty times shorter or more. */
 export const retentionMs = 24 * 60_000;

@@ -1,0 +1,48 @@
+// The calls of a source that are under way have a limit. A reader that waits for bytes holds none of them up.
+import { expect } from 'chai';
+import { createByteBudget, openAccount, setWorkerBytes } from '../../../src/core/byte-budget.js';
+import { createCallSlots, joinSlots } from '../../../src/core/call-slots.js';
+import { harness } from '../../support/polling-harness.js';
+
+describe('a polling reader and the slots of its source', () => {
+  it('gives its slot back while it waits for bytes, and reads on once there is room', async () => {
+    const slots = joinSlots(createCallSlots(1));
+    const bytes = openAccount(createByteBudget(1_000_000), () => {});
+    setWorkerBytes(bytes, 1_000_000, false);
+    const on = harness(undefined, { slots, lease: { stream: undefined, bytes } });
+    on.put('a');
+    on.consume();
+    await on.clock.advance(3_000);
+    expect([on.keys, slots.underWay]).to.deep.equal([[], 0]);
+    setWorkerBytes(bytes, 0, false);
+    await on.clock.advance(3_000);
+    expect(on.keys).to.deep.equal(['a']);
+    on.reader.close();
+  });
+
+  it('reserves no bytes while it waits for a slot', async () => {
+    const slots = joinSlots(createCallSlots(1));
+    const budget = createByteBudget(100_000_000);
+    const bytes = openAccount(budget, () => {});
+    const on = harness(undefined, { slots, lease: { stream: undefined, bytes } });
+    on.put('a');
+    on.consume();
+    await on.clock.advance(1_000);
+    setWorkerBytes(bytes, 100_000_000, true);
+    await on.clock.advance(5_000);
+    // Another shard has taken the slot when there is room again.
+    slots.underWay = 1;
+    setWorkerBytes(bytes, 0, false);
+    await on.clock.advance(5_000);
+    expect(budget.heldBytes).to.equal(0);
+    slots.underWay = 0;
+    for (const begin of slots.waiting) {
+      slots.underWay += 1;
+      begin();
+    }
+    on.put('b');
+    await on.clock.advance(5_000);
+    expect(on.keys).to.deep.equal(['a', 'b']);
+    on.reader.close();
+  });
+});
