@@ -61,11 +61,12 @@ export const wrapped = <Kind extends keyof Actors>(kind: Kind, how: AroundOf<Kin
 });
 
 type OptionsOf<Kind extends keyof Actors> = Parameters<Actors[Kind]>[0];
+type Known<Others> = [Others] extends [never] ? unknown : never;
 
 /** A part that is made with changed options. An option that does not exist is an error, because it would change nothing. */
 export const given = <Kind extends keyof Actors, Changed extends OptionsOf<Kind>>(
   kind: Kind,
-  change: (options: OptionsOf<Kind>) => Changed & Record<Exclude<keyof Changed, keyof OptionsOf<Kind>>, never>,
+  change: ((options: OptionsOf<Kind>) => Changed) & Known<Exclude<keyof Changed, keyof OptionsOf<Kind>>>,
   base: Actors = actors,
 ): Actors => ({
   ...base,
