@@ -40,9 +40,12 @@ const outOfOrder: Mutant['make'] = () =>
     for (const held of heldIn(state)) if (held.behind.length > 1) held.behind = held.behind.toReversed();
   });
 
+/** To drop `attemptDue` would not do: every other message looks at what is due. */
 const neverAgain: Mutant['make'] = () =>
-  wrapped('reducer', {
-    before: (_state, message) => (message.type === 'attemptDue' ? undefined : message),
+  afterEach((state) => {
+    for (const held of heldIn(state)) held.dueAt = Infinity;
+    keysOf(state).nextAt = undefined;
+    if (state.waitingCall !== undefined) state.waitingCall.dueAt = Infinity;
   });
 
 const creditTwice: Mutant['make'] = () => afterEach((state) => state.reports.credited.clear());
