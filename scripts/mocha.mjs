@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { bin, root, run, say, StepFailed } from './steps.mjs';
 import { lanes } from './test-groups.mjs';
 
@@ -10,6 +11,8 @@ const failures = [];
 export const totals = { passed: 0, failed: 0, skipped: 0, failures };
 /** @type {(readonly [file: string, ms: number])[]} */
 const files = [];
+/** When each group ran, in milliseconds from the start of the first: shows where a lane waits for another at the end. */
+const spans = [];
 
 /**
  * Runs mocha with `tests` as its arguments, and with `env` added to the environment. With `capture`, its output is shown when it
@@ -43,25 +46,34 @@ export async function mocha(tests, { env = {}, capture = false, yields = false, 
 
 /**
  * Runs each of `groups` ({ name, tests, lane, env }) in its own mocha process, in this order: a group starts when its lane has room.
+ * Lanes: `computing` and `waiting` (scripts/test-groups.mjs).
  * The first group shows its output at once, each other group at its end.
  */
 export async function mochaSideBySide(groups) {
   const broken = [];
+  const startedAt = performance.now();
   const isComputing = ({ lane }) => lane === 'computing';
   const yielding = !groups.every(isComputing);
   const runNext = async (queue) => {
     for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
       const { tests, env } = group;
       const how = { env, yields: yielding && isComputing(group), capture: group !== groups[0] };
+      const from = performance.now() - startedAt;
       const reason = await mocha(tests, how).catch((error) => error);
+      spans.push({
+        name: `${group.lane}: ${group.name}, ${tests.length} files`,
+        from,
+        to: performance.now() - startedAt,
+      });
       if (reason !== undefined) broken.push({ name: group.name, reason });
     }
   };
-  const runLane = ([lane, room]) => {
-    const queue = groups.filter((group) => group.lane === lane);
-    return Promise.all(Array.from({ length: room }, () => runNext(queue)));
-  };
-  await Promise.all(Object.entries(lanes).map(runLane));
+  const queueOf = (lane) => groups.filter((group) => group.lane === lane);
+  const runLane = (lane, queue) => Promise.all(Array.from({ length: lanes[lane] }, () => runNext(queue)));
+  const waiting = queueOf('waiting');
+  // Once nothing computes, the processors have room for one more that waits.
+  const computed = runLane('computing', queueOf('computing')).then(() => runNext(waiting));
+  await Promise.all([computed, runLane('waiting', waiting)]);
   const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));
   if (unknown !== undefined) throw unknown.reason;
   if (broken.length > 0)
@@ -92,8 +104,19 @@ function slowestFiles() {
   return ['slowest files:', ...lines];
 }
 
+/** The groups in the order of their ends. A run of few files lists none. */
+function timesOfGroups() {
+  if (files.length < 50) return [];
+  const inSeconds = (ms) => (ms / 1000).toFixed(0).padStart(4);
+  return ['groups:', ...spans.map(({ name, from, to }) => `   ${inSeconds(from)} to ${inSeconds(to)} s  ${name}`)];
+}
+
 export const testSummary = () => ({
-  lines: [...slowestFiles(), ...failures.map(({ test, message }) => `failed test: ${test}: ${ends(message)}`)],
+  lines: [
+    ...slowestFiles(),
+    ...timesOfGroups(),
+    ...failures.map(({ test, message }) => `failed test: ${test}: ${ends(message)}`),
+  ],
   text: `${totals.passed} passed, ${totals.failed} failed${totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`}`,
   data: totals,
 });

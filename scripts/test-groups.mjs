@@ -8,7 +8,10 @@ import { root } from './steps.mjs';
 const simulates = /^test\/(sim|explore)\//;
 const models = /^test\/(kill-points|properties|soak|bench)\//;
 const apart = /^test\/(integration|integrity|package)\//;
-/** How many mocha processes run at the same time. With a third that waits, workers lose their leases on a busy machine. */
+/**
+ * How many mocha processes run at the same time. With a third that waits beside those that compute, workers lose their leases on a busy
+ * machine. It starts when nothing computes any more.
+ */
 export const lanes = { computing: 2, waiting: 2 };
 /** The name of a group, its lane, whether a test file belongs to the group, and how many files a process gets (default: all). */
 const groups = [
@@ -20,7 +23,7 @@ const groups = [
   ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
   ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
   ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), 5],
-  ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 6],
+  ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 4],
 ];
 
 const below = (place) =>

@@ -15,7 +15,8 @@
 //   publishing              leases/subscribers.ts; `changed` also the other files of leases, unread/unread-leases.ts
 //   failing                 turn.ts
 //   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failover-times.ts; scan also turn.ts, and
-//                           table.lastError also sources/start.ts
+//                           table.lastError also sources/start.ts, and table.observations sources/removed-source.ts
+//   (removed-source.ts also removes all that leftAlone, standstills, abandoned and unread have of a removed source)
 //   leases, abandoned       leases/keepers.ts, release.ts; the fields of a lease also leases, unread and shard-end
 //   leftAlone               unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
 //   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts

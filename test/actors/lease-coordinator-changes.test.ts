@@ -59,6 +59,14 @@ async function release({ driver }: Running, leaseKey: string): Promise<ReleaseOu
   return lease;
 }
 
+/** The keeper of this lease crashes. */
+async function crash({ driver }: Running, leaseKey: string): Promise<void> {
+  const { args, ref } = driver.keeper(leaseKey);
+  const incarnation = Number(args.writer.split('.').at(-1));
+  const how = { ref, reason: 'crash', error: new Error('broken') } as never;
+  await driver.harness.tell(driver.coordinator, { type: 'keeperDown', leaseKey, incarnation, how });
+}
+
 describe('a source that is added', () => {
   it('is answered when it is read, and its leases are taken', async () => {
     const made = await running();
@@ -208,10 +216,15 @@ describe('a source that is removed', () => {
     let list = (): void => undefined;
     const { listShards } = made.returns;
     const late = new Promise<void>((resolve) => (list = resolve));
-    made.returns.listShards = (filter, signal) => late.then(() => listShards(filter, signal));
+    const signals: AbortSignal[] = [];
+    made.returns.listShards = (filter, signal) => (signals.push(signal), late.then(() => listShards(filter, signal)));
     await made.add(made.returns);
     await made.driver.harness.advance(300);
     expect((await made.remove('returns'))()).to.deep.equal([]);
+    expect(
+      signals.map(({ aborted }) => aborted),
+      'it creates no rows',
+    ).to.deep.equal([true]);
     list();
     await made.driver.harness.advance(2_000);
     expect(made.driver.status().sources.map(({ source }) => source)).to.deep.equal(['orders']);
@@ -225,14 +238,7 @@ describe('a source that is removed', () => {
   it('is reported with the leases of keepers that have died, and its cool-downs are forgotten', async () => {
     const made = await running();
     const [leaseKey] = keysOf(made, 'orders');
-    const { args, ref } = made.driver.keeper(leaseKey!);
-    const incarnation = Number(args.writer.split('.').at(-1));
-    await made.driver.harness.tell(made.driver.coordinator, {
-      type: 'keeperDown',
-      leaseKey: leaseKey!,
-      incarnation,
-      how: { ref, reason: 'crash', error: new Error('broken') } as never,
-    });
+    await crash(made, leaseKey!);
     const answer = await made.remove('orders');
     expect(answer()).to.have.length(1);
     expect(answer()![0]).to.include({ leaseKey, released: false, recordsLeft: 'unknown' });
@@ -240,4 +246,53 @@ describe('a source that is removed', () => {
     await made.driver.harness.advance(300);
     expect(keysOf(made, 'orders')).to.have.length(2);
   });
+
+  it('is reported without the leases of other sources, and what failed of it is forgotten', async () => {
+    const made = await running();
+    const { driver } = made;
+    made.returns.faults.describe.push(...Array.from({ length: 100 }, () => new Error('down')));
+    await made.add(made.returns);
+    await driver.harness.advance(1_000);
+    expect(driver.status().failing).to.have.length(1);
+    await crash(made, keysOf(made, 'orders')[0]!);
+    expect((await made.remove('returns'))()).to.deep.equal([]);
+    expect(driver.status().failing).to.deep.equal([]);
+  });
+
+  it('begins afresh when it is added again: the time for which it was unread is forgotten', async () => {
+    const made = await running();
+    const { driver } = made;
+    const [leaseKey] = keysOf(made, 'orders');
+    await driver.harness.advance(40_000);
+    expect(driver.status().longestUnread).to.deep.equal({ leaseKey, ms: 40_000 });
+    const answer = await made.remove('orders');
+    await release(made, leaseKey!);
+    expect(answer()).to.have.length(1);
+    expect(driver.status().longestUnread, 'nobody reads it on purpose').to.equal(undefined);
+    await driver.harness.advance(20_000);
+    expect(driver.status().longestUnread).to.equal(undefined);
+    await made.add(made.orders);
+    await driver.harness.advance(300);
+    await driver.taken(leaseKey!);
+    await driver.harness.advance(12_000);
+    expect(driver.status().longestUnread?.ms).to.be.within(12_000, 13_000);
+  });
+
+  for (const ending of ['gives the lease back with a cool-down', 'crashes'] as const)
+    it(`leaves no cool-down if its last keeper ${ending} during the removal`, async () => {
+      const made = await running();
+      const { driver } = made;
+      const [leaseKey] = keysOf(made, 'orders') as [string];
+      await made.remove('orders');
+      const { leaseOwner: _, ...row } = driver.store.row(leaseKey);
+      driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
+      const { args } = driver.keeper(leaseKey);
+      const at = { checkpoint: row.checkpoint, subSequenceNumber: row.checkpointSubSequenceNumber };
+      const lease = { leaseKey, source: args.source, shardId: args.shardId, ...at, recordsLeft: 0, released: true };
+      if (ending === 'crashes') await crash(made, leaseKey);
+      else await driver.news(leaseKey, { type: 'released', lease, reason: 'it fails', coolDown: true });
+      await made.add(made.orders);
+      await driver.harness.advance(300);
+      expect(keysOf(made, 'orders'), 'taken at once').to.have.length(2);
+    });
 });

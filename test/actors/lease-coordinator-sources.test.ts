@@ -183,6 +183,22 @@ describe('the sources of one table', () => {
     expect(retried.map(({ attempt }) => attempt)).to.deep.equal(retried.map((_, index) => index + 1));
   });
 
+  it('fail only after five looks, however long each of them takes', async () => {
+    const { driver, returns } = two();
+    await driver.started();
+    const looks: ((error: unknown) => void)[] = [];
+    returns.listShards = () => new Promise((_, reject) => void looks.push(reject));
+    await driver.harness.advance(70_000);
+    for (let look = 1; look <= 5; look += 1) {
+      expect(driver.harness.eventsOf('sourceFailed'), `after ${look - 1} looks`).to.deep.equal([]);
+      expect(looks, 'one look is under way').to.have.length(1);
+      await driver.harness.advance(40_000);
+      looks.pop()!(gone);
+      await driver.harness.advance(20_000);
+    }
+    expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([{ source: 'returns', error: gone }]);
+  });
+
   it('do not fail if only ListShards finds no stream, or if another error comes between', async () => {
     const both = two();
     await both.driver.started();

@@ -137,6 +137,71 @@ describe('onShardEnded of a lease keeper', () => {
     expect([keeper.row.checkpoint, keeper.ended, calls.length]).to.deep.equal(['100', true, 1]);
   });
 
+  it('is not called again by a message that comes twice', async () => {
+    const { keeper, calls } = await toTheEnd();
+    await keeper.plan(ready);
+    await keeper.tell({ type: 'hookDue', attempt: 1 });
+    expect(calls).to.have.length(1);
+    await calls[0]!.end(new Error('no'));
+    await keeper.advance(100);
+    await keeper.tell({ type: 'hookDue', attempt: 1 });
+    await keeper.tell({ type: 'hookDue', attempt: 2 });
+    expect(calls).to.have.length(2);
+  });
+
+  it('is called in a release that began before the end was proven: no second owner has to prove it', async () => {
+    const { keeper, calls } = await toTheEnd();
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    await keeper.plan(ready);
+    expect(calls).to.have.length(1);
+    await calls[0]!.end();
+    expect(keeper.row.checkpoint).to.equal('SHARD_END');
+  });
+
+  it('is not called again in a release that begins in its pause, even if the write of the release takes long', async () => {
+    const { keeper, calls } = await toTheEnd();
+    await keeper.plan(ready);
+    await calls[0]!.end(new Error('no'));
+    for (let tries = 0; tries < 3; tries += 1)
+      keeper.store.script('update', { type: 'failBefore', error: new Error('down') });
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    await keeper.advance(200);
+    expect(keeper.row.leaseOwner, 'its pause is over, and the release is not written').to.equal('me');
+    await keeper.advance(5_000);
+    expect(keeper.row).to.not.have.property('leaseOwner');
+    expect([keeper.row.checkpoint, calls.length]).to.deep.equal(['100', 1]);
+  });
+
+  it('holds a release back also while its second call runs', async () => {
+    const { keeper, calls } = await toTheEnd();
+    await keeper.plan(ready);
+    await calls[0]!.end(new Error('no'));
+    await keeper.advance(100);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    await keeper.advance(1_000);
+    expect([keeper.row.leaseOwner, calls.length]).to.deep.equal(['me', 2]);
+    await calls[1]!.end();
+    expect(keeper.row.checkpoint).to.equal('SHARD_END');
+  });
+
+  it('is not the last call that a keeper waits for while an onCheckpoint runs', async () => {
+    let noted = (): void => undefined;
+    const onCheckpoint = (): Promise<void> => new Promise((resolve) => (noted = resolve));
+    const { keeper, calls } = await toTheEnd({ onCheckpoint, checkpointIntervalMs: 10 });
+    await keeper.advance(1_000);
+    expect(keeper.row.checkpoint).to.equal('100');
+    await keeper.plan(ready);
+    expect(calls).to.have.length(1);
+    keeper.store.put({ ...keeper.row, leaseOwner: 'you', leaseCounter: 50, kinactWriter: 'other/1' });
+    await keeper.advance(4_000);
+    expect(keeper.newsOf('lost')).to.have.length(1);
+    await calls[0]!.end();
+    expect(keeper.ended, 'onCheckpoint runs').to.equal(false);
+    noted();
+    await keeper.settle();
+    expect(keeper.ended).to.equal(true);
+  });
+
   it('is dropped, with an aborted signal, when the lease is lost', async () => {
     const { keeper, calls } = await toTheEnd();
     await keeper.plan(ready);

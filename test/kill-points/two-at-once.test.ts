@@ -1,7 +1,8 @@
 // Kills two actors at the same moment. Or it kills one actor while the restart of another waits for a call, or while the successors
-// of another start. It uses the real tree in virtual time, and the laws of `laws.ts`.
+// of another start. It uses the real tree in virtual time, and the laws of `laws.ts`. A run draws half of the pairs that die at once.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
+import { drawnHalf, newDraw } from '../support/sampled.js';
 import { watch, type Watched } from './killed.js';
 import { comes, indices, kindOf, middle, strikeWhere, type Moment, type Strike, type When } from './moment.js';
 import { run, type Outcome } from './run.js';
@@ -64,25 +65,27 @@ function killOther(member: Member, kind: string, than: { readonly id: number }):
 
 let cases = 0;
 
+/** Every pair of kinds, of which the first dies before and after its message. `before` and `after` are neighbors: a draw has one. */
+const pairs = kinds.flatMap((one) =>
+  [...kinds, ...supervisors].flatMap((other) => (['before', 'after'] as const).map((when) => ({ one, other, when }))),
+);
+
+const draw = newDraw();
 for (const [scenario, { outcome: unharmed }] of calm) {
-  describe(`a consumer with two actors killed at once, while ${scenario.name}`, () => {
-    for (const one of kinds) {
-      for (const other of [...kinds, ...supervisors]) {
-        for (const when of ['before', 'after'] as const) {
-          cases += 1;
-          it(`loses nothing: ${one} ${when} ${midst[one] as string}, and ${other}`, async () => {
-            const isAt = comes(inTheMidst(scenario, one, when));
-            let hasOther = false;
-            const strike = strikeWhere((member, ...at) => {
-              if (!isAt(...at)) return false;
-              hasOther = killOther(member, other, at[0]);
-              return true;
-            });
-            await survived(scenario, strike, { kills: 1, killed: [one, other], pipelines: unharmed.pipelines + 2 });
-            expect(hasOther, `another ${other}`).to.equal(!(isAlone(other) && one === other));
-          });
-        }
-      }
+  describe(`a consumer with two actors killed at once, while ${scenario.name} ${draw.named}`, () => {
+    for (const { one, other, when } of drawnHalf(draw, pairs)) {
+      cases += 1;
+      it(`loses nothing: ${one} ${when} ${midst[one] as string}, and ${other}`, async () => {
+        const isAt = comes(inTheMidst(scenario, one, when));
+        let hasOther = false;
+        const strike = strikeWhere((member, ...at) => {
+          if (!isAt(...at)) return false;
+          hasOther = killOther(member, other, at[0]);
+          return true;
+        });
+        await survived(scenario, strike, { kills: 1, killed: [one, other], pipelines: unharmed.pipelines + 2 });
+        expect(hasOther, `another ${other}`).to.equal(!(isAlone(other) && one === other));
+      });
     }
     for (const one of supervisors) {
       for (const other of supervisors) {
@@ -175,4 +178,4 @@ describe('a consumer with an actor killed while the successors of another start'
   }
 });
 
-after(() => console.log(`        two at once, and during restarts: ${cases} cases`));
+after(() => console.log(`        two at once, and during restarts ${draw.named}: ${cases} cases`));

@@ -11,6 +11,8 @@ import { durableCheckpoint } from '../../src/core/lease-state.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { driveKeeper, failoverMs, marginMs, me, nonce, shardId, type KeeperDriver } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
+import { drawnRuns } from '../support/sampled.js';
+import { seeded } from '../support/seeded.js';
 
 type Command =
   | { readonly do: 'advance'; readonly ms: number }
@@ -269,7 +271,7 @@ describe('a keeper among faults, crashes and other owners', () => {
           }
         },
       ),
-      { numRuns: 2_000 },
+      seeded(drawnRuns(2_000)),
     );
   });
 });

@@ -5,6 +5,7 @@ import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { isKinactError } from '../../src/api/errors.js';
 import { resolveOptions } from '../../src/options/resolved-options.js';
 import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/kinesis-stream-option-table.js';
+import { drawnRuns } from '../support/sampled.js';
 import { seeded } from '../support/seeded.js';
 
 const garbage = fc.anything({
@@ -60,7 +61,7 @@ describe('any options', () => {
       fc.property(optionsOf(Object.keys(consumerTable)), (options) => {
         if (resolves(() => resolveOptions(options))) expect(Object.isFrozen(resolveOptions(options))).to.equal(true);
       }),
-      seeded(4_000),
+      seeded(drawnRuns(4_000)),
     );
   });
 
@@ -75,7 +76,7 @@ describe('any options', () => {
       fc.property(fc.constantFrom(...Object.keys(consumerTable)), plausible, (name, value) => {
         resolves(() => resolveOptions({ ...good, [name]: value }));
       }),
-      seeded(4_000),
+      seeded(drawnRuns(4_000)),
     );
   });
 
@@ -84,7 +85,7 @@ describe('any options', () => {
       fc.property(optionsOf(Object.keys(kinesisStreamTable)), (options) => {
         resolves(() => resolveKinesisStream(options as never));
       }),
-      seeded(4_000),
+      seeded(drawnRuns(4_000)),
     );
   });
 });

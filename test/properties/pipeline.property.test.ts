@@ -5,11 +5,12 @@ import fc from 'fast-check';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { startPipeline } from '../support/pipeline.js';
+import { drawnRuns } from '../support/sampled.js';
 import { putNumbered, shard0 } from '../support/pipeline-probes.js';
 import { live, harness, type Harness } from '../support/pipeline-harness.js';
 
 const seed = Number(process.env['KINACT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const numRuns = Number(process.env['KINACT_RUNS'] ?? 250);
+const numRuns = Number(process.env['KINACT_RUNS'] ?? drawnRuns(250));
 
 const modes: Record<Harness['mode'], string> = {
   auto: 'acknowledged as their reduce returns',

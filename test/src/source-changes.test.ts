@@ -85,10 +85,11 @@ describe('a consumer that runs', () => {
 
   it('releases what it removes, delivers nothing of it afterwards, and reads it again where it was', async () => {
     const store = memoryLeaseStore([], 'totals');
+    let closed = 0;
     const shared = ({ source }: FakeStream): AnySource => ({
       ...source,
       application: undefined,
-      openLeases: () => store,
+      openLeases: () => ({ ...store, close: () => void (closed += 1) }),
     });
     const [orders, refunds] = [named('orders'), named('refunds')];
     await started([orders, refunds].map(shared), { leases: { multiStream: true } });
@@ -103,6 +104,7 @@ describe('a consumer that runs', () => {
     ]);
     expect(ownerless(store, 'refunds')).to.equal(true);
     expect(ownerless(store, 'orders')).to.equal(false);
+    expect(closed, 'the table has a source').to.equal(0);
     expect(sources()).to.deep.equal(['orders totals running']);
     put(refunds, 'c');
     put(orders, 'd');
@@ -116,11 +118,18 @@ describe('a consumer that runs', () => {
 
   it('ends the coordinator of a table with its last source, closes both, and starts another one later', async () => {
     const closed: string[] = [];
+    const opened: (number | string | undefined)[] = [];
     const stream = named('refunds');
     const source: AnySource = {
       ...stream.source,
-      open: (environment) => ({ ...stream.source.open(environment), close: () => void closed.push('source') }),
-      openLeases: (...given) => ({ ...stream.source.openLeases(...given), close: () => void closed.push('table') }),
+      open: (environment) => {
+        opened.push(environment.slots?.all.sources.size);
+        return { ...stream.source.open(environment), close: () => void closed.push('source') };
+      },
+      openLeases: (...given) => {
+        opened.push('table');
+        return { ...stream.source.openLeases(...given), close: () => void closed.push('table') };
+      },
     };
     await started(named('orders').source);
     for (let round = 1; round <= 3; round += 1) {
@@ -130,6 +139,7 @@ describe('a consumer that runs', () => {
       expect(seen.at(-1)).to.equal(`refunds k${round}`);
       await inVirtualTime(clock, consumer.removeSource('refunds'));
       expect(closed).to.have.length(2 * round);
+      expect(opened.splice(0), 'two sources share the calls').to.deep.equal([2, 'table']);
       expect(consumer.status().leases.map(({ table }) => table)).to.deep.equal(['orders-app']);
       const kinds = consumer
         .status()
@@ -281,12 +291,15 @@ describe('a consumer that runs', () => {
 
   it('adds a source again only after its removal, and a removal ends an addition', async () => {
     const [orders, refunds] = [named('orders'), named('refunds')];
-    await started([orders.source, refunds.source]);
+    let closed = 0;
+    const open: AnySource['open'] = () => ({ ...refunds.port, close: () => void (closed += 1) });
+    await started([orders.source, { ...refunds.source, open }]);
     await clock.advance(2_000);
-    const removed = consumer.removeSource('refunds');
-    expect(consumer.removeSource('refunds')).to.be.a('promise');
+    const removed = [consumer.removeSource('refunds'), consumer.removeSource('refunds')];
     const added = consumer.addSource(refunds.source);
-    await inVirtualTime(clock, Promise.all([removed, added]));
+    const [first, second] = await inVirtualTime(clock, Promise.all([...removed, added]));
+    expect(second).to.deep.equal(first);
+    expect(closed).to.equal(1);
     expect(sources()).to.deep.equal(['orders orders-app running', 'refunds refunds-app running']);
 
     const slow = named('slow');

@@ -2,6 +2,7 @@
 // is in memory (`store`), and only the test moves the clock (`advance`, `suspend`). The test plays the other actors:
 // - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports a frontier, `end` and `down` are its two endings;
 // - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.
+import type { HookMessage } from '../../actors/protocol/hook-call.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
@@ -44,7 +45,7 @@ export interface KeeperDriver {
   readonly timers: Map<string, number>;
   readonly ended: boolean;
   readonly row: LeaseRow;
-  tell(message: LeaseKeeperRequest | { readonly type: 'nonsense' }): Promise<void>;
+  tell(message: LeaseKeeperRequest | HookMessage | { readonly type: 'nonsense' }): Promise<void>;
   begin(worker: number): Promise<TenureAnswer | undefined>;
   /** Asks for a tenure as this worker, and expects to get it. */
   work(worker: number): Promise<Tenure>;
@@ -237,7 +238,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       return store.row(seenRow.leaseKey);
     },
     settle,
-    tell(message: LeaseKeeperRequest | { readonly type: 'nonsense' }) {
+    tell(message: LeaseKeeperRequest | HookMessage | { readonly type: 'nonsense' }) {
       mailbox.push(message as LeaseKeeperRequest);
       return settle();
     },

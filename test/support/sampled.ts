@@ -15,6 +15,9 @@ export function newDraw(): Draw {
   return { dice: createDice(seed), named: isWhole ? `(all, KINACT_SEED=${seed})` : `(drawn by KINACT_SEED=${seed})` };
 }
 
+/** The runs of a property that draws other inputs each time: half of `all`, unless the suites run whole. */
+export const drawnRuns = (all: number): number => (isWhole ? all : Math.ceil(all / 2));
+
 /** Half of the cases, in their order: of each two neighbors, which are most alike, one. */
 export function drawnHalf<Case>({ dice }: Draw, cases: readonly Case[]): readonly Case[] {
   if (isWhole) return cases;

@@ -51,28 +51,27 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'readsFail':
       return readsFail(turn, lease, news.forMs);
     case 'notTaken':
-      dropLease(turn, lease);
       if (news.wishFailed === true) noteFailedWish(turn, lease);
       if (news.retake) scanWithin(turn, retakeLater(turn, lease));
-      return;
+      return dropLease(turn, lease);
     case 'handedOver':
       noteLastCheckpoint(turn, leaseKey, news.at);
       dropLease(turn, lease);
       return scanWithin(turn, options.scanIntervalMs);
     case 'lost':
-      dropLease(turn, lease);
       // The new owner may have joined since the last scan. The next scan shows which leases may be stolen in return.
-      return scanWithin(turn, news.retake ? retakeLater(turn, lease) : options.scanIntervalMs);
+      scanWithin(turn, news.retake ? retakeLater(turn, lease) : options.scanIntervalMs);
+      return dropLease(turn, lease);
     case 'workerIdInUse':
-      dropLease(turn, lease);
       coolDown(turn, lease, options.coolDownMs);
+      dropLease(turn, lease);
       return warnWorkerIdInUse(turn, lease, news.current);
     case 'released':
       state.release?.report.push(news.lease);
       lease.stream.leaving?.report.push(news.lease);
       noteLastCheckpoint(turn, leaseKey, news.lease);
-      dropLease(turn, lease);
       if (news.coolDown) coolDown(turn, lease, options.coolDownMs);
+      dropLease(turn, lease);
       return scanWithin(turn, options.scanIntervalMs);
     case 'ended':
       return leaseEnded(turn, lease, news.childShardIds);

@@ -131,11 +131,12 @@ export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }
   if (lease === undefined) return;
   if (lease.phase === 'held') noteUnread(turn, leaseKey);
   turn.state.abandoned.set(leaseKey, lease);
-  dropLease(turn, lease);
   if (how.reason === 'crash') coolDown(turn, lease, turn.options.scanIntervalMs);
+  dropLease(turn, lease);
   scanWithin(turn, turn.options.scanIntervalMs);
 }
 
+/** Forgets a lease. What its end begins, as a cool-down, is noted before: with the last lease of a removed source all that is forgotten. */
 export function dropLease(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);

@@ -54,9 +54,12 @@ function abandonedOf({ state }: CoordinatorTurn, stream: Stream): readonly Relea
 }
 
 function forget({ state, effects }: CoordinatorTurn, stream: Stream): void {
-  const { leftAlone, standstills, abandoned } = state;
-  for (const known of [leftAlone.coolDowns, leftAlone.failedWishes, leftAlone.retakes, standstills, abandoned])
-    for (const leaseKey of known.keys()) if (streamOfLease(state, leaseKey)?.stream === stream) known.delete(leaseKey);
+  const { leftAlone, standstills, abandoned, unread, table } = state;
+  const isOurs = (leaseKey: string): boolean => streamOfLease(state, leaseKey)?.stream === stream;
+  for (const known of [leftAlone.coolDowns, leftAlone.failedWishes, leftAlone.retakes, standstills, abandoned, unread])
+    for (const leaseKey of known.keys()) if (isOurs(leaseKey)) known.delete(leaseKey);
+  // The next scan may be far away, or never come. Until then a row of the stream would count as one that nobody reads.
+  table.observations = new Map([...table.observations].filter(([leaseKey]) => !isOurs(leaseKey)));
   for (const key of state.failing.keys()) if (key.endsWith(`/${stream.index}`)) state.failing.delete(key);
   for (const key of ['openStream', 'gather', 'join']) effects.push(effect.cancel(`${key}/${stream.index}`));
   endCalls(stream);

@@ -50,13 +50,18 @@ const neverAgain: Mutant['make'] = () =>
 
 const creditTwice: Mutant['make'] = () => afterEach((state) => state.reports.credited.clear());
 
-const outageWithoutEnd: Mutant['make'] = () =>
-  afterEach((state) => {
-    const { outage } = keysOf(state);
-    if (outage === undefined) return;
-    outage.dueAt = Infinity;
-    keysOf(state).nextAt = undefined;
+/** A drain tries once more, and a success then ends the outage: it goes on all the same. */
+const outageWithoutEnd: Mutant['make'] = () => {
+  const known = new WeakMap<object, NonNullable<HeldKeys['outage']>>();
+  return afterEach((state) => {
+    const keys = keysOf(state);
+    keys.outage ??= known.get(state);
+    if (keys.outage === undefined) return;
+    known.set(state, keys.outage);
+    keys.outage.dueAt = Infinity;
+    keys.nextAt = undefined;
   });
+};
 
 const drainedAnyway = (base: Actors = actors): Actors =>
   wrapped(

@@ -1,4 +1,4 @@
-// Consumers of a table's stream, in virtual time: four seeds of `npm run sim`, and a table whose stream is replaced. `KINACT_SEED` sets the
+// Consumers of a table's stream, in virtual time: three seeds of `npm run sim`, and a table whose stream is replaced. `KINACT_SEED` sets the
 // first seed.
 import { expect } from 'chai';
 import { openPool, type Pool } from '../pool.js';
@@ -6,7 +6,7 @@ import { runCounting } from '../seeds.js';
 import { createTableRun, runTableSeed, startProcess, stopAll, tableSizeOf, write } from './table-run.js';
 
 const from = Number(process.env['KINACT_SEED'] ?? 1);
-const seeds = 4;
+const seeds = 3;
 
 describe(`simulated consumers of a table's stream, seeds ${from} to ${from + seeds - 1}`, function () {
   this.timeout(400_000);

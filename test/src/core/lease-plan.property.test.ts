@@ -3,9 +3,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { fleet, type Fleet } from '../../support/lease-fleet.js';
+import { drawnRuns } from '../../support/sampled.js';
+import { seeded } from '../../support/seeded.js';
 
 /** A small generator of random numbers, so that a failing run is reproduced by its seed. */
-function seeded(seed: number): () => number {
+function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -45,13 +47,13 @@ describe('a fleet of planning workers', function () {
   it('shares a table of free leases evenly within 30 s of a joint start, then moves no lease', () => {
     fc.assert(
       fc.property(size, ({ workers, leases, seed }) => {
-        const cluster = fleet(leases, seeded(seed));
+        const cluster = fleet(leases, randomOf(seed));
         for (let index = 0; index < workers; index++) cluster.join(`w${index}`);
         settle(cluster, 30);
         expectEven(cluster, leases);
         expectStill(cluster);
       }),
-      { numRuns: 200 },
+      seeded(drawnRuns(200)),
     );
   });
 
@@ -59,7 +61,7 @@ describe('a fleet of planning workers', function () {
     const step = fc.record({ what: fc.constantFrom('join', 'leave', 'kill'), which: fc.nat() });
     fc.assert(
       fc.property(size, fc.array(step, { maxLength: 6 }), ({ workers, leases, seed }, steps) => {
-        const cluster = fleet(leases, seeded(seed));
+        const cluster = fleet(leases, randomOf(seed));
         let next = 0;
         for (; next < workers; next++) cluster.join(`w${next}`);
         settle(cluster, 30);
@@ -72,14 +74,14 @@ describe('a fleet of planning workers', function () {
         }
         expectStill(cluster);
       }),
-      { numRuns: 100 },
+      seeded(drawnRuns(100)),
     );
   });
 
   it('counts live leases only, and no worker takes an ended lease', () => {
     fc.assert(
       fc.property(size, fc.integer({ min: 0, max: 30 }), ({ workers, leases, seed }, ended) => {
-        const cluster = fleet(leases + ended, seeded(seed));
+        const cluster = fleet(leases + ended, randomOf(seed));
         for (let index = 0; index < ended; index++)
           cluster.rows.set(`s${index}`, { ...cluster.rows.get(`s${index}`)!, checkpoint: 'SHARD_END' });
         for (let index = 0; index < workers; index++) cluster.join(`w${index}`);
@@ -88,7 +90,7 @@ describe('a fleet of planning workers', function () {
         for (let index = 0; index < ended; index++)
           expect(cluster.rows.get(`s${index}`)!.leaseOwner).to.equal(undefined);
       }),
-      { numRuns: 100 },
+      seeded(drawnRuns(100)),
     );
   });
 
@@ -96,7 +98,7 @@ describe('a fleet of planning workers', function () {
     const limits = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(limits, fc.integer({ min: 1, max: 60 }), fc.integer(), (caps, leases, seed) => {
-        const cluster = fleet(leases, seeded(seed));
+        const cluster = fleet(leases, randomOf(seed));
         caps.forEach((cap, index) => cluster.join(`w${index}`, cap));
         // If room is uneven, a worker steals with probability 1/`rivals`. So, rarely, the last steal takes more than a minute.
         for (let round = 0; round < 150; round++) {
@@ -112,7 +114,7 @@ describe('a fleet of planning workers', function () {
         );
         expectStill(cluster);
       }),
-      { numRuns: 100 },
+      seeded(drawnRuns(100)),
     );
   });
 });
