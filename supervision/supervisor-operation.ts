@@ -254,7 +254,7 @@ function takeWaitingDown(state: State, ref: Ref<never>): void {
 export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
   const id = ids[at];
   if (id === undefined) {
-    allStarted(state, purpose);
+    finishStart(state, purpose);
     return;
   }
 
@@ -304,7 +304,7 @@ function failedStartMessage(id: string, error: Error): Message {
   return { type: 'childDidNotStart', id, error };
 }
 
-function allStarted(state: State, purpose: Purpose): void {
+function finishStart(state: State, purpose: Purpose): void {
   state.operation = { type: 'idle' };
   if (purpose.type === 'first') state.effects.push(effect.started());
   const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';

@@ -9,7 +9,7 @@ import { keeperDown, keeperSpawned } from './leases/keepers.js';
 import { parentsRead, parentsReadFailed } from './leases/parents.js';
 import { publish, subscribe, subscriberDown } from './leases/subscribers.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
-import type { LeaseCoordinatorOptions } from './options.js';
+import type { LeaseCoordinatorOptions, CoordinatorOptions } from './options.js';
 import * as release from './release.js';
 import { pipelineDelayed } from './unread/unread-leases.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
@@ -23,7 +23,7 @@ import { newStream } from './sources/new-stream.js';
 import { addSource, joinOverdue } from './sources/added-source.js';
 import { abandonJoins } from './sources/joins.js';
 import { removeSource } from './sources/removed-source.js';
-import { streamAt, type CoordinatorState, type CoordinatorOptions } from './state.js';
+import { streamAt, type CoordinatorState } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus, type CoordinatorStatus } from './status.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
@@ -51,7 +51,7 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
   return {
     kind: 'lease-coordinator',
     initial(self) {
-      const turn = turnOf(newState(self, options));
+      const turn = turnOf(initialState(options, self));
       startOutcome.beginDeadline(turn);
       start.openSources(turn);
       return [turn.state, turn.effects];
@@ -113,7 +113,7 @@ function withDefaults<KeeperState, KeeperMessage>(
   };
 }
 
-function newState(self: CoordinatorState['self'], options: CoordinatorOptions): CoordinatorState {
+function initialState(options: CoordinatorOptions, self: CoordinatorState['self']): CoordinatorState {
   const { clock, sources: given, tableHistory } = options;
   const now = clock.now();
   return {

@@ -1,10 +1,11 @@
 // The options of a lease coordinator, and the histories that outlive it.
-import type { Behaviour } from '../protocol/actor.js';
+import type { Behaviour, Effect } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { CoordinatorSource, KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseStore, Random } from '../../src/api/ports.js';
+import type { LeaseCoordinatorMessage } from './messages.js';
 
 /** A row that somebody has deleted. */
 export interface DeletedRow {
@@ -106,4 +107,32 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperMessage> {
   readonly coolDownMs?: number;
   /** The longest cool-down. Default 600,000. */
   readonly coolDownCapMs?: number;
+}
+
+/** The options with their defaults filled in. */
+export interface CoordinatorOptions {
+  readonly store: LeaseStore;
+  readonly traffic?: LeaseTraffic;
+  readonly sources: readonly CoordinatorSource[];
+  readonly multiStream: boolean;
+  readonly isSuccessor: boolean;
+  readonly workerId: string;
+  /** The text with which each `kinactWriter` of this process starts. */
+  readonly writerPrefix: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly failoverMs: number;
+  readonly tableHistory: TableHistory;
+  readonly maxLeases: number;
+  readonly startDeadlineMs: number;
+  readonly callDeadlineMs: number;
+  readonly scanIntervalMs: number;
+  readonly idleScanIntervalMs: number;
+  readonly shardSyncIntervalMs: number;
+  readonly auditIntervalMs: number;
+  readonly cleanUpIntervalMs: number;
+  readonly coolDownMs: number;
+  readonly coolDownCapMs: number;
+  /** Returns the effect that spawns a keeper. */
+  readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<LeaseCoordinatorMessage>;
 }

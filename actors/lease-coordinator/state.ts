@@ -26,7 +26,7 @@
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
 //   release                 release.ts; a released lease also leases/keeper-news.ts
-import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
+import type { Ref, ReplyTo } from '../protocol/actor.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type {
   CoordinatorSource,
@@ -36,47 +36,18 @@ import type {
   HeldLeases,
 } from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
-import type { KeeperArguments, TableHistory, DeletedRow, UnreadShard } from './options.js';
+import type { DeletedRow, UnreadShard } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
-import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { TokenBucket } from '../../src/core/token-bucket.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
-import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
+import type { HashKeyRange } from '../../src/api/ports.js';
 
 import type { StreamCalls } from './streams/stream-calls.js';
 import type { RowProgress } from './streams/row-creation.js';
-
-/** The options with their defaults filled in. */
-export interface CoordinatorOptions {
-  readonly store: LeaseStore;
-  readonly traffic?: LeaseTraffic;
-  readonly sources: readonly CoordinatorSource[];
-  readonly multiStream: boolean;
-  readonly isSuccessor: boolean;
-  readonly workerId: string;
-  /** The text with which each `kinactWriter` of this process starts. */
-  readonly writerPrefix: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly failoverMs: number;
-  readonly tableHistory: TableHistory;
-  readonly maxLeases: number;
-  readonly startDeadlineMs: number;
-  readonly callDeadlineMs: number;
-  readonly scanIntervalMs: number;
-  readonly idleScanIntervalMs: number;
-  readonly shardSyncIntervalMs: number;
-  readonly auditIntervalMs: number;
-  readonly cleanUpIntervalMs: number;
-  readonly coolDownMs: number;
-  readonly coolDownCapMs: number;
-  /** Returns the effect that spawns a keeper. */
-  readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<LeaseCoordinatorMessage>;
-}
 
 /** The opening of a stream: the coordinator asks for its identity. */
 export interface Opening {

@@ -3,7 +3,8 @@
 import { effect, type Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
-import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
+import type { CoordinatorState, Stream } from './state.js';
+import type { CoordinatorOptions } from './options.js';
 import { writerOf } from '../../src/core/writer-signature.js';
 import type { KinactEvent } from '../../src/api/events.js';
 

@@ -1,6 +1,6 @@
 // Reports a checkpoint once the row has it: as an event, and to the application's `onCheckpoint`.
 import { effect } from '../protocol/actor.js';
-import type { LeaseKeeperMessage, Message } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import { count, emit, warn, type KeeperTurn } from './turn.js';
 import { checkpointOf, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';
@@ -20,7 +20,7 @@ export function reportDurable(turn: KeeperTurn): void {
   const { source, shardId, onCheckpoint } = options;
   emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
   if (onCheckpoint === undefined) return;
-  state.leftovers.onCheckpointCalls += 1;
+  state.leftovers.hookCalls += 1;
   state.leftovers.onCheckpointCallsMade += 1;
   effects.push(
     effect.run({
@@ -36,10 +36,10 @@ export function reportDurable(turn: KeeperTurn): void {
 /** Notes that an `onCheckpoint` call has settled. If the call failed, the error is only counted and reported. */
 export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
   const { state, effects } = turn;
-  state.leftovers.onCheckpointCalls -= 1;
+  state.leftovers.hookCalls -= 1;
   if (failure !== undefined) {
     count(turn, 'onCheckpointFailed');
     warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
   }
-  if (state.phase === 'over' && state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
+  if (state.phase === 'over' && state.leftovers.hookCalls === 0) effects.push(effect.end());
 }

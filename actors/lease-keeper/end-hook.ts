@@ -1,11 +1,11 @@
 // `onShardEnded`: called when the end of the shard is proven, so everything is settled and no call of a reducer runs. SHARD_END is written
 // only when the hook has succeeded, and the children start only after SHARD_END. The hook counts as a call of the keeper
-// (`leftovers.onCheckpointCalls`): a release waits for it, and the keeper ends after it. A hook that is stuck costs the lease.
+// (`leftovers.hookCalls`): a release waits for it, and the keeper ends after it. A hook that is stuck costs the lease.
 import { effect } from '../protocol/actor.js';
 import { callHook, noteHookDue, noteHookEnded, noteHookOverdue, stuckText, type Hook } from '../protocol/hook-call.js';
 import { giveUp } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Message } from './state.js';
+import type { Message } from './messages.js';
 import { count, type KeeperTurn } from './turn.js';
 
 /** Calls the hook if that is due. */
@@ -19,7 +19,7 @@ export function proceedEndHook({ options, state, effects }: KeeperTurn): void {
   if (state.releaseOrder !== undefined && endHook.attempt > 0) return;
 
   shardEnd.blocked = false;
-  leftovers.onCheckpointCalls += 1;
+  leftovers.hookCalls += 1;
   const { childShardIds: children } = shardEnd;
   const fence = state.lease.row.leaseCounter;
   effects.push(
@@ -36,9 +36,9 @@ export function hookEnded(turn: KeeperTurn, message: Message<'hookEnded'>): void
   const { options, state, now, effects } = turn;
   const noted = noteHookEnded(state.endHook, hookOf(options), message, now);
   if (noted === undefined) return count(turn, 'repeatedMessages');
-  state.leftovers.onCheckpointCalls -= 1;
+  state.leftovers.hookCalls -= 1;
   if (state.phase === 'over') {
-    if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
+    if (state.leftovers.hookCalls === 0) effects.push(effect.end());
     return;
   }
   effects.push(...noted.effects);

@@ -1,8 +1,9 @@
 // How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
 // shard has ended or this process makes no progress with it.
 import { giveUp } from './lease-end.js';
-import type { LeaseKeeperState, Message } from './state.js';
-import { workerReported, workerVanished } from './leftovers.js';
+import type { LeaseKeeperState } from './state.js';
+import type { Message } from './messages.js';
+import { noteWorkerReport, noteWorkerVanished } from './leftovers.js';
 import { closeTenure, tenureOf } from './open-tenure.js';
 import { count, type KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
@@ -20,7 +21,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
   closeTenure(turn, tenure, `the worker has ended: ${end.type}`);
   switch (end.type) {
     case 'shardEnd':
-      workerReported(turn, true);
+      noteWorkerReport(turn, true);
       if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 0;
       state.shardEnd = {
         children: end.children,
@@ -35,7 +36,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
       };
       return;
     case 'drained':
-      workerReported(turn, end.open === 0 && end.isCut !== true);
+      noteWorkerReport(turn, end.open === 0 && end.isCut !== true);
       if (state.releaseOrder !== undefined && !(isOnlyAwaiting && leftBefore(state) > 0))
         state.releaseOrder.recordsLeft = end.open;
       return;
@@ -65,7 +66,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
 
   if (state.tenure?.shared.worker === worker) {
     if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
-    workerVanished(turn);
+    noteWorkerVanished(turn);
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
 

@@ -4,8 +4,9 @@
 import { effect } from '../protocol/actor.js';
 import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
-import { callsEnded, ownershipEnded } from './leftovers.js';
+import type { ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
+import { stopAwaitingCalls, noteOwnershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
 import { isExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
@@ -183,7 +184,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
 function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { state } = turn;
   const { releaseOrder } = state;
-  ownershipEnded(turn);
+  noteOwnershipEnded(turn);
   beginTake(turn, row);
   state.taking.previousOwner = state.wishing!.holder.owner;
   if (releaseOrder !== undefined) releaseUntaken(turn, releaseOrder);
@@ -195,7 +196,7 @@ function releaseUntaken(turn: KeeperTurn, releaseOrder: ReleaseOrder): void {
   state.taking.hasHeldLease = true;
   releaseOrder.recordsLeft = 0;
   // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
-  callsEnded(turn);
+  stopAwaitingCalls(turn);
   state.timing.renewAt = now;
 }
 

@@ -1,9 +1,9 @@
-// How a keeper gives its lease to a peer (another process) that has asked for it. It answers, delivers for one more second so that the
-// peer sees the answer, drains, and hands over in one write. Invariants: it sends the hand-over only when no worker and no call of the
-// application can touch the shard. After that, no worker begins under this keeper until the outcome is known.
+// How a keeper gives its lease to the asker. It answers, delivers for one more second so that the asker sees the answer, drains, and hands
+// over in one write. Invariants: when it sends the hand-over, everything is settled and no call runs for the shard (I44, I48). From then
+// on no worker begins here until the outcome is known. So a move repeats nothing (I45).
 //
 //   phase           event                                                → phase     who decides
-// - none            a write returns the row with a wish for this keeper  → asked *   `wishSeen`
+// - none            a write returns the row with a wish for this keeper  → asked *   `noteWish`
 // - asked           a renewal has carried the answer `yielding`          → answered  `answerWritten`
 // - asked           no worker reads the shard, and no call can run       → draining  `proceedYielding`
 // - answered        a second has passed; `pause` goes to the worker      → draining  `proceedYielding`
@@ -12,25 +12,27 @@
 // - asked … ready   a reason to refuse: see below                        → refusing  `proceedYielding`, `decideAfterDrain`
 // - refusing        a write has carried the answer `refused`             → refused   `answerWritten`
 // - asked … ready   the wish is no longer raised, no hand-over was sent  → stale     `proceedYielding`
-// - stale           the wish is raised after all                         → asked     `wishSeen`
-// - any             the row has the wish of another peer                 → asked *   `wishSeen`
-// - any             the row has no wish for this keeper                  → none      `wishSeen`
+// - stale           the wish is raised after all                         → asked     `noteWish`
+// - any             the row has the wish of another asker                → asked *   `noteWish`
+// - any             the row has no wish for this keeper                  → none      `noteWish`
+// - * or at once → refusing, in the first of these cases
 //
-// Refuses, and keeps the lease, when (in a row with *, the first case leads to `refusing` at once):
-// - a drain has failed, and the cool-down after it is not over (`wishSeen`);
+// Refuses, and keeps the lease, when:
+// - a drain has failed, and the cool-down after it is not over (`noteWish`);
 // - the shard is about to end (`proceedYielding`);
 // - only records that wait for another attempt are left (`cannotDrain`);
 // - the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
 //   `refuseAt` at the latest;
 // - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
 //
-// During a release `proceedYielding` takes no step, so only the first case applies. The release names the peer as the owner
+// During a release `proceedYielding` takes no step, so only the first case applies. The release names the asker as the owner
 // (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
 import { effect } from '../protocol/actor.js';
 import { finish, finishNotHeld, finishReleased } from './lease-end.js';
 import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Message, RowUpdate, Yielding } from './state.js';
+import type { RowUpdate, Yielding } from './state.js';
+import type { Message } from './messages.js';
 import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
 import { refuseTenureRequest, tenureOf } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
@@ -48,11 +50,11 @@ import { isInForce } from '../../src/core/lease-schedule.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-/** The peer that asked sees the answer within this time, and reads the row more often from then on. */
+/** The asker sees the answer within this time, and reads the row more often from then on. */
 const noticeMs = 1_000;
 
 /** Reads the wish that a write found in the row. A wish addressed to another keeper counts as none. */
-export function wishSeen(turn: KeeperTurn, text: string | undefined): void {
+export function noteWish(turn: KeeperTurn, text: string | undefined): void {
   const { options, state, now } = turn;
   const wish = readWish(text);
   const before = state.yielding;
@@ -132,7 +134,7 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
 /** A drain ends after this many times `handOverMs` even if the frontier still moves. */
 const drainPatience = 10;
 
-/** The longest time a drain may take. The answer carries it. The peer waits somewhat longer, and accepts no larger value. */
+/** The longest time a drain may take. The answer carries it. The asker waits somewhat longer, and accepts no larger value. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
   return Math.min(drainPatience * handOverMs, maxFailoverMs);
 }
@@ -154,7 +156,7 @@ const maxCoolDownMs = 600_000;
 
 /**
  * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
- * been sent. No worker begins beside the new owner even so: `grantTenure` needs a successful renewal, and a renewal is conditional
+ * been sent. No worker begins beside the new owner even so: `answerTenureRequest` needs a successful renewal, and a renewal is conditional
  * on the counter (`conditionOf`), which a hand-over changes.
  */
 function callOff(turn: KeeperTurn, yielding: Yielding, next: 'refusing' | 'stale'): void {
@@ -184,10 +186,10 @@ function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
   // The next worker reads the open records again, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
-  else if (turn.state.leftovers.onCheckpointCalls === 0) yielding.phase = 'ready';
+  else if (turn.state.leftovers.hookCalls === 0) yielding.phase = 'ready';
 }
 
-/** Whether the author of the wish seems to be alive. Always true once the hand-over may have been sent. */
+/** Whether the asker seems to be alive. Always true once the hand-over may have been sent. */
 function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
   if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknownWrites.length > 0))
     return true;
@@ -195,7 +197,7 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Y
 }
 
 /**
- * The peer that the next write names as the owner; undefined if that write leaves the lease free. A worker that a release has cut
+ * The asker, if the next write names it as the owner; undefined if that write leaves the lease free. A worker that a release has cut
  * off may have left a call behind, even if all records are settled. It is certain that no call runs only after a pause.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
@@ -210,7 +212,7 @@ export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
   return { workerId, writer, failoverMs };
 }
 
-/** Ends the keeper: the lease belongs to a peer, and everything that was handed out here is settled. */
+/** Ends the keeper: the lease belongs to the asker, and everything that was handed out here is settled. */
 export function leaseGiven(turn: KeeperTurn, to: string): void {
   const { options, state } = turn;
   if (state.releaseOrder !== undefined) return finishReleased(turn, true);
@@ -250,11 +252,15 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow
     foundRow.leaseOwner === options.workerId &&
     foundRow.kinactWriter === options.writer;
   if (!isRowUnchanged || write.change.handOver === undefined) return false;
-  if (isWishOf(yielding, foundRow)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+  if (isWishOf(yielding, foundRow)) {
+    if (state.writes.failed >= maxRefusedWrites) return false;
+    retryWrite(turn);
+    return true;
+  }
 
-  // The wish was withdrawn, or another peer has asked since.
+  // The wish was withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
-  wishSeen(turn, foundRow.kinactWish);
+  noteWish(turn, foundRow.kinactWish);
   state.writes.retryAt = now;
   return true;
 }
@@ -263,16 +269,15 @@ function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function retryWrite(turn: KeeperTurn): true {
+function retryWrite(turn: KeeperTurn): void {
   const { state, now } = turn;
   state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.writes.failed += 1;
-  return true;
 }
 
 /**
  * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back. If
- * the row's checkpoint is before this keeper's frontier, the peer took the lease without the hand-over.
+ * the row's checkpoint is before this keeper's frontier, the asker took the lease without the hand-over.
  */
 function handOverTookEffect({ state }: KeeperTurn, { wish }: Yielding, foundRow: LeaseRow): boolean {
   if (foundRow.leaseOwner !== wish.workerId && foundRow.kinactWriter !== wish.writer) return false;

@@ -8,9 +8,10 @@
 import { effect, type ReplyTo } from '../protocol/actor.js';
 import { abandonHook } from '../protocol/hook-call.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
-import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
+import type { ShardEnd } from './shard-end.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import { leaveQueue } from './permit.js';
-import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './leftovers.js';
+import { awaitsCalls, noteOwnershipEnded, rowIsBelowNewest } from './leftovers.js';
 import { dropTenure, refuseTenureRequest } from './open-tenure.js';
 import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -140,19 +141,19 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && !state.leftovers.lastWorkerMayHaveLeftCalls;
+  const noCallsLeft = state.tenure === undefined && state.leftovers.callsLeft === 'none';
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
 
   state.phase = 'over';
-  if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
+  if (news.type !== 'notTaken') noteOwnershipEnded(turn, noCallsLeft);
   state.timing.liveUntil = 0;
   leaveQueue(turn);
   state.writes.current = undefined;
 
   notifyCoordinator(turn, news);
   effects.push(effect.cancel('wake'), ...dropEndHook(turn, reason));
-  if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
+  if (state.leftovers.hookCalls === 0) effects.push(effect.end());
 }
 
 /** The result of a call of `onShardEnded` that is under way does not matter any more. */

@@ -1,32 +1,50 @@
 // The actor of one lease that this process holds or tries to take. It makes every write to the lease's row, one at a time, and
-// keeps the frontier and the tenures under which workers deliver. Message handlers only note what is wanted or known. `proceed`
-// then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
-// are never restarted.
+// keeps the frontier and the tenures under which workers deliver. A message handler notes what is wanted or known, and may answer:
+// it grants a tenure, informs a worker, or ends the keeper. No handler begins a write. `proceed`, which ends every turn, compares
+// what is noted with the clock, and begins the write that is due. The lease coordinator spawns keepers as temporary children,
+// which are never restarted.
 import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnreleased } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './checkpoint-report.js';
 import { hookDue, hookEnded, hookOverdue, proceedEndHook } from './end-hook.js';
-import { callsEnded, createLeftovers } from './leftovers.js';
+import { stopAwaitingCalls, createLeftovers } from './leftovers.js';
 import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { createHookCall } from '../protocol/hook-call.js';
-import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
-import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
+import type { LeaseKeeperState } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
+import {
+  requestTenure,
+  dropTenure,
+  noteFrontier,
+  reportReads,
+  refuseTenureRequest,
+  revokeTenure,
+} from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './ended-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
 import { cannotDrain, extendDrain, proceedYielding } from './hand-over-holder.js';
 import { beginWrite, nextExtraAt } from './outgoing-write.js';
-import { isRowUpdate, tableAnswered, noteUnknownOutcome } from './writes.js';
-import * as leaseState from '../../src/core/lease-state.js';
-import * as schedule from '../../src/core/lease-schedule.js';
+import { isRowUpdate, tableAnswered, handleUnknownOutcome } from './writes.js';
+import { durableCheckpoint, leaseStateOf, noteUnknownWrite } from '../../src/core/lease-state.js';
+import {
+  isIdleTooLong,
+  isInForce,
+  isWriteOverdue,
+  nextWakeAt,
+  nextWrite,
+  type ScheduleLimits,
+  shouldAskShardEnd,
+} from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 import { type KeeperStatus, keeperStatus } from './status.js';
 
 export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/lease-messages.js';
 export type { LeaseKeeperOptions } from './options.js';
-export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+export type { LeaseKeeperMessage } from './messages.js';
+export type { LeaseKeeperState } from './state.js';
 
 export function leaseKeeper(
   options: LeaseKeeperOptions,
@@ -85,9 +103,9 @@ function noticeSuspension(turn: KeeperTurn): boolean {
 /** Ends the tenure if its deadline has passed without a renewal. */
 function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
-  // A tenure that is `dead` before its deadline is not revoked here: its worker is being informed, and its last reports are
+  // A tenure that has ended (`dead`) before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
-  if (!schedule.isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
+  if (!isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
 
   const blockedMs = Math.round(now - state.clocks.wakeAt);
   const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
@@ -95,16 +113,16 @@ function endExpiredTenure(turn: KeeperTurn): void {
 }
 
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
-  beginTenure,
+  beginTenure: requestTenure,
   frontier,
-  reads,
+  reads: reportReads,
   workerEnded,
   workerDown,
   cannotDrain,
   streamDoubted,
   release,
   startAllowed,
-  callsEnded,
+  callsEnded: stopAwaitingCalls,
   wake,
   permitCame,
   written: tableAnswered,
@@ -140,7 +158,7 @@ function wake({ state }: KeeperTurn): void {
   state.clocks.wakeAt = Infinity;
 }
 
-function limitsOf({ failoverMs, callDeadlineMs }: LeaseKeeperOptions): schedule.ScheduleLimits {
+function limitsOf({ failoverMs, callDeadlineMs }: LeaseKeeperOptions): ScheduleLimits {
   return {
     // A renewal begins after a third of `failoverMs`. If it gets no answer, one more fits in before delivery has to stop.
     writeTimeoutMs: failoverMs / 2,
@@ -163,7 +181,7 @@ function proceed(turn: KeeperTurn): void {
   giveUpOverdueWrite(turn, limits);
 
   // 2. Gives up a lease without progress. This makes a release order, so it comes before the steps of a release.
-  if (schedule.idleTooLong(state, limits, now)) {
+  if (isIdleTooLong(state, limits, now)) {
     const reason =
       state.shardEnd === undefined
         ? `no worker has asked for the shard for ${limits.idleLimitMs} ms`
@@ -178,8 +196,7 @@ function proceed(turn: KeeperTurn): void {
 
   // 4. Asks whether SHARD_END may be written, and calls `onShardEnded` before it. Also during a release: SHARD_END may still
   // replace the release.
-  if (state.shardEnd !== undefined && schedule.shouldAskShardEnd(state.shardEnd, now))
-    askShardEnd(turn, state.shardEnd);
+  if (state.shardEnd !== undefined && shouldAskShardEnd(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
   proceedEndHook(turn);
 
   // 5. Ends a keeper that gets no permit for its take.
@@ -192,22 +209,22 @@ function proceed(turn: KeeperTurn): void {
 
   // 7. Begins the write that is due after all these steps.
   state.timing.extraAt = nextExtraAt(turn);
-  const kind = schedule.nextWrite(state, now);
+  const kind = nextWrite(state, now);
   if (kind === undefined) giveUnusedPermitBack(turn);
   else if (requestPermit(turn, kind)) beginWrite(turn, kind);
 
   // 8. Sets the timer last, because every step may change when the next one is due.
-  setTimer(turn, schedule.nextWakeAt(state, limits, now));
+  setTimer(turn, nextWakeAt(state, limits, now));
 }
 
-function giveUpOverdueWrite(turn: KeeperTurn, limits: schedule.ScheduleLimits): void {
+function giveUpOverdueWrite(turn: KeeperTurn, limits: ScheduleLimits): void {
   const { options, state, now, effects } = turn;
   const { current } = state.writes;
-  if (current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
+  if (current === undefined || !isWriteOverdue(state, limits, now)) return;
   const text = `The lease table did not answer within ${limits.writeTimeoutMs} ms: ${current.kind} of ${options.shardId}.`;
   const error = new KinactError('AWS_ERROR', text, { retryable: true });
   effects.push(effect.abort(effectName(current), error));
-  noteUnknownOutcome(turn, current, error);
+  handleUnknownOutcome(turn, current, error);
 }
 
 /** Whether a step has ended the keeper. A function, because TypeScript would take the phase for the one that was checked before. */
@@ -228,7 +245,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
 
   return {
     self,
-    lease: leaseState.leaseStateOf(seenRow),
+    lease: leaseStateOf(seenRow),
     phase: wishing === undefined ? 'taking' : 'wishing',
     wishing,
     taking: { hasHeldLease: false, retakes: 0, recreations: 0, previousOwner: undefined },
@@ -244,7 +261,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       liveUntil: 0,
       trustedSince: now,
       renewAt: now,
-      reportedCheckpoint: leaseState.durableCheckpoint(seenRow),
+      reportedCheckpoint: durableCheckpoint(seenRow),
       checkpointAt: now,
       extraAt: Infinity,
     },
@@ -285,7 +302,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
   const { handedOut, onCheckpointCallsMade } = stopped.leftovers;
 
   if (current !== undefined && current.kind !== 'create')
-    leaseState.noteUnknownWrite(lease, isRowUpdate(current) ? current.change : {});
+    noteUnknownWrite(lease, isRowUpdate(current) ? current.change : {});
 
   return {
     ...fresh,
@@ -295,7 +312,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, noWorkerMayStart: true },
-    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsMayBeLeft: false },
+    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeft: 'possible' },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before, and the hook of the application has succeeded.
     shardEnd: shardEnd?.childShardIds === undefined || shardEnd.awaitsHook ? undefined : shardEnd,

@@ -1,15 +1,13 @@
 // Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
-// `LeaseKeeperState.leftovers` is here, except the counts of `onCheckpoint` calls (checkpoint-report.ts). A call may outlive the worker
-// that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
+// `LeaseKeeperState.leftovers` is here, except the counts of the keeper's own calls (checkpoint-report.ts, end-hook.ts). A call may
+// outlive the worker that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
 //
-//   callsMayBeLeft  lastWorkerMayHaveLeftCalls  callsMayRun  what is known                        release    hand-over
-// - no              no                          any          the last worker's final report:      goes       goes if no record is open
-//                                                            no call runs
-// - no              yes                         no           nothing was handed out               goes       goes if no record is open
-// - no              yes                         yes          the pipeline has been restarted, or  goes       waits for the next worker
-//                                                            nothing waits for its calls
-// - yes             yes                         any          a worker ended without such a report waits      waits, or is refused
-// - yes             no                          any          impossible: such a report resets both
+//   callsLeft  callsMayRun  what is known                                          release    hand-over
+//   none       any          the last worker's final report: no call runs           goes       goes if no record is open
+//   possible   no           nothing was handed out                                 goes       goes if no record is open
+//   possible   yes          the pipeline has been restarted, or nothing waits      goes       waits for the next worker
+//                           for its calls
+//   awaited    any          a worker ended without such a report                   waits      waits, or is refused
 //
 // A release that waits is `awaitsCalls`. A restart waits for the calls, but no longer than until its deadline. That suffices for a
 // release, which has a deadline, too. A hand-over must not run beside any call, so it needs a worker's answer.
@@ -34,9 +32,8 @@ export function createLeftovers(options: LeaseKeeperOptions): Leftovers {
   return {
     handedOut,
     // An earlier keeper of this lease has crashed, or has lost it.
-    callsMayBeLeft: callsMayRunOf(handedOut, leaseName(options)),
-    lastWorkerMayHaveLeftCalls: true,
-    onCheckpointCalls: 0,
+    callsLeft: callsMayRunOf(handedOut, leaseName(options)) ? 'awaited' : 'possible',
+    hookCalls: 0,
     onCheckpointCallsMade: 0,
   };
 }
@@ -72,7 +69,7 @@ function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): 
 
 /** Whether no worker reads the shard, and none has left a call or an open record behind. */
 export function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && !turn.state.leftovers.callsMayBeLeft && !mayHaveOpenRecords(turn);
+  return noWorkerAndNoCalls(turn) && turn.state.leftovers.callsLeft !== 'awaited' && !mayHaveOpenRecords(turn);
 }
 
 /**
@@ -81,7 +78,7 @@ export function nothingLeftBehind(turn: KeeperTurn): boolean {
  */
 export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
   const { tenure, leftovers } = turn.state;
-  return tenure === undefined && !(leftovers.lastWorkerMayHaveLeftCalls && callsMayRun(turn));
+  return tenure === undefined && (leftovers.callsLeft === 'none' || !callsMayRun(turn));
 }
 
 /**
@@ -94,42 +91,40 @@ export function awaitsCalls(
 ): boolean {
   if (releaseOrder === undefined || phase === 'over' || now >= releaseOrder.cutAt) return false;
   // In the phase `ready` a hand-over may be under way, because nothing was open any more.
-  return tenure === undefined && leftovers.callsMayBeLeft && yielding?.phase !== 'ready';
+  return tenure === undefined && leftovers.callsLeft === 'awaited' && yielding?.phase !== 'ready';
 }
 
-export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
+export function noteTenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
   beginHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
-  state.leftovers.callsMayBeLeft = false;
-  state.leftovers.lastWorkerMayHaveLeftCalls = true;
+  state.leftovers.callsLeft = 'possible';
 }
 
 /** Until the worker reports that its calls have ended, or the next worker has asked the reducers, calls may run. */
-export function tenureEnded(turn: KeeperTurn): void {
-  turn.state.leftovers.callsMayBeLeft ||= callsMayRun(turn);
+export function noteTenureEnded(turn: KeeperTurn): void {
+  if (callsMayRun(turn)) turn.state.leftovers.callsLeft = 'awaited';
 }
 
 /** Notes what a worker's final report says about user calls: whether none runs any more. */
-export function workerReported({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
-  state.leftovers.lastWorkerMayHaveLeftCalls = !noCallsLeft;
+export function noteWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   if (!noCallsLeft) return;
-  state.leftovers.callsMayBeLeft = false;
+  state.leftovers.callsLeft = 'none';
   noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a worker has ended without a final report. */
-export function workerVanished({ state }: KeeperTurn): void {
-  state.leftovers.callsMayBeLeft = true;
+export function noteWorkerVanished({ state }: KeeperTurn): void {
+  state.leftovers.callsLeft = 'awaited';
 }
 
-/** Notes that no call is left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
-export function callsEnded({ state }: KeeperTurn): void {
-  state.leftovers.callsMayBeLeft = false;
+/** Nothing waits for calls left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
+export function stopAwaitingCalls({ state }: KeeperTurn): void {
+  if (state.leftovers.callsLeft === 'awaited') state.leftovers.callsLeft = 'possible';
 }
 
 /** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */
-export function ownershipEnded({ options, state }: KeeperTurn, callsEnded = false): void {
-  forgetHandedOut(state.leftovers.handedOut, leaseName(options), callsEnded);
+export function noteOwnershipEnded({ options, state }: KeeperTurn, noCallsLeft = false): void {
+  forgetHandedOut(state.leftovers.handedOut, leaseName(options), noCallsLeft);
 }
 
 /** The name of a lease in this process. It includes the table, because two tables may contain the same key. */

@@ -1,12 +1,14 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
-// tenure is open, and a tenure that has ended is never revived (docs/leases.md). It ends in one of three ways:
-//   revokeTenure   the right to deliver is over; the worker is informed, and its last frontier and its end still count
+// tenure is open, and a tenure that has ended is never revived (docs/leases.md). Other actors may mark it as ended
+// first (`Tenure.dead` lists them). The keeper itself ends it in one of three ways:
+//   revokeTenure   the right to deliver has ended; the worker is informed, and its last frontier and its end still count
 //   closeTenure    the worker has ended; it reports nothing more
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
-import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './leftovers.js';
-import type { TenureRequest, Message, OpenTenure } from './state.js';
+import { awaitsCalls, callsMayRun, noteTenureEnded, noteTenureGranted } from './leftovers.js';
+import type { TenureRequest, OpenTenure } from './state.js';
+import type { Message } from './messages.js';
 import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver, isInForce } from '../../src/core/lease-schedule.js';
@@ -14,7 +16,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function beginTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
+export function requestTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
   // that the worker got the first time.
@@ -51,7 +53,7 @@ export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
   turn.state.workers.tenureRequest = undefined;
 }
 
-export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
+export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): void {
   const { options, state, effects } = turn;
   const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
@@ -81,7 +83,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
   };
 
   state.workers.tenureRequest = undefined;
-  tenureGranted(turn, shared);
+  noteTenureGranted(turn, shared);
   state.tenure = { shared, abortController, workerRef: request.workerRef, revoked: false, advanced: false, records: 0 };
   effects.push(effect.reply(request.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
@@ -120,7 +122,7 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { shared, abortController } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
-  tenureEnded(turn);
+  noteTenureEnded(turn);
   shared.dead = true;
   shared.deadline = 0;
 
@@ -155,7 +157,7 @@ export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {
 }
 
 /** Tells the coordinator whether the worker's reads succeed. */
-export function reads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
+export function reportReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

@@ -21,7 +21,7 @@ export interface LeaseKeeperOptions {
   /** The row as the coordinator read it; the take is conditional on its counter. */
   readonly seenRow: LeaseRow;
   /**
-   * Present when the keeper is to ask the row's owner for the lease. `stale`: a wish in the row that its author has stopped
+   * Present when the keeper is to ask the row's owner for the lease. `stale`: a wish in the row that its asker has stopped
    * raising. Default: the keeper takes the lease without asking.
    */
   readonly wish?: { readonly stale: string | undefined };

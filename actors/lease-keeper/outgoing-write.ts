@@ -4,7 +4,8 @@ import { effect } from '../protocol/actor.js';
 import { wishEffect } from './hand-over-asker.js';
 import { answerOf, newOwnerOf } from './hand-over-holder.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, RowCreation, RowUpdate, Write } from './state.js';
+import type { RowCreation, RowUpdate, Write } from './state.js';
+import type { LeaseKeeperMessage } from './messages.js';
 import { effectName, type KeeperTurn } from './turn.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import {
@@ -135,7 +136,7 @@ function changeOf(turn: KeeperTurn, kind: RowUpdate['kind'], checkpoint: Checkpo
     case 'checkpoint':
       return leaseState.renewChange(checkpoint);
     case 'handOver':
-      // There is a new owner: this kind is due only while a peer is to get the lease.
+      // There is a new owner: this kind is due only while the asker is to get the lease.
       return leaseState.handOverChange(lease, newOwnerOf(turn)!);
     case 'release': {
       const newOwner = newOwnerOf(turn);

@@ -1,7 +1,8 @@
 // How a keeper gets permission to write. The queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other
 // send, due renewals first. A keeper decides what to write when it has a permit, not when it asks for one.
 import { effect } from '../protocol/actor.js';
-import type { LeaseKeeperMessage, Message, QueuePlace } from './state.js';
+import type { QueuePlace } from './state.js';
+import type { Message, LeaseKeeperMessage } from './messages.js';
 import type { KeeperTurn } from './turn.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';

@@ -18,42 +18,21 @@
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
 //   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
-import type { MessageOf } from '../protocol/handlers.js';
-import type { HookCall, HookMessage } from '../protocol/hook-call.js';
+import type { HookCall } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
-import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
-import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/lease-messages.js';
+import type { Ref, ReplyTo } from '../protocol/actor.js';
+import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
-import type { KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
+import type { CallsLeft, KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
-import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
-
-/** A keeper's messages to itself: results of its effects, and its one timer. */
-type Internal =
-  | { readonly type: 'wake' }
-  /** The wait for a permit is over. `permit` is undefined if the wait failed. */
-  | { readonly type: 'permitCame'; readonly permit: TrafficPermit | undefined }
-  | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
-  | { readonly type: 'created'; readonly id: number }
-  | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
-  /** The row of the lease that the keeper has asked for, as it was just read. */
-  | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
-  | { readonly type: 'lookFailed' }
-  | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
-  | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
-  | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
-  | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined }
-  | HookMessage;
-
-export type LeaseKeeperMessage = LeaseKeeperRequest | Internal;
-
-export type Message<Type extends LeaseKeeperMessage['type']> = MessageOf<LeaseKeeperMessage, Type>;
+import type { ShardEnd } from './shard-end.js';
+import type { LeaseKeeperMessage } from './messages.js';
 
 /** The write under way. */
 export type Write = RowUpdate | RowCreation | WishWrite;
@@ -105,8 +84,8 @@ export interface OpenTenure {
   readonly workerRef: Ref<ShardWorkerRequest>;
   /**
    * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
-   * the deadline passed sets it. A dead tenure gets no more time (`extendLease`), so the keeper revokes it at the deadline, unless
-   * its worker has ended by then.
+   * the deadline passed sets it. A tenure that has ended gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline,
+   * unless its worker has ended by then.
    */
   revoked: boolean;
   /** The frontier has moved under this tenure. */
@@ -129,27 +108,10 @@ export interface ReleaseOrder {
   recordsLeft: number | 'unknown';
 }
 
-export interface ShardEnd {
-  readonly children: readonly ChildShard[] | undefined;
-  /** The service does not know the shard, which does not mean that it is closed. */
-  readonly notFound: boolean;
-  /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
-  since: number;
-  /** How long SHARD_END waits for `onCheckpoint` calls that run. */
-  readonly callsUntil: number;
-  asking: boolean;
-  askAt: number;
-  blocked: boolean;
-  /** `onShardEnded` has not succeeded yet. */
-  awaitsHook: boolean;
-  /** Set once SHARD_END may be written. */
-  childShardIds: readonly string[] | undefined;
-}
-
 /** How the keeper asks another worker for that worker's lease. Times are monotonic. */
 export interface Wishing {
   readonly holder: { readonly owner: string; readonly writer: string };
-  /** A third worker's wish in the row. Its author has stopped raising it, so it may be replaced. */
+  /** A third worker's wish in the row. That worker has stopped raising it, so it may be replaced. */
   readonly stale: string | undefined;
   /** The number of the last wish that was sent; 0 when none was. */
   number: number;
@@ -266,12 +228,9 @@ export interface Workers {
 export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
-  /** An earlier worker may have left user calls behind that still run. False also if nothing waits for them any longer. */
-  callsMayBeLeft: boolean;
-  /** No final report has said that all calls had ended when the last worker ended: only the next worker can find that out. */
-  lastWorkerMayHaveLeftCalls: boolean;
+  callsLeft: CallsLeft;
   /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
-  onCheckpointCalls: number;
+  hookCalls: number;
   /** All calls of `onCheckpoint` so far. */
   onCheckpointCallsMade: number;
 }

@@ -20,7 +20,7 @@ export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperStat
     checkpoint: state.lease.row.checkpoint,
     subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
     frontier: state.lease.frontier,
-    uncheckpointedMs: ageOf(options, state.lease.uncheckpointed.oldestAt),
+    uncheckpointedMs: ageOf(options, state.lease.uncheckpointedTimes.oldestAt),
     fence: state.tenure?.shared.fence,
     liveForMs: Math.max(0, state.timing.liveUntil - options.clock.now()),
     writing: state.writes.current?.kind,

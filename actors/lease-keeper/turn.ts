@@ -3,7 +3,8 @@
 import { effect, type Effect } from '../protocol/actor.js';
 import type { KeeperNews } from '../protocol/lease-messages.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
+import type { LeaseKeeperState, Write } from './state.js';
+import type { LeaseKeeperMessage } from './messages.js';
 import { backoffMs, type Backoff } from '../../src/core/backoff.js';
 import type { KinactEvent } from '../../src/api/events.js';
 

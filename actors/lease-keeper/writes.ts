@@ -1,6 +1,6 @@
 // What each outcome of a keeper's writes means (outgoing-write.ts sends them). Invariants: at most one write is under way, and an
 // unknown outcome is remembered until a later write shows it. A write that is refused, or has no answer:
-//   1. unknown     `noteUnknownOutcome`: an error, or no answer in time. `lease.unknownWrites` keeps what the row has if the write
+//   1. unknown     `handleUnknownOutcome`: an error, or no answer in time. `lease.unknownWrites` keeps what the row has if the write
 //                  took effect.
 //   2. retry       after a back-off, the write that is due then; it expects the row as it was before the lost write.
 //   3. refused     `writeRefused`: the row is not as expected. The cause may be a write of this keeper (SHARD_END, a row created again,
@@ -13,12 +13,13 @@
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './checkpoint-report.js';
 import { finishEnded, finishNotHeld, finishReleased, finishWorkerIdInUse } from './lease-end.js';
-import type { Message, RowCreation, RowUpdate, Write } from './state.js';
-import { awaitsCalls, ownershipEnded } from './leftovers.js';
-import { grantTenure, revokeTenure, wallDeadlineOf } from './open-tenure.js';
+import type { RowCreation, RowUpdate, Write } from './state.js';
+import type { Message } from './messages.js';
+import { awaitsCalls, noteOwnershipEnded } from './leftovers.js';
+import { answerTenureRequest, revokeTenure, wallDeadlineOf } from './open-tenure.js';
 import { count, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { wishAnswered } from './hand-over-asker.js';
-import { answerWritten, leaseGiven, resolveRefusedWrite, wishSeen } from './hand-over-holder.js';
+import { answerWritten, leaseGiven, resolveRefusedWrite, noteWish } from './hand-over-holder.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import * as leaseState from '../../src/core/lease-state.js';
@@ -41,7 +42,7 @@ export function tableAnswered(
   const { state } = turn;
   const current = state.writes.current;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
-  if (message.type === 'writeFailed') return noteUnknownOutcome(turn, current, message.error);
+  if (message.type === 'writeFailed') return handleUnknownOutcome(turn, current, message.error);
 
   current.permit?.end('answered');
   state.writes.current = undefined;
@@ -73,7 +74,7 @@ function noteSuccess({ state }: KeeperTurn): void {
 }
 
 /** Handles a write whose outcome is unknown: the request may have been lost, or only its reply. */
-export function noteUnknownOutcome(turn: KeeperTurn, write: Write, error: unknown): void {
+export function handleUnknownOutcome(turn: KeeperTurn, write: Write, error: unknown): void {
   const { options, state, now } = turn;
   write.permit?.end(outcomeOf(error));
   state.writes.current = undefined;
@@ -127,26 +128,26 @@ function writeSucceeded(
   if (write.kind === 'release') return finishReleased(turn, true);
   if (write.kind === 'shardEnd') return finishEnded(turn);
 
-  extendLease(turn, write.startedAt);
+  extendDeadlines(turn, write.startedAt);
   if (write.kind === 'take') return leaseTaken(turn, before);
   answerWritten(turn, write);
-  wishSeen(turn, wish);
+  noteWish(turn, wish);
 
   const { tenureRequest } = state.workers;
   // A tenure needs a renewal that began after the worker asked and after the last suspension, and time left to deliver.
   const isInTime =
     turn.now < state.timing.liveUntil && (state.releaseOrder === undefined || awaitsCalls(state, turn.now));
   if (tenureRequest !== undefined && tenureRequest.worker === write.forWorker && isInTime)
-    grantTenure(turn, tenureRequest);
+    answerTenureRequest(turn, tenureRequest);
 }
 
 /** Extends the lease from `startedAt`: peers cannot have seen the counter change before that. */
-function extendLease(turn: KeeperTurn, startedAt: number): void {
+function extendDeadlines(turn: KeeperTurn, startedAt: number): void {
   const { options, state } = turn;
   state.timing.renewAt = startedAt + renewalIntervalMs(options.failoverMs);
   if (startedAt < state.timing.trustedSince) return;
   state.timing.liveUntil = startedAt + options.failoverMs - options.marginMs;
-  // A dead tenure is never revived, whichever actor found it dead.
+  // A tenure that has ended is never revived, whichever actor ended it.
   if (state.tenure?.shared.dead === false) {
     state.tenure.shared.deadline = state.timing.liveUntil;
     state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
@@ -169,7 +170,7 @@ function leaseTaken(turn: KeeperTurn, before: LeaseRow): void {
     before.leaseOwner !== workerId ||
     !isWriterOf(options.writerPrefix, before.kinactWriter)
   )
-    ownershipEnded(turn);
+    noteOwnershipEnded(turn);
   state.queuePlace.takeBy = Infinity;
   state.workers.idleSince = turn.now;
 
@@ -221,7 +222,7 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
 }
 
 /**
- * Handles a refusal that the row explains: an earlier write took effect, or a signature is missing. Returns true if it did; the
+ * Handles a refusal that the row explains: an earlier write took effect, or a `kinactWriter` is missing. Returns true if it did; the
  * keeper may then have ended.
  */
 function handleExplainedRefusal(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): boolean {

@@ -19,3 +19,8 @@ export type Behaviour<State, Message, Status extends object = object> = AnyBehav
   KinactEvent,
   Status
 >;
+
+/** Whether a turn crashes its actor. */
+export function hasFailed({ effects }: { readonly effects: readonly { readonly type: string }[] }): boolean {
+  return effects.some(({ type }) => type === 'fail');
+}

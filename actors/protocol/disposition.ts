@@ -8,7 +8,7 @@ export interface WorkerDispositions {
   readonly worker: number;
   readonly ordinals: number[];
   readonly items: number[];
-  /** A reducer found this worker's tenure dead, or the failure policy ended the tenure. */
+  /** A reducer found that this worker's tenure has ended, or the failure policy ended the tenure. */
   dead?: boolean;
 }
 

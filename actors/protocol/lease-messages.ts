@@ -106,7 +106,7 @@ export type LeaseCoordinatorRequest =
 
 /** From a keeper to the worker that delivers under its tenure. */
 export type ShardWorkerRequest =
-  /** The tenure is over: deliver nothing more, drop the queued items, and end. */
+  /** The tenure has ended: deliver nothing more, drop the queued items, and end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
   /**
    * Fetch nothing more, flush, wait until everything is settled, and report `workerEnded { drained }`. The keeper enforces the

@@ -15,7 +15,7 @@ import {
   type ParkingOverdue,
   type PendingFailure,
 } from './pending-failures.js';
-import { endIfLate, type Tenure } from './tenure.js';
+import { endLate, type Tenure } from './tenure.js';
 import { isThenable } from '../../src/core/callback.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
@@ -218,7 +218,8 @@ function giveUpLate<Subject>(
   { number }: PendingFailure<Subject>,
   parking: Parking,
 ): readonly Parkable[] {
-  const late = parking.notParked.filter(({ tenure }) => endIfLate(tenure, options.clock));
+  endLate(parking.notParked, options.clock);
+  const late = parking.notParked.filter(({ tenure }) => tenure.dead);
   if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.dead);
   if (parking.notParked.length > 0) return late;
   state.pendingFailures.byNumber.delete(number);

@@ -57,7 +57,7 @@ export type StageMessage =
       readonly nextStages: readonly Ref<StageMessage>[];
       readonly replyTo: ReplyTo<number>;
     }
-  /** The worker's tenure is over: drop what is queued for it and inform the reducers. */
+  /** The worker's tenure has ended: drop what is queued for it and inform the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
   | Disposed
   /** `waiting`: the ordinals of the worker's records that wait for another attempt in this reducer. */

@@ -1,6 +1,7 @@
 // The tenure: one worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a
 // shard worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
-// `wallDeadline` and `renewalBegunAt`. Reducers compare both with the clocks before every call.
+// `wallDeadline` and `renewalBegunAt`. Before every call of user code, the stage or reducer compares the two deadlines with the
+// two clocks (`endIfLate`).
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
@@ -29,7 +30,7 @@ export interface Tenure {
   /** When the last renewal began that succeeded: the lease was still ours after that. Monotonic milliseconds. */
   renewalBegunAt?: number;
   /**
-   * The same moment on the wall clock, with some slack. The monotonic clock stands still while a machine is suspended. The first
+   * `deadline` on the wall clock, with some slack. The monotonic clock stands still while a machine is suspended. The first
    * actor to run after a suspension must not believe that the lease is still live.
    */
   wallDeadline: number;
@@ -70,6 +71,11 @@ export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): bool
   return true;
 }
 
+/** Ends the tenures of these items whose deadlines have passed: `dead` then says it. */
+export function endLate(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
+  for (const { tenure } of items) endIfLate(tenure, clock);
+}
+
 /** Ends a tenure because the failure policy stops its shard: no more items are delivered, and the failed record stays open. */
 export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.stopError ??= error;
@@ -90,7 +96,7 @@ export type WorkerEnd =
    * or only records that wait for another attempt were left.
    */
   | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
-  /** The tenure died (lost lease, deadline passed, suspended machine). */
+  /** The tenure ended first (lost lease, deadline passed, suspended machine). */
   | { readonly type: 'tenureDead' }
   | { readonly type: 'stopShard'; readonly error: Error };
 

@@ -5,14 +5,14 @@ import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
-import { allowedItems, noteHandedOut } from './item-tokens.js';
+import { requestItems, noteHandedOut } from './item-tokens.js';
 import { finishMark } from './marks.js';
 import { dropParkingsOf } from './parked-call.js';
 import { hurryParkings } from '../protocol/parking.js';
 import { addTask, createTask, isolatesFailures, repeatTask, maxCallsOf, tasksForDrain, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
-import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
+import type { Mark, ReducerState, WaitingCall, ReducerTurn } from './state.js';
 import { renewState } from './user-calls.js';
 
 type Punctuation = Extract<Mark, { type: 'punctuation' }>;
@@ -46,7 +46,7 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
   const { keys } = state;
   if (!isHolding(keys) || (newItemsWait && keys.lastCallWasAttempt)) return false;
   const due = dueKey(keys, now);
-  if (due === undefined || allowedItems(turn, 1) === 0) return false;
+  if (due === undefined || requestItems(turn, 1) === 0) return false;
   noteHandedOut(turn, 1);
 
   beginAttempt(keys, due);

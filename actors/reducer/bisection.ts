@@ -6,7 +6,7 @@ import type { Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { creditAllQueued } from './attempts.js';
 import { addTask, createTask, raiseAttempts, type Task } from './batching.js';
-import { giveUpLate, itemsFailed, judge, pauseMs, waitingCallOf } from './failed-call.js';
+import { giveUpLate, itemsFailed, askAndApply, pauseMs, waitingCallOf } from './failed-call.js';
 import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
 import { leaveLane } from './key-lanes.js';
 import { markCredited } from './stage-reports.js';
@@ -47,7 +47,7 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   batching.tasks.delete(task);
   const call: FailedBatch = { type: 'batch', task, decide: (later, verdict) => decide(later, call, verdict) };
   const failed = failedItemOf(live[0] as DeliveredItem, task.at, live.length);
-  judge(turn, call, { cause, failed, attempt: task.failures });
+  askAndApply(turn, call, { cause, failed, attempt: task.failures });
   if (state.waitingCall !== undefined) creditAllQueued(state);
 }
 

@@ -8,7 +8,7 @@
 // returns no items end in stage/failed-record.ts and stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a
 // lost lease.
 import { effect } from '../protocol/actor.js';
-import { endIfLate } from '../protocol/tenure.js';
+import { endIfLate, endLate } from '../protocol/tenure.js';
 import { isolatesFailures } from './batching.js';
 import { flushPartFailed } from './bisection.js';
 import type { FlushJob, FoldJob } from './user-calls.js';
@@ -29,7 +29,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   // These items were not handed out, so they cannot be acknowledged yet.
   for (const item of rest) state.unacknowledged.delete(item);
 
-  noteReduced(turn, job);
+  finishReduced(turn, job);
   for (const item of job.dropped) drop(turn, item);
 
   if (job.failure !== undefined) {
@@ -54,7 +54,7 @@ function acknowledgedFailed(turn: ReducerTurn, item: DeliveredItem, cause: unkno
  * Returns credit for the items folded so far, and acknowledges them if no flush follows. Also called during a job: a long call
  * must not delay the dispositions of the items before it.
  */
-export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
+export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   const { options, state, now, effects } = turn;
   const { definition } = options;
   const reduced = job.reduced.slice(job.noted);
@@ -117,7 +117,8 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   job.noted = job.next;
 
   for (const group of groups) {
-    if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
+    if (group.outcome === 'failed') endLate(group.items, options.clock);
+    if (group.outcome === 'failed' && group.items.some(({ tenure }) => !tenure.dead)) {
       if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
       else flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
@@ -147,7 +148,8 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
   const unacknowledged = handedOut.filter((item) => state.unacknowledged.has(item));
   for (const item of handedOut) if (!state.unacknowledged.has(item)) leaveKey(turn, item);
-  const live = handedOut.filter((item) => !endIfLate(item.tenure, options.clock));
+  endLate(handedOut, options.clock);
+  const live = handedOut.filter((item) => !item.tenure.dead);
   if (unacknowledged.length > 0) itemsFailed(turn, unacknowledged, job.failure.cause, 'reduce');
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
   else if (job.items.length === 0 || live.length > 0) messageFailed(turn, job, live);

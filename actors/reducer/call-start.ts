@@ -3,9 +3,11 @@
 import { effect } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { behave, type RawJob, createRawJob } from './raw-behaviour.js';
-import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
+import type { Mark, ReducerState, ReducerTurn } from './state.js';
+import type { ReducerActorMessage } from './messages.js';
+import type { ReducerOptions } from './options.js';
 import {
-  createFlushJob,
+  takeFlushJob,
   createFoldJob,
   flushGroups,
   fold,
@@ -61,7 +63,7 @@ function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
 export function startFlush(turn: ReducerTurn): void {
   const { state } = turn;
   state.unflushed = 0;
-  runFlush(turn, createFlushJob(state.slots.values(), turn.now));
+  runFlush(turn, takeFlushJob(state.slots.values(), turn.now));
 }
 
 /** Begins a flush, or continues one that gave way. */

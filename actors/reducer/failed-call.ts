@@ -6,7 +6,7 @@ import type { Failure, Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { beginParking } from '../protocol/parking.js';
 import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
-import { endIfLate, stopTenure } from '../protocol/tenure.js';
+import { endIfLate, endLate, stopTenure } from '../protocol/tenure.js';
 import {
   attemptDropped,
   attemptReturned,
@@ -22,7 +22,7 @@ import { withdraw } from './batching.js';
 import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
-import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
+import type { FailedCall, ReducerState, WaitingCall, ReducerTurn } from './state.js';
 import { renewState, type FlushGroup } from './user-calls.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
@@ -43,7 +43,7 @@ export function itemsFailed(
   const [oldest] = live;
   if (oldest === undefined) return;
   const failed = failedItemOf(oldest, at, live.length);
-  judge(turn, { type: 'items', items: live, at, cause }, { cause, failed, attempt: oldest.attempt });
+  askAndApply(turn, { type: 'items', items: live, at, cause }, { cause, failed, attempt: oldest.attempt });
 }
 
 /** Handles a flush that has failed for some lease that is live. */
@@ -57,7 +57,7 @@ export function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   }
   const { cause, failures: attempt, items } = group;
   const failed = failedItemOf(items[0] as DeliveredItem, 'flush', items.length);
-  judge(turn, { type: 'flush', group }, { cause, failed, attempt });
+  askAndApply(turn, { type: 'flush', group }, { cause, failed, attempt });
 }
 
 /** Handles a call of a raw behaviour that has failed without an item that could be delivered again. */
@@ -68,17 +68,17 @@ export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly Del
   const oldest = live[0] ?? state.unacknowledged.keys().next().value;
   const failed: FailedItem =
     oldest === undefined ? { source: '', shardId: '', sequenceNumber: '', at, items: 0 } : failedItemOf(oldest, at, 0);
-  judge(turn, { type: 'message', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
+  askAndApply(turn, { type: 'message', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
 }
 
-export function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
+export function askAndApply(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
   const verdict = askPolicy(turn, call, failure, new Set(itemsOf(call).map(({ tenure }) => tenure)));
   if (verdict === undefined) waitForVerdict(turn, call);
-  else applyFirst(turn, call, failure, verdict);
+  else applyToOpenItems(turn, call, failure, verdict);
 }
 
 /** Applies the verdict of the policy. Of a failed flush under manual acknowledgement only what is not acknowledged can be set aside. */
-function applyFirst(turn: ReducerTurn, call: FailedCall, failure: Failure, verdict: Verdict): void {
+function applyToOpenItems(turn: ReducerTurn, call: FailedCall, failure: Failure, verdict: Verdict): void {
   const { policy } = verdict;
   const isSetAside = policy === 'skip' || (typeof policy === 'object' && policy.type === 'park');
   if (call.type !== 'flush' || !isSetAside || turn.options.definition.acknowledge !== 'manual')
@@ -98,7 +98,7 @@ function itemsOf(call: FailedCall): readonly DeliveredItem[] {
 
 function waitForVerdict(turn: ReducerTurn, call: FailedCall, isParked = false): void {
   if (call.type === 'items')
-    for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, undecided: true, isParked });
+    for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, isUndecided: true, isParked });
   else {
     const waiting = waitingCallOf(turn, call);
     waiting.undecided += 1;
@@ -118,9 +118,10 @@ export function decided(turn: ReducerTurn, message: Decided): void {
     return;
   }
 
-  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => endIfLate(tenure, turn.options.clock));
+  if (call.type === 'flush') endLate(call.group.items, turn.options.clock);
+  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => tenure.dead);
   if (isOver) dropGroup(turn, call.group);
-  else applyFirst(turn, call, failure, verdict);
+  else applyToOpenItems(turn, call, failure, verdict);
   endVerdict(turn, call);
 }
 
@@ -223,7 +224,7 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
 
 function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems, policy: Retry): void {
   const delayMs = pauseMs(turn, policy, item.attempt);
-  hold(turn, item, call, { dueAt: turn.now + delayMs, undecided: false });
+  hold(turn, item, call, { dueAt: turn.now + delayMs, isUndecided: false });
   reportRetry(turn, failedItemOf(item, call.at, 1), { attempt: item.attempt, delayMs, error: call.cause });
 }
 
@@ -248,7 +249,7 @@ function hold(
   turn: ReducerTurn,
   item: DeliveredItem,
   { at, cause: error }: FailedItems,
-  { dueAt, ...more }: { readonly dueAt: number; readonly undecided: boolean; readonly isParked?: boolean },
+  { dueAt, ...more }: { readonly dueAt: number; readonly isUndecided: boolean; readonly isParked?: boolean },
 ): void {
   const { keys, reports } = turn.state;
   markCredited(reports, item);
@@ -309,7 +310,7 @@ export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
 /** If the item was the attempt of an outage, the next one may come. */
 function endAttempt({ state, now }: ReducerTurn, item: DeliveredItem): void {
   const held = state.keys.byKey.get(item.key);
-  if (held?.head.item === item && held.busy && held.head.isParked !== true) attemptDropped(state.keys, now);
+  if (held?.head.item === item && held.isBusy && held.head.isParked !== true) attemptDropped(state.keys, now);
 }
 
 /**

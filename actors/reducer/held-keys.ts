@@ -14,7 +14,7 @@ export interface HeldItem {
   readonly at: FailedItem['at'];
   readonly error: unknown;
   /** The failure policy has not answered yet, or a sink does not keep the item yet. */
-  readonly undecided: boolean;
+  readonly isUndecided: boolean;
   /** A sink is to keep the item. It says nothing about the calls of the reducer. */
   readonly isParked?: boolean;
 }
@@ -29,7 +29,7 @@ export interface HeldKey {
   /** When the next attempt is due. */
   dueAt: number;
   /** An attempt is under way, or the failure policy has not answered about the head. */
-  busy: boolean;
+  isBusy: boolean;
 }
 
 /** Calls fail for many keys and none succeeds: the failures are probably not the items' fault. */
@@ -86,22 +86,27 @@ export function mustWait({ byKey, outage }: HeldKeys, { key }: DeliveredItem): b
 
 /** Holds an item that has not been tried. */
 export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void {
-  const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined, undecided: false };
+  const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined, isUndecided: false };
   const known = keys.byKey.get(item.key);
-  if (known === undefined) keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, busy: false });
-  else if (!putFirst(known, held, now)) return putBehind(known, held);
+  if (known === undefined)
+    keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, isBusy: false });
+  else if (!tryPutFirst(known, held, now)) {
+    // The next attempt is due when it was.
+    putBehind(known, held);
+    return;
+  }
   keys.nextAt = undefined;
 }
 
-/** Makes an item the head of its key if it comes before the head, and no attempt with the head is under way. */
-function putFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
-  if (!isBefore(held.item, known.head.item) || (known.busy && !known.head.undecided)) return false;
+/** Makes an item the head of its key if it comes before the head, and no attempt with the head is under way. Else returns false. */
+function tryPutFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
+  if (!isBefore(held.item, known.head.item) || (known.isBusy && !known.head.isUndecided)) return false;
   known.behind.unshift(known.head);
-  Object.assign(known, { head: held, dueAt, busy: held.undecided });
+  Object.assign(known, { head: held, dueAt, isBusy: held.isUndecided });
   return true;
 }
 
-/** An item that was gathered before its key was held may come after later ones. */
+/** Puts an item in its place behind the head. An item that was gathered before its key was held may come after later ones. */
 function putBehind({ behind }: HeldKey, held: HeldItem): void {
   const { tenure } = held.item;
   // Usually the last one, and then nothing is searched.
@@ -116,19 +121,19 @@ function putBehind({ behind }: HeldKey, held: HeldItem): void {
 
 /** Holds an item that has failed, at its place in the order of its key. */
 export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): void {
-  const { item, undecided: busy } = failed;
+  const { item, isUndecided: isBusy } = failed;
   const known = keys.byKey.get(item.key);
   keys.nextAt = undefined;
 
   if (known === undefined) {
-    keys.byKey.set(item.key, { key: item.key, head: failed, behind: [], dueAt, busy });
+    keys.byKey.set(item.key, { key: item.key, head: failed, behind: [], dueAt, isBusy });
     return;
   }
 
   if (known.head.item === item) {
     known.head = failed;
     known.dueAt = dueAt;
-    known.busy = busy;
+    known.isBusy = isBusy;
     // In an outage the keys take turns, in the order of the map.
     keys.byKey.delete(item.key);
     keys.byKey.set(item.key, known);
@@ -137,7 +142,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
 
   // It stands here already if its policy has answered only now.
   known.behind = known.behind.filter((each) => each.item !== item);
-  if (!putFirst(known, failed, dueAt)) putBehind(known, failed);
+  if (!tryPutFirst(known, failed, dueAt)) putBehind(known, failed);
 }
 
 /** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
@@ -174,7 +179,7 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
     held.head = next;
     held.behind = rest;
     held.dueAt = now;
-    held.busy = next.undecided;
+    held.isBusy = next.isUndecided;
   }
   return [];
 }
@@ -195,7 +200,7 @@ export function endOutage(keys: HeldKeys, now: number): readonly DeliveredItem[]
   const freed: DeliveredItem[] = [];
   for (const [key, held] of keys.byKey) {
     // The success may be that of a call that still runs: its item leaves when the call has ended.
-    if (held.busy || held.head.failures > 0 || held.behind.some(({ failures }) => failures > 0)) held.dueAt = now;
+    if (held.isBusy || held.head.failures > 0 || held.behind.some(({ failures }) => failures > 0)) held.dueAt = now;
     else {
       keys.byKey.delete(key);
       freed.push(held.head.item, ...held.behind.map(({ item }) => item));
@@ -217,7 +222,7 @@ export function dropWorker(
     dropped.push(...held.behind.filter(isTheirs).map(({ item }) => item));
     held.behind = held.behind.filter((each) => !isTheirs(each));
     // The head of a busy key leaves it when its call or its policy has ended.
-    if (!isTheirs(held.head) || held.busy) continue;
+    if (!isTheirs(held.head) || held.isBusy) continue;
     dropped.push(held.head.item);
     freed.push(...takeOut(keys, held.head.item, now));
   }
@@ -230,11 +235,12 @@ export function nextAttemptAt(keys: HeldKeys): number {
   return keys.nextAt;
 }
 
+/** In an outage no attempt is due while another one is under way, or waits for its policy. The call of a sink is no attempt. */
 function computeNextAt({ byKey, outage }: HeldKeys): number {
   let earliest = Infinity;
-  for (const { dueAt, busy, head } of byKey.values()) {
-    if (busy && head.isParked !== true && outage !== undefined) return Infinity;
-    if (!busy) earliest = Math.min(earliest, outage?.dueAt ?? dueAt);
+  for (const { dueAt, isBusy, head } of byKey.values()) {
+    if (isBusy && head.isParked !== true && outage !== undefined) return Infinity;
+    if (!isBusy) earliest = Math.min(earliest, outage?.dueAt ?? dueAt);
   }
   return earliest;
 }
@@ -245,7 +251,7 @@ export function dueKey(keys: HeldKeys, now: number): HeldKey | undefined {
   const { byKey, outage } = keys;
   let chosen: HeldKey | undefined;
   for (const held of byKey.values()) {
-    if (held.busy) continue;
+    if (held.isBusy) continue;
     if (outage !== undefined) {
       const isNew = held.head.failures === 0;
       if (isNew !== outage.lastWasNew) return held;
@@ -257,7 +263,7 @@ export function dueKey(keys: HeldKeys, now: number): HeldKey | undefined {
 
 /** Notes that an attempt with this key begins. */
 export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
-  held.busy = true;
+  held.isBusy = true;
   keys.nextAt = undefined;
   keys.lastCallWasAttempt = true;
   if (keys.outage === undefined) return;

@@ -2,11 +2,12 @@
 // tokens reserves some, and waits with its one timer (attempts.ts) until they are due. Without a limit nothing here does anything.
 import { DeliveredItem } from '../protocol/item.js';
 import { nextAttemptAt } from './held-keys.js';
-import type { ReducerOptions, ReducerState, ReducerTurn } from './state.js';
+import type { ReducerState, ReducerTurn } from './state.js';
+import type { ReducerOptions } from './options.js';
 import { allowedNow, giveBack, isVoid, reserveTokens, useTokens, watchRate } from '../../src/core/rate-limit.js';
 
 /** How many of `wanted` items may be handed out now. If it is none, tokens are reserved. */
-export function allowedItems({ options, state, now }: ReducerTurn, wanted: number): number {
+export function requestItems({ options, state, now }: ReducerTurn, wanted: number): number {
   const { limit } = options;
   if (limit === undefined) return wanted;
   forgetVoid(options, state);

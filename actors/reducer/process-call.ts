@@ -2,11 +2,12 @@
 // clock: the application gets no item whose tenure has ended. The message `processed` brings the outcome (process-outcome.ts).
 import { effect } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import { endIfLate } from '../protocol/tenure.js';
+import { endLate } from '../protocol/tenure.js';
 import { openFlush, type CallContexts } from './call-contexts.js';
 import type { ProcessCall, StatelessPart, Task } from './batching.js';
 import { callPart, createPart } from './stateless-part.js';
-import type { ReducerActorMessage, ReducerTurn } from './state.js';
+import type { ReducerTurn } from './state.js';
+import type { ReducerActorMessage } from './messages.js';
 import type { FlushContext, FoldingReducer, ProcessReducer } from '../../src/api/reducer.js';
 import type { Clock } from '../../src/api/ports.js';
 
@@ -66,7 +67,8 @@ async function callProcess(
   clock: Clock,
 ): Promise<ProcessCall> {
   call.isOver = true;
-  call.handed = call.items.filter(({ tenure }) => !endIfLate(tenure, clock));
+  endLate(call.items, clock);
+  call.handed = call.items.filter(({ tenure }) => !tenure.dead);
   if (call.handed.length === 0) return call;
   call.isOver = false;
   const { context, end } = openFlush(contexts, 'process', call.handed);

@@ -5,7 +5,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { creditAtOnce, holdIfItMustWait, tryOnceMore, repeatWaitingCall, startAttempt } from './attempts.js';
 import { reportBatchRecovery } from './bisection.js';
 import { holdNew, isHolding, nextAttemptAt } from './held-keys.js';
-import { allowedItems, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
+import { requestItems, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { enterLane, leaveLane, noteBatchStarted, noteGathered } from './key-lanes.js';
 import { finishMark } from './marks.js';
 import { drop } from './call-outcome.js';
@@ -65,7 +65,7 @@ export function continueTask(turn: ReducerTurn): boolean {
     const items = isFiltered ? live.filter((item) => !holdIfHeld(turn, item)) : live;
     if (items.length < live.length) withdrawBehind(turn, live);
     if (items.length === 0) continue;
-    const allowed = task.isAttempt ? items.length : allowedItems(turn, items.length);
+    const allowed = task.isAttempt ? items.length : requestItems(turn, items.length);
     if (allowed < items.length) putBack(task, items.slice(allowed), allowed > 0);
     if (allowed === 0) {
       batching.idle.unshift(task);

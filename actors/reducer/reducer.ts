@@ -1,8 +1,8 @@
 // The actor that runs the application's code. Calls into one reducer never overlap, except with `concurrency` (process-steps.ts). While
 // a call is under way, further items wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the
 // items folded before it began.
-import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
-import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import { effect, hasFailed, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import {
   creditAllQueued,
   creditAtOnce,
@@ -21,7 +21,7 @@ import { decided } from './failed-call.js';
 import { createHeldKeys, dueKey, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
-import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
+import { requestItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { noteLeft } from './still-waiting.js';
 import { finishMark, requeueDeferredDrains, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
@@ -31,15 +31,19 @@ import { measureCall } from './call-meter.js';
 import { processed } from './process-outcome.js';
 import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
-import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
-import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
+import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
+import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './call-outcome.js';
 import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
-import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
+import type { Mark, ReducerState, ReducerTurn } from './state.js';
+import type { Message, ReducerActorMessage } from './messages.js';
+import type { ReducerOptions } from './options.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export { sharedSlot } from './call-start.js';
 export type { ReducerRequest } from '../protocol/pipeline-messages.js';
-export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
+export type { ReducerActorMessage } from './messages.js';
+export type { ReducerOptions } from './options.js';
+export type { ReducerState } from './state.js';
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
   return {
@@ -123,19 +127,13 @@ function isCallRunning({ running, batching }: ReducerState): boolean {
   return running !== undefined && !(running.type === 'raw' && running.mark?.type === 'heartbeat');
 }
 
-function hasFailed({ effects }: ReducerTurn): boolean {
-  return effects.some(({ type }) => type === 'fail');
-}
-
-type Message<Type extends ReducerActorMessage['type']> = MessageOf<ReducerActorMessage, Type>;
-
 const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   items,
   punctuation,
   heartbeat,
   revoked,
   locate,
-  waitsForAck,
+  waitsForAck: reportAckWait,
   flushDue,
   folded,
   flushed,
@@ -198,7 +196,7 @@ function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMess
 
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
-  if (state.running?.type === 'fold') noteReduced(turn, state.running.job);
+  if (state.running?.type === 'fold') finishReduced(turn, state.running.job);
 
   // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
@@ -227,7 +225,10 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   state.queue.push(message);
 }
 
-/** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
+/**
+ * Starts the next call if none is under way, or with `concurrency` as many as may run. Only `flushed` also starts user code, to
+ * continue a flush.
+ */
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   requeueDeferredDrains(turn);
@@ -260,7 +261,7 @@ function takeStep(turn: ReducerTurn): boolean {
     return false;
   }
   if (head instanceof DeliveredItem) {
-    const count = allowedItems(turn, roomForItems(turn));
+    const count = requestItems(turn, roomForItems(turn));
     if (count === 0) return startHeartbeat(turn);
     const items = takeItems(turn, count);
     if (items.length > 0) {
@@ -305,17 +306,18 @@ function roomForItems({ options, state }: ReducerTurn): number {
 /** The next items to fold, at most `limit`. Items that have to wait are held. */
 function takeItems(turn: ReducerTurn, limit: number): readonly DeliveredItem[] {
   const { state } = turn;
-  const isFree = isHolding(state.keys) ? (item: DeliveredItem) => !holdIfItMustWait(turn, item) : () => true;
+  const holds = isHolding(state.keys);
 
   const carried = state.carry.slice(0, limit);
   state.carry = state.carry.slice(carried.length);
-  const items = carried.filter(isFree);
+  const items: DeliveredItem[] = [];
+  for (const item of carried) if (!holds || !holdIfItMustWait(turn, item)) items.push(item);
 
   while (items.length < limit && state.carry.length === 0) {
     const head = state.queue.peek();
     if (!(head instanceof DeliveredItem)) break;
     state.queue.shift();
-    if (isFree(head)) items.push(head);
+    if (!holds || !holdIfItMustWait(turn, head)) items.push(head);
   }
 
   return items;

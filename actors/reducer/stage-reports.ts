@@ -64,7 +64,7 @@ export function settleItem(reports: StageReports, item: DeliveredItem): void {
   workerDispositions.items.push(item.index);
 }
 
-/** Reports a dead tenure to its worker, which gets no more dispositions. */
+/** Reports to a worker that its tenure has ended: the worker gets no more dispositions. */
 export function reportDead(reports: StageReports, item: DeliveredItem): void {
   dispositionsOf(reports, item).dead = true;
 }

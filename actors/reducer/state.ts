@@ -1,57 +1,22 @@
-// The options, messages and state of a reducer, and its turn: one call of `receive`.
+// The state of a reducer, and its turn.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { CallContexts } from './call-contexts.js';
 import type { ContextController } from './reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
-import type { Batching, ProcessCall, Task } from './batching.js';
+import type { Batching, Task } from './batching.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
-import type { CallTally } from '../../src/core/call-tally.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
+import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { Verdict } from '../protocol/failure-policy.js';
 import type { HeldKeys } from './held-keys.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
-import type { RateLimit, Reservation } from '../../src/core/rate-limit.js';
-import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
-
-export interface ReducerOptions extends FailureOptions {
-  readonly index: number;
-  readonly definition: ReducerDefinition;
-  readonly stages: readonly Ref<StageMessage>[];
-  /** How many items a stage may have sent to this reducer that are not folded yet. */
-  readonly credit: number;
-  readonly batchSize: number;
-  readonly batchIntervalMs: number;
-  /** Counts the items that this and other reducers have settled after a call. */
-  readonly progress: { settled: number };
-  /** Counts the calls that have ended, by kind (call-meter.ts). Absent, or empty, without a meter. */
-  readonly calls?: ReadonlyMap<string, CallTally>;
-  /** The rate limit that all reducers of the process share. Default: there is none. */
-  readonly limit?: RateLimit;
-  /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
-  readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
-}
-
-export type ReducerActorMessage =
-  | ReducerRequest
-  | { readonly type: 'folded'; readonly job: FoldJob }
-  | { readonly type: 'flushed'; readonly job: FlushJob }
-  | { readonly type: 'behaved'; readonly job: RawJob }
-  | { readonly type: 'processed'; readonly call: ProcessCall }
-  /** A call may have taken longer than `timeoutMs`, or than `callDeadlineMs` after that. */
-  | { readonly type: 'callsDue' }
-  | { readonly type: 'broken'; readonly error: unknown }
-  | { readonly type: 'flushDue' }
-  /** The rate limit has changed: reserved tokens are void. */
-  | { readonly type: 'limitChanged' }
-  /** An attempt with a held key, or of the waiting call, or a reservation of tokens may be due. */
-  | { readonly type: 'attemptDue' }
-  | FailureMessage
-  /** Application code has called `ctx.ack` or `ctx.fail`. */
-  | { readonly type: 'contextCalled' };
+import type { Reservation } from '../../src/core/rate-limit.js';
+import type { ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
+import type { ReducerActorMessage } from './messages.js';
+import type { ReducerOptions } from './options.js';
 
 /** An entry of the queue that is not an item. */
 export type Mark = Extract<ReducerRequest, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
@@ -146,6 +111,7 @@ export interface ReducerState {
   readonly strayKinds: Set<string>;
 }
 
+/** One call of `receive`. It is here because a failed call in the state takes turns: `decide`. */
 export interface ReducerTurn {
   readonly options: ReducerOptions;
   readonly state: ReducerState;

@@ -2,7 +2,7 @@
 // of `reduce`, like any fold. An item whose `reduce` throws has failed alone; the others are called again without it.
 import type { CallContexts } from './call-contexts.js';
 import type { ProcessCall, StatelessPart } from './batching.js';
-import { createFlushJob, createFoldJob, createSlot, flushGroups, fold, type FoldJob } from './user-calls.js';
+import { takeFlushJob, createFoldJob, createSlot, flushGroups, fold, type FoldJob } from './user-calls.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';
@@ -32,7 +32,7 @@ export async function callPart(call: ProcessCall, part: StatelessPart, context: 
     call.isRepeated = true;
     return call;
   }
-  const flushing = createFlushJob([slot], clock.now());
+  const flushing = takeFlushJob([slot], clock.now());
   await flushGroups(flushing, definition.flush as Parameters<typeof flushGroups>[1], contexts, clock);
   const [group] = flushing.groups;
   if (group?.outcome === 'failed') call.failure = { cause: group.cause };

@@ -99,7 +99,7 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
  * Answers for how long the worker's items have waited for `ctx.ack` alone, here and in the reducers asked before. A reducer makes
  * progress if a call runs, or if it has settled something of any shard: it may acknowledge without more items of this one.
  */
-export function waitsForAck({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
+export function reportAckWait({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
   const { worker, next: refs, replyTo } = question;
   const isActive = state.running !== undefined || state.batching.calls.size > 0;
   const activeAt = !isActive ? Math.max(state.calledAt, state.settledAt) : now;
@@ -165,7 +165,7 @@ function waitsSince(state: ReducerState, isSought: (item: DeliveredItem) => bool
 /** The items and flushes that have failed and wait for another attempt. */
 function failing(state: ReducerState, now: number): readonly WaitingSnapshot[] {
   const held = [...state.keys.byKey.values()].flatMap(({ head, behind }) => [head, ...behind]);
-  const failed: Omit<HeldItem, 'undecided'>[] = held.filter(({ failures }) => failures > 0);
+  const failed: Omit<HeldItem, 'isUndecided'>[] = held.filter(({ failures }) => failures > 0);
   for (const { items, failures, failedSince: since, cause: error } of waitingFlushes(state))
     failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
   if (state.waitingCall?.type === 'batch') {

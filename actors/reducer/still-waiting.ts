@@ -6,7 +6,8 @@ import { refusals, waitingText } from '../protocol/pending-failures.js';
 import { gatheredItems } from './batching.js';
 import { waitingFlushes } from './failed-call.js';
 import type { HeldItem } from './held-keys.js';
-import type { ReducerOptions, ReducerState } from './state.js';
+import type { ReducerState } from './state.js';
+import type { ReducerOptions } from './options.js';
 
 /** Notes what waits of this worker; of all workers without one. */
 export function noteLeft(
@@ -28,7 +29,7 @@ export function noteLeft(
   }
 }
 
-type Waiting = Omit<HeldItem, 'undecided'>;
+type Waiting = Omit<HeldItem, 'isUndecided'>;
 
 const underWay = new Error('its call has not ended');
 const behindIt = new Error('it waits behind a call that has not ended');

@@ -1,7 +1,7 @@
 // Calls the code of a reducer that folds, one call after the other: `reduce` over a slice of items, and `flush`. (`process` and raw
 // behaviours are called elsewhere.) Before each call it compares the deadline of the items with the clock (docs/leases.md): after a
 // stall, timers and messages come too late. Only a thenable is awaited, so a synchronous `reduce` costs no promise. A run gives way
-// only between two calls (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer
+// only between two calls (`advanceItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer
 // starts another effect for the rest in a later turn.
 import { endIfLate } from '../protocol/tenure.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
@@ -59,7 +59,7 @@ export interface FoldJob {
   readonly reduced: DeliveredItem[];
   /** When the first run over the items began, monotonic milliseconds. */
   startedAt: number | undefined;
-  /** How many of `reduced` the actor has noted (`noteReduced`, also during a long call). */
+  /** How many of `reduced` the actor has noted (`finishReduced`, also during a long call). */
   noted: number;
   /** Items not handed out, because their tenure had ended. */
   readonly dropped: DeliveredItem[];
@@ -80,8 +80,15 @@ type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => 
 
 export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
   return {
-    ...{ items, slotOf, startedAt: undefined, next: 0, reduced: [], noted: 0, dropped: [] },
-    ...{ current: undefined, failure: undefined },
+    items,
+    slotOf,
+    startedAt: undefined,
+    next: 0,
+    reduced: [],
+    noted: 0,
+    dropped: [],
+    current: undefined,
+    failure: undefined,
   };
 }
 
@@ -96,7 +103,7 @@ interface FoldRun {
 export function fold(job: FoldJob, reduce: Reduce, contexts: CallContexts, clock: Clock): FoldJob | Promise<FoldJob> {
   const run: FoldRun = { reduce, contexts, clock, startedAt: clock.now() };
   job.startedAt ??= run.startedAt;
-  for (let item = nextItem(job, run); item !== undefined; item = nextItem(job, run)) {
+  for (let item = advanceItem(job, run); item !== undefined; item = advanceItem(job, run)) {
     const pending = callReduce(job, item, run);
     if (pending !== undefined) return foldRest(job, item, pending, run);
   }
@@ -104,7 +111,7 @@ export function fold(job: FoldJob, reduce: Reduce, contexts: CallContexts, clock
 }
 
 /** The next item to hand out; undefined if the job is over or gives way. */
-function nextItem(job: FoldJob, { contexts, clock, startedAt }: FoldRun): DeliveredItem | undefined {
+function advanceItem(job: FoldJob, { contexts, clock, startedAt }: FoldRun): DeliveredItem | undefined {
   job.current?.context?.end();
   job.current = undefined;
   const { signal } = contexts.shared;
@@ -156,7 +163,7 @@ async function foldRest(
     } catch (cause) {
       job.failure ??= { item, cause, at: 'reduce' };
     }
-    item = nextItem(job, run);
+    item = advanceItem(job, run);
     pending = item === undefined ? undefined : callReduce(job, item, run);
   }
   return job;
@@ -195,7 +202,7 @@ export interface FlushJob {
   noted: number;
 }
 
-export function createFlushJob(slots: Iterable<StateSlot>, now: number): FlushJob {
+export function takeFlushJob(slots: Iterable<StateSlot>, now: number): FlushJob {
   const groups: FlushGroup[] = [];
   for (const slot of slots) {
     if (slot.folded.length === 0) continue;

@@ -1,7 +1,8 @@
 // A shard worker's part in the byte budget of the process. The worker opens an account for its tenure, updates it after every
 // message, and closes it when the worker ends. `countingReader` asks the account before each read of a reader that counts
 // nothing itself.
-import type { ShardWorkerState, WorkerTurn } from './state.js';
+import type { ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
 import {
   releaseReservation,
   closeAccount,

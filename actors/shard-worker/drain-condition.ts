@@ -4,7 +4,9 @@
 import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
-import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerOptions } from './options.js';
 
 /** The channel whose stage has not answered the last punctuation. */
 export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
@@ -54,6 +56,6 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
 
 /** Whether the worker must learn from the reducers that no call runs any more, although all its records may be settled. */
 export function mustAwaitCalls({ options, state }: WorkerTurn): boolean {
-  const { ending, paused } = state;
-  return mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
+  const { ending, pausedForHandOver } = state;
+  return mayHaveCalls(state) && (pausedForHandOver || (ending !== undefined && callsMayOutlive(options, state)));
 }

@@ -3,7 +3,8 @@
 //   readLagMs   the age of the oldest record that is not read. 0: the last answer, a few seconds old at most, reached the tip.
 //   lagMs       the age of the oldest record that is not settled; if every record that was read is settled, readLagMs.
 // `workerStatus` and retention.ts call it.
-import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState } from './state.js';
+import type { ShardWorkerState } from './state.js';
+import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
 /** An answer that reached the tip counts for this long. Readers ask an idle shard more often than that (idle-reads.ts). */

@@ -3,7 +3,9 @@
 // way, and a reducer that settles something, are no reason for it.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
-import { isIntakePaused, type ShardWorkerState, type WorkerTurn } from './state.js';
+import type { ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import { isIntakePaused } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
@@ -17,9 +19,9 @@ export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
-/** Whether the worker reads on as soon as there is room. */
+/** Whether the worker may read now, or reads on as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
-  return !state.finished && !state.paused && state.ending === undefined && !isIntakePaused(options);
+  return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
 /** Notes since when the shard has been full, and sets the timer. Called after every message. */

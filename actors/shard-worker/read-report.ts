@@ -1,7 +1,8 @@
 // How the worker reports to its keeper whether reads of the shard succeed. It reports the first success, the first success
 // after failures, and failures that last. The coordinator decides what these reports mean.
 import { effect } from '../protocol/actor.js';
-import type { ShardWorkerState, WorkerTurn } from './state.js';
+import type { ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 

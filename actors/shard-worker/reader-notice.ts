@@ -1,7 +1,7 @@
 // Turns a reader's notices into the worker's events and counters.
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import type { WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 

@@ -4,8 +4,8 @@
 import { effect } from '../protocol/actor.js';
 import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';
 import { locate } from './stage-channel.js';
-import type { ShardWorkerMessage, WorkerTurn } from './state.js';
-import type { MessageOf } from '../protocol/handlers.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message } from './messages.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
 /** How long nothing must have been admitted before the worker asks, and how soon it asks again. */
@@ -38,11 +38,11 @@ export function watchStop(turn: WorkerTurn): void {
 
 function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
   state.readingStop.watching = true;
-  effects.push(effect.after('stop', Math.max(1, Math.ceil(ms)), { type: 'stopDue' }));
+  effects.push(effect.after('readingStop', Math.max(1, Math.ceil(ms)), { type: 'readingStopDue' }));
 }
 
 /** Asks where the oldest open record is, if nothing has been admitted for long enough. */
-export function stopDue(turn: WorkerTurn): void {
+export function readingStopDue(turn: WorkerTurn): void {
   const { state, now, effects } = turn;
   const { readingStop } = state;
   readingStop.watching = false;
@@ -57,7 +57,7 @@ export function stopDue(turn: WorkerTurn): void {
 }
 
 /** Reports the stop if the oldest open record waits for another attempt. */
-export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<ShardWorkerMessage, 'heldBack'>): void {
+export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: Message<'heldBack'>): void {
   const { options, state, effects } = turn;
   const { readingStop } = state;
   readingStop.watching = false;

@@ -1,27 +1,27 @@
 // How a shard worker reads: it opens its reader, asks it for records while the ledger has room, and handles the answers. While the
 // application has paused the intake, nothing is asked for. An answer that comes then is kept: records wait unadmitted, and the end
-// of a shard waits, too.
+// of a shard waits, too. docs/code-map.md lists all reasons for which nothing is read.
 import { effect } from '../protocol/actor.js';
-import type { MessageOf } from '../protocol/handlers.js';
 import { noteReadOver, openReader } from './byte-account.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
+import { mayRead } from './pending-limit.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
-import { mayReadAfterHook } from './start-hook.js';
-import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
+import { isStartHookOver, proceedStartHook } from './start-hook.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message, ShardWorkerMessage } from './messages.js';
+import { isIntakePaused } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasRoom } from '../../src/core/ledger.js';
 import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.js';
 import type { ReadResult } from '../../src/api/ports.js';
 
-type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
-
 /** Opens the reader of a tenure that reads, unless the intake is paused, or `onShardStarted` has not succeeded. */
 export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
-  const { options, state, effects } = turn;
-  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
-  if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
-  if (!mayReadAfterHook(turn, tenure)) return;
+  const { state, effects } = turn;
+  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true || !mayRead(turn)) return;
+  proceedStartHook(turn, tenure);
+  if (!isStartHookOver(turn)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
   const renewalBegunAt = (): number => tenure.renewalBegunAt ?? -Infinity;
   state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId, renewalBegunAt });
@@ -34,9 +34,10 @@ export function intakeChanged({ options, state }: WorkerTurn): void {
   state.reader?.hold?.(isIntakePaused(options));
 }
 
-export function startRead({ options, state, effects }: WorkerTurn): void {
+export function startRead(turn: WorkerTurn): void {
+  const { state, effects } = turn;
   const { reader } = state;
-  if (reader === undefined || state.reading || state.paused || isIntakePaused(options)) return;
+  if (reader === undefined || state.reading || !mayRead(turn)) return;
   if (!isEmpty(state.admission) || !hasRoom(state.ledger)) return;
 
   state.reading = true;
@@ -46,13 +47,13 @@ export function startRead({ options, state, effects }: WorkerTurn): void {
       name: 'read',
       kind: 'io',
       start: (signal) => reader.read(signal),
-      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
+      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'readDone', result }),
       failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
     }),
   );
 }
 
-export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
+export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): void {
   const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;

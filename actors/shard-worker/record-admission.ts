@@ -3,15 +3,9 @@
 import { effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { partNotDecoded } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Admission,
-  type AdmissionEnd,
-  type Channel,
-  type CurrentRecord,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Admission, AdmissionEnd, Channel, CurrentRecord, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import { isIntakePaused } from './options.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
 import {
@@ -79,7 +73,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
   if (isEmpty(admission)) return undefined;
 
   // A pause or drain still finishes the current record: no checkpoint may land inside an indivisible aggregate.
-  const onlyCurrent = state.paused || state.ending?.type === 'drained';
+  const onlyCurrent = state.pausedForHandOver || state.ending?.type === 'drained';
   if (isIntakePaused(options) && !(onlyCurrent && mustFinishCurrent(admission))) return undefined;
   const slice = startSlice(options.clock);
   let bytesSinceLook = 0;

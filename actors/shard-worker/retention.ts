@@ -4,8 +4,9 @@
 import { effect } from '../protocol/actor.js';
 import { lagMs } from './lag.js';
 import { locate } from './stage-channel.js';
-import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
-import type { MessageOf } from '../protocol/handlers.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message } from './messages.js';
+import { isIntakePaused } from './options.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
@@ -35,7 +36,7 @@ export function ageDue(turn: WorkerTurn): void {
   effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'aged', ordinal, whereabouts })));
 }
 
-export function aged(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<ShardWorkerMessage, 'aged'>): void {
+export function aged(turn: WorkerTurn, { ordinal, whereabouts }: Message<'aged'>): void {
   const { options, state, now } = turn;
   const oldest = oldestOpen(state.ledger);
   // The record was settled since: the next look decides.

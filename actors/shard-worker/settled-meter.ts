@@ -1,6 +1,6 @@
 // After every message, adds the records that the ledger has settled since the previous message to the meter's tally. So nothing
 // is left to report when the worker ends or crashes.
-import type { WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
 import { addSettled } from '../../src/core/settled-tally.js';
 
 /** Called at the end of each turn. */

@@ -1,33 +1,29 @@
 // The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
 // stage. It settles records by the dispositions that return, and reports the frontier to the keeper. It ends normally with its
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
-import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
-import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import { effect, type Behaviour, type Ref, type Effect } from '../protocol/actor.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import { updateAccount } from './byte-account.js';
-import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, startRead } from './reading.js';
+import { beginReading, intakeChanged, notice, noteFoundEnd, readDone, readFailed, startRead } from './reading.js';
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
-import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
+import { finish, obeyKeeper, endDeadTenure, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Channel,
-  type ShardWorkerMessage,
-  type ShardWorkerOptions,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message, ShardWorkerMessage } from './messages.js';
+import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
-import { heldBack, stopDue, watchStop } from './reading-stop.js';
+import { heldBack, readingStopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import {
   createLedger,
@@ -37,16 +33,18 @@ import {
   settle,
   takePassed,
 } from '../../src/core/ledger.js';
-import { stageOf } from '../../src/core/routing.js';
+import { stageIndexOf } from '../../src/core/routing.js';
 
-export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+export type { ShardWorkerMessage } from './messages.js';
+export type { ShardWorkerOptions } from './options.js';
+export type { ShardWorkerState } from './state.js';
 
 export function shardWorker(
   options: ShardWorkerOptions,
 ): Behaviour<ShardWorkerState, ShardWorkerMessage, WorkerStatus> {
   return {
     kind: 'shard-worker',
-    initial: (self) => initial(options, self),
+    initial: (self) => [initialState(options, self), [askForTenure(options, self)]],
     receive: (state, message) => {
       if (state.finished) return [state, []];
       const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
@@ -71,16 +69,13 @@ export function shardWorker(
   };
 }
 
-function initial(
-  options: ShardWorkerOptions,
-  self: Ref<ShardWorkerMessage>,
-): Step<ShardWorkerState, ShardWorkerMessage> {
-  const { stages, spread, lease, maxPending, maxPendingBytes, clock, workerNumber } = options;
-  const stageIndex = stageOf(lease.shardId, stages.length);
+function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>): ShardWorkerState {
+  const { stages, spread, lease, maxPending, maxPendingBytes, clock } = options;
+  const stageIndex = stageIndexOf(lease.shardId, stages.length);
   const usedStages = spread === 'round-robin' ? stages : stages.slice(stageIndex, stageIndex + 1);
   const now = clock.now();
 
-  const state: ShardWorkerState = {
+  return {
     self,
     keeper: lease.keeper,
     tenure: undefined,
@@ -100,7 +95,7 @@ function initial(
     failingSince: undefined,
     reportFailingAt: 0,
     ending: undefined,
-    paused: false,
+    pausedForHandOver: false,
     lastPause: 0,
     lastPunctuation: { kind: undefined, notified: 0, settled: 0, at: now },
     notified: 0,
@@ -121,8 +116,13 @@ function initial(
     hopelessPause: 0,
     pendingFailures: createPendingFailures(),
   };
+}
 
-  const begin = effect.ask(
+function askForTenure(
+  { lease, workerNumber }: ShardWorkerOptions,
+  self: Ref<ShardWorkerMessage>,
+): Effect<ShardWorkerMessage> {
+  return effect.ask(
     lease.keeper,
     (replyTo) => ({ type: 'beginTenure', worker: workerNumber, workerRef: self, replyTo }),
     {
@@ -130,14 +130,11 @@ function initial(
       failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
     },
   );
-  return [state, [begin]];
 }
-
-type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   tenure,
-  read,
+  readDone,
   readFailed,
   notice,
   intakeChanged,
@@ -160,7 +157,7 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   heldForAck,
   ageDue,
   aged,
-  stopDue,
+  readingStopDue,
   heldBack,
   askFailed,
   revoked: obeyKeeper,
@@ -244,7 +241,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   if (tenure.dead) {
     // Report first: settled records need not be replayed.
     report(turn, tenure);
-    revoke(turn);
+    endDeadTenure(turn);
     return;
   }
 
@@ -265,7 +262,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   askStages(turn, tenure);
   punctuate(turn, tenure);
 
-  if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
+  if (state.pausedForHandOver && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
   if (!state.finished && onlyWaits(state)) stopWaitingForDrain(turn, tenure);
@@ -276,7 +273,7 @@ function stopWaitingForDrain(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.ending?.type === 'drained') {
     finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });
-  } else if (state.ending === undefined && state.paused && state.hopelessPause < state.lastPause) {
+  } else if (state.ending === undefined && state.pausedForHandOver && state.hopelessPause < state.lastPause) {
     state.hopelessPause = state.lastPause;
     const { worker, fence } = tenure;
     effects.push(effect.send(state.keeper, { type: 'cannotDrain', worker, fence }));

@@ -5,13 +5,10 @@ import { effect, type Effect, type Ref, type ReplyTo } from '../protocol/actor.j
 import { hurryParkings } from '../protocol/parking.js';
 import { isEmpty } from './record-admission.js';
 import { partAt } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Channel,
-  type ShardWorkerMessage,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerMessage } from './messages.js';
+import { isIntakePaused } from './options.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -98,11 +95,11 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
  */
 export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, now, effects } = turn;
-  const { ledger, channels, ending, paused } = state;
+  const { ledger, channels, ending, pausedForHandOver } = state;
   if (punctuatingChannel(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
   if (channels.some(({ records }) => records.length > 0)) return;
 
-  const closing = paused || (ending !== undefined && isEmpty(state.admission));
+  const closing = pausedForHandOver || (ending !== undefined && isEmpty(state.admission));
   const askedToFlush = state.account?.askedToFlush === true || isIntakePaused(options);
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
 

@@ -12,15 +12,20 @@ import {
 } from '../protocol/hook-call.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Tenure } from '../protocol/tenure.js';
-import type { ShardWorkerOptions, WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-/** Whether the worker may read. Calls the hook if that is due. */
-export function mayReadAfterHook({ options, state, effects }: WorkerTurn, tenure: Tenure): boolean {
+/** Whether the worker need not wait for the hook: there is none, or it has succeeded. */
+export function isStartHookOver({ options, state }: WorkerTurn): boolean {
+  return options.onShardStarted === undefined || state.startHook.phase === 'done';
+}
+
+/** Calls the hook if that is due. */
+export function proceedStartHook({ options, state, effects }: WorkerTurn, tenure: Tenure): void {
   const { onShardStarted } = options;
   const { startHook } = state;
-  if (onShardStarted === undefined || startHook.phase === 'done') return true;
-  if (startHook.phase !== 'due') return false;
+  if (onShardStarted === undefined || startHook.phase !== 'due') return;
   const { source, shardId, fence, hashKeyRange } = tenure;
   const range = hashKeyRange === undefined ? {} : { hashKeyRange };
   effects.push(
@@ -29,7 +34,6 @@ export function mayReadAfterHook({ options, state, effects }: WorkerTurn, tenure
       onShardStarted({ source, shardId, fence, ...range, signal: AbortSignal.any([signal, tenure.signal]) }),
     ),
   );
-  return false;
 }
 
 function hookOf({ lease: { source, shardId }, callDeadlineMs }: ShardWorkerOptions): Hook {

@@ -1,96 +1,20 @@
-// The options, messages and state of a shard worker, and its turn: one call of `receive`.
-import type { Effect, Ref } from '../protocol/actor.js';
+// The state of a shard worker.
+import type { Ref } from '../protocol/actor.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
-import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
-import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/lease-messages.js';
-import type { HookCall, HookMessage } from '../protocol/hook-call.js';
+import type { LeaseKeeperRequest } from '../protocol/lease-messages.js';
+import type { HookCall } from '../protocol/hook-call.js';
 import type { Fetch } from '../protocol/item.js';
-import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
-import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
+import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
+import type { ByteAccount } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { ShardIntake } from '../../src/core/intake.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
-import type { TallyEntry } from '../../src/core/settled-tally.js';
-import type {
-  HashKeyRange,
-  RawRecord,
-  ReadResult,
-  ShardReader,
-  SourceNotice,
-  StreamSource,
-  Unpacked,
-  UserRecord,
-} from '../../src/api/ports.js';
+import type { RawRecord, ShardReader, Unpacked, UserRecord } from '../../src/api/ports.js';
 import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
-import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
+import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
-import type { SourceHistory } from '../../src/api/final-errors.js';
-import type { StartedShard } from '../../src/api/option-values.js';
-
-export interface ShardWorkerOptions extends FailureOptions {
-  readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
-  readonly onDuplicate: 'skip' | 'crash';
-  readonly lease: HeldLease;
-  /** The worker's number, unique in the process. */
-  readonly workerNumber: number;
-  readonly source: StreamSource;
-  readonly stages: readonly Ref<StageMessage>[];
-  readonly spread: 'by-shard' | 'round-robin';
-  readonly maxPending: number;
-  readonly maxPendingBytes: number;
-  /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
-  readonly budget?: ByteBudget;
-  /** Whether the application has paused the reading of all shards. Default: it never does. */
-  readonly intake?: ShardIntake;
-  /** The history of the source, with the stream's retention. Default: the retention is not known. */
-  readonly history?: SourceHistory;
-  /** Counts the settled records for the meter. Absent if there is no meter. */
-  readonly tallyEntry?: TallyEntry;
-  readonly watchdogMs: number;
-  /** The application's hook, called before the shard is read. */
-  readonly onShardStarted?: ((shard: StartedShard) => unknown) | undefined;
-  /** Whether acknowledgements may wait for a flush. If so, a worker with a full ledger asks for one. */
-  readonly flushes: boolean;
-  /** Whether the application may acknowledge an item before its call has ended. */
-  readonly acksEarly: boolean;
-  /** Sends a message from outside any behaviour: the reader's notices come at any time. */
-  readonly sendFromOutside: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;
-}
-
-export type ShardWorkerMessage =
-  | ShardWorkerRequest
-  | { readonly type: 'tenure'; readonly answer: TenureAnswer }
-  | { readonly type: 'read'; readonly result: ReadResult }
-  | { readonly type: 'readFailed'; readonly error: unknown }
-  | { readonly type: 'notice'; readonly notice: SourceNotice }
-  /** The application has paused or resumed the intake: `options.intake` says which. */
-  | { readonly type: 'intakeChanged' }
-  | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
-  | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
-  /** `waiting`: the ordinals of records that wait for another attempt. */
-  | { readonly type: 'punctuated'; readonly channel: number; readonly waiting: readonly number[] }
-  | FailureMessage
-  | HookMessage
-  /** The worker's message to itself: admit the next slice. */
-  | { readonly type: 'admit'; readonly slice: number }
-  /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
-  | { readonly type: 'askedToFlush' }
-  /** Where the record of this ordinal is. If `ordinal` is undefined: where the unanswered punctuation is. */
-  | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
-  | { readonly type: 'watchdog' }
-  /** The shard may have been full for too long: see pending-limit.ts. */
-  | { readonly type: 'limitDue' }
-  | { readonly type: 'heldForAck'; readonly heldForMs: number }
-  /** The age of the oldest record is to be compared with the stream's retention: see retention.ts. */
-  | { readonly type: 'ageDue' }
-  | { readonly type: 'aged'; readonly ordinal: number; readonly whereabouts: Whereabouts }
-  /** Nothing may have been admitted for too long: see reading-stop.ts. */
-  | { readonly type: 'stopDue' }
-  | { readonly type: 'heldBack'; readonly ordinal: number; readonly whereabouts: Whereabouts }
-  /** A stage has died. */
-  | { readonly type: 'askFailed' };
+import type { ShardWorkerMessage } from './messages.js';
 
 export interface ShardWorkerState {
   readonly self: Ref<ShardWorkerMessage>;
@@ -121,7 +45,7 @@ export interface ShardWorkerState {
   /** Why the worker fetches nothing more. The worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
-  paused: boolean;
+  pausedForHandOver: boolean;
   /** The number of the last pause. */
   lastPause: number;
   /**
@@ -235,19 +159,7 @@ export interface Admission {
   duplicates: number;
 }
 
-export interface WorkerTurn {
-  readonly options: ShardWorkerOptions;
-  readonly state: ShardWorkerState;
-  /** Monotonic: when the call began. */
-  readonly now: number;
-  readonly effects: Effect<ShardWorkerMessage>[];
-}
-
 /** How a worker must end at a record, because a policy requires it. */
 export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
-/** Whether the application has paused the reading of this shard, its source or all. */
-export function isIntakePaused({ intake }: Pick<ShardWorkerOptions, 'intake'>): boolean {
-  return intake !== undefined && intake.pausedAt !== undefined;
-}

@@ -21,7 +21,9 @@ import {
 } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import type { Whereabouts } from '../protocol/disposition.js';
-import type { AdmissionEnd, ShardWorkerOptions, ShardWorkerState, UndecodedPart, WorkerTurn } from './state.js';
+import type { AdmissionEnd, ShardWorkerState, UndecodedPart } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerOptions } from './options.js';
 import { settle } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';

@@ -6,7 +6,9 @@ import { lagMs, readLagMs } from './lag.js';
 import { waitingParts } from './undecoded-part.js';
 import type { FailingSnapshot, RetrievalSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
-import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState, type WorkerTurn } from './state.js';
+import type { ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
@@ -129,7 +131,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     ? 'ended'
     : tenure === undefined || isHookAwaited(state)
       ? 'starting'
-      : state.ending !== undefined || state.paused
+      : state.ending !== undefined || state.pausedForHandOver
         ? 'draining'
         : isIntakePaused(options)
           ? 'paused'

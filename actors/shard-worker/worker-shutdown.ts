@@ -4,7 +4,7 @@ import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './record-admission.js';
-import type { WorkerTurn } from './state.js';
+import type { WorkerTurn } from './turn.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
 export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void {
@@ -16,7 +16,7 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 
   switch (message.type) {
     case 'revoked':
-      return revoke(turn);
+      return endDeadTenure(turn);
     case 'drain':
       return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
@@ -25,10 +25,10 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
         return;
       }
       state.lastPause = message.number;
-      state.paused = true;
+      state.pausedForHandOver = true;
       return;
     case 'resume':
-      if (message.number === state.lastPause) state.paused = false;
+      if (message.number === state.lastPause) state.pausedForHandOver = false;
   }
 }
 
@@ -43,7 +43,7 @@ export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): 
   if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
 
-export function revoke(turn: WorkerTurn): void {
+export function endDeadTenure(turn: WorkerTurn): void {
   const { ending, ledger } = turn.state;
   const tenure = turn.state.tenure as Tenure;
   const how: WorkerEnd =

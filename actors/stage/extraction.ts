@@ -6,8 +6,9 @@ import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { recordFailed } from './failed-record.js';
 import { DeliveredItem, type Fetch } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
-import { reducerOf } from '../../src/core/routing.js';
+import type { Batch, WaitingRecord, WorkerEntry } from './state.js';
+import type { StageTurn } from './turn.js';
+import { reducerIndexOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/api/ports.js';
@@ -108,7 +109,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
   const waitingRecord: WaitingRecord = { workerEntry: entry, batch, items: items.length };
   entry.recordsQueued += 1;
   batch.recordsQueued += 1;
-  for (const item of items) enqueue(queueOf(queues, reducerOf(item.key, queues.length)), { item, waitingRecord });
+  for (const item of items) enqueue(queueOf(queues, reducerIndexOf(item.key, queues.length)), { item, waitingRecord });
   return true;
 }
 

@@ -24,7 +24,9 @@ import {
 } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
-import type { FailedRecord, StageOptions, StageState, StageTurn, WorkerEntry } from './state.js';
+import type { FailedRecord, StageState, WorkerEntry } from './state.js';
+import type { StageTurn } from './turn.js';
+import type { StageOptions } from './options.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -49,40 +51,45 @@ export function recordFailed(
   return verdict === undefined || endRecord(turn, subject, failure, verdict);
 }
 
-/** The policy has decided, or has not in time. Returns false when the stage crashes. */
-export function recordDecided(turn: StageTurn, message: Decided): boolean {
+/** The policy has decided, or has not in time. */
+export function recordDecided(turn: StageTurn, message: Decided): void {
   const known = takeDecided(turn, message);
+  if (known === undefined) return;
+  const { subject, failure, verdict } = known;
+  closeIfLate(turn, subject);
   // If the lease has ended in the meantime, the new owner extracts the record again.
-  return (
-    known === undefined || !isOpen(turn, known.subject) || endRecord(turn, known.subject, known.failure, known.verdict)
-  );
+  if (isOpen(turn, subject)) endRecord(turn, subject, failure, verdict);
 }
 
-function isOpen({ options, state }: StageTurn, { entry }: FailedRecord): boolean {
-  if (state.workerEntries.get(entry.tenure.worker) !== entry) return false;
+/** Ends the tenure of the record if its deadline has passed. The worker hears of it with the next dispositions. */
+function closeIfLate({ options }: StageTurn, { entry }: FailedRecord): void {
   if (endIfLate(entry.tenure, options.clock)) entry.outbox.dead = true;
-  return !entry.tenure.dead;
 }
 
-/** A call of a sink has ended. Returns false when the stage crashes. */
-export function recordParkingEnded(turn: StageTurn, message: ParkingEnded): boolean {
-  return applyNews(turn, ended(turn, message));
+function isOpen({ state }: StageTurn, { entry }: FailedRecord): boolean {
+  return state.workerEntries.get(entry.tenure.worker) === entry && !entry.tenure.dead;
 }
 
-export function recordParkingOverdue(turn: StageTurn, message: ParkingOverdue): boolean {
-  return applyNews(turn, overdue(turn, message));
+/** A call of a sink has ended. */
+export function recordParkingEnded(turn: StageTurn, message: ParkingEnded): void {
+  applyNews(turn, ended(turn, message));
 }
 
-export function recordParkingDue(turn: StageTurn, message: ParkingDue): boolean {
-  return applyNews(turn, due(turn, message));
+export function recordParkingOverdue(turn: StageTurn, message: ParkingOverdue): void {
+  applyNews(turn, overdue(turn, message));
 }
 
-function applyNews(turn: StageTurn, news: ParkingNews<FailedRecord> | undefined): boolean {
-  if (news === undefined) return true;
+export function recordParkingDue(turn: StageTurn, message: ParkingDue): void {
+  applyNews(turn, due(turn, message));
+}
+
+function applyNews(turn: StageTurn, news: ParkingNews<FailedRecord> | undefined): void {
+  if (news === undefined) return;
   const { subject, failure } = news.pending;
-  if (!isOpen(turn, subject)) return true;
+  closeIfLate(turn, subject);
+  if (!isOpen(turn, subject)) return;
   if (news.parked.length > 0) settleWithoutItem(subject.entry, subject.ordinal);
-  return news.verdict === undefined || endRecord(turn, subject, failure, news.verdict);
+  if (news.verdict !== undefined) endRecord(turn, subject, failure, news.verdict);
 }
 
 /** Ends the parkings for a worker that has ended. */

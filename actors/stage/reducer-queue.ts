@@ -4,7 +4,8 @@
 import { effect, type Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, LocateTarget } from '../protocol/pipeline-messages.js';
-import type { QueueEntry, ReducerQueue, StageTurn, WaitingRecord } from './state.js';
+import type { QueueEntry, ReducerQueue, WaitingRecord } from './state.js';
+import type { StageTurn } from './turn.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
 

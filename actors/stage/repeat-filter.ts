@@ -2,7 +2,8 @@
 // numbers. A repeated message is dropped and counted.
 import { effect, type Effect, type ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
-import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';
+import type { ReducerQueue, WorkerEntry } from './state.js';
+import type { StageTurn } from './turn.js';
 
 export const countRepeat: Effect<StageMessage> = effect.count('repeatedMessages');
 

@@ -1,7 +1,7 @@
 // The actor that takes batches from shard workers and makes items of their records. It routes each item by its key to a reducer,
 // within that reducer's credit, and routes the dispositions back. Invariants: it keeps the order of a key within a shard, and
 // never holds a disposition back because a queue is full. One slow reducer does not stop another.
-import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
+import { effect, hasFailed, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { emptyDispositions, hasDispositions, type Dispositions, type Whereabouts } from '../protocol/disposition.js';
 import type { LocateTarget, StageMessage } from '../protocol/pipeline-messages.js';
@@ -31,11 +31,14 @@ import {
   indexInQueue,
 } from './reducer-queue.js';
 import { acceptNumber, acceptQuestion, countRepeat } from './repeat-filter.js';
-import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
+import type { StageState, WorkerEntry, StageStatus } from './state.js';
+import type { StageTurn } from './turn.js';
+import type { StageOptions } from './options.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export type { StageMessage } from '../protocol/pipeline-messages.js';
-export type { StageOptions, StageState } from './state.js';
+export type { StageOptions } from './options.js';
+export type { StageState } from './state.js';
 
 export function stage(options: StageOptions): Behaviour<StageState, StageMessage, StageStatus> {
   return {
@@ -94,19 +97,25 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   punctuate,
   punctuated,
   locate,
-  waitsForAck,
+  waitsForAck: reportAckWait,
   retire,
   workerDown: retire,
   beat,
-  decided: (turn, message) => afterAnswer(turn, recordDecided(turn, message)),
-  parkingEnded: (turn, message) => afterAnswer(turn, recordParkingEnded(turn, message)),
-  parkingOverdue: (turn, message) => afterAnswer(turn, recordParkingOverdue(turn, message)),
-  parkingDue: (turn, message) => afterAnswer(turn, recordParkingDue(turn, message)),
+  decided: withAnswers(recordDecided),
+  parkingEnded: withAnswers(recordParkingEnded),
+  parkingOverdue: withAnswers(recordParkingOverdue),
+  parkingDue: withAnswers(recordParkingDue),
 };
 
-/** A policy or a sink has answered. A drain may have waited for that. */
-function afterAnswer(turn: StageTurn, goesOn: boolean): void {
-  if (!goesOn) return;
+/** A handler of what a policy or a sink has answered. A drain may have waited for that. */
+function withAnswers<M>(handler: (turn: StageTurn, message: M) => void): (turn: StageTurn, message: M) => void {
+  return (turn, message) => {
+    handler(turn, message);
+    if (!hasFailed(turn)) answerDrains(turn);
+  };
+}
+
+function answerDrains(turn: StageTurn): void {
   for (const id of turn.state.punctuations.keys()) answerPunctuation(turn, id);
   answerAll(turn);
 }
@@ -328,7 +337,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
 }
 
 /** Answers 0 if a record of the worker waits here, else asks the next stage, or the reducers one after the other. */
-function waitsForAck({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
+function reportAckWait({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
   const { worker, nextStages, replyTo } = question;
   const entry = state.workerEntries.get(worker);
   const [stage, ...others] = nextStages;

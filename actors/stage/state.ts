@@ -1,25 +1,13 @@
-// The options and state of a stage, and its turn: one call of `receive`.
-import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
+// The state of a stage.
+import type { Ref, ReplyTo } from '../protocol/actor.js';
 import type { Dispositions, HeldRecord } from '../protocol/disposition.js';
 import type { DeliveredItem, Fetch } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { ItemParts, UserRecord } from '../../src/api/ports.js';
-import type { FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
-import type { Extract } from '../../src/api/reducer.js';
+import type { UserRecord } from '../../src/api/ports.js';
+import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
-
-export interface StageOptions extends FailureOptions {
-  readonly reducers: number;
-  readonly extract?: Extract | undefined;
-  readonly key?: ((record: UserRecord) => string) | undefined;
-  readonly opaqueOf: (source: string) => unknown;
-  /** What the source makes of a record if there is no `extract`; undefined if it leaves that to the stage. */
-  readonly itemOf?: ((source: string, record: UserRecord) => ItemParts | undefined) | undefined;
-  readonly maxPending: number;
-  readonly flushIntervalMs: number;
-}
 
 /** The stage's entry for one worker. */
 export interface WorkerEntry {
@@ -111,14 +99,6 @@ export interface FailedRecord {
   readonly record: UserRecord;
   /** Monotonic milliseconds. */
   readonly since: number;
-}
-
-export interface StageTurn {
-  readonly options: StageOptions;
-  readonly state: StageState;
-  /** Monotonic: when the call began. Extraction may take long, so it reads the clock itself. */
-  readonly now: number;
-  readonly effects: Effect<StageMessage>[];
 }
 
 /** A stage as `status()` shows it. */

@@ -305,7 +305,7 @@ export interface RowCondition {
   readonly owner?: string | null;
   /**
    * `kinactWriter`. A row that a Java worker creates again begins at counter 0, so its counter may reach that of the deleted
-   * row. The author of the last write tells the two rows apart.
+   * row. The writer tells the two rows apart.
    */
   readonly writer?: string | null;
 }
@@ -342,7 +342,7 @@ export interface WishCondition {
   readonly writer: string;
   /** Another worker's wish whose number has stopped rising: it may be replaced. */
   readonly stale?: string | undefined;
-  /** The author has written its wish before, so the row must still have it. */
+  /** The asker has written its wish before, so the row must still have it. */
   readonly mustHaveOwnWish?: boolean;
 }
 
@@ -367,10 +367,10 @@ export interface LeaseStore {
    * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null). Counter and owner do not change.
    *
    * To leave or renew a wish, the row must have this owner and this `kinactWriter`, and must not be at SHARD_END. If the row
-   * has a wish, it must be the author's own or `stale`. With `mustHaveOwnWish`, the row must have the author's own: so a late renewal
-   * does not restore a withdrawn wish. To withdraw a wish, the row must have the author's own.
+   * has a wish, it must be the asker's own or `stale`. With `mustHaveOwnWish`, the row must have the asker's own: so a late renewal
+   * does not restore a withdrawn wish. To withdraw a wish, the row must have the asker's own.
    *
-   * `author`: the `kinactWriter` that each wish of this keeper begins with.
+   * `author`: the asker's `kinactWriter`, with which each of its wishes begins.
    */
   wish(
     leaseKey: string,

@@ -4,7 +4,7 @@
 // iterators of a thousand shards may expire together, and the account has only twenty descriptions a second.
 import type { Clock, Timers } from '../api/ports.js';
 import { createTokenBucket, take, waitMs, type TokenBucket } from '../core/token-bucket.js';
-import { stopped } from './kinesis/prefetch-buffer.js';
+import { stoppedError } from './kinesis/prefetch-buffer.js';
 
 export type Ask<T> = (signal: AbortSignal) => Promise<T>;
 
@@ -88,13 +88,13 @@ export function sharedRequest<T>(request: Ask<T>, deps: SharedRequestDeps): Shar
   return {
     ask: (signal) =>
       new Promise((resolve, reject) => {
-        if (signal.aborted || closing.signal.aborted) return reject(stopped());
+        if (signal.aborted || closing.signal.aborted) return reject(stoppedError());
         const settled = (): void => {
           signal.removeEventListener('abort', abort);
           waiters.delete(waiter);
         };
         const abort = (): void => {
-          waiter.reject(stopped());
+          waiter.reject(stoppedError());
           unschedule();
         };
         const waiter: Waiter<T> = {
@@ -114,7 +114,7 @@ export function sharedRequest<T>(request: Ask<T>, deps: SharedRequestDeps): Shar
     close() {
       closing.abort();
       cancel?.();
-      for (const { reject } of [...waiters]) reject(stopped());
+      for (const { reject } of [...waiters]) reject(stoppedError());
     },
   };
 }

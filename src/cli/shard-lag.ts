@@ -82,7 +82,8 @@ export function lagSources(given: SourceReference | undefined, environment: Envi
       await Promise.all(Array.from({ length: maxLooksAtOnce }, work));
       return {
         lags: lags.toSorted((one, other) => (one.leaseKey < other.leaseKey ? -1 : 1)),
-        ...{ unlisted, rows: own.length },
+        unlisted,
+        rows: own.length,
       };
     },
     close() {
@@ -176,7 +177,13 @@ async function lagOf(row: SeenRow, { waits, reference, sourceOf, environment, si
   const figures = (look: PositionLook | undefined, problem?: string): ShardLag => {
     const at = environment.clock.wallNow();
     return {
-      ...{ leaseKey, shardId, owner, waits, checkpoint, subSequenceNumber: checkpointSubSequenceNumber, at },
+      leaseKey,
+      shardId,
+      owner,
+      waits,
+      checkpoint,
+      subSequenceNumber: checkpointSubSequenceNumber,
+      at,
       hasLease: !('reference' in row),
       stream: reference?.streamArn ?? reference?.streamName ?? reference?.tableName ?? '',
       ...(look === undefined ? unknownFigures : figuresOf(look, at)),

@@ -91,7 +91,14 @@ function shardOf(
   const { source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes, oldestOpen } = status;
   const held = oldestOpen === undefined ? undefined : holders.get(`${status.worker} ${oldestOpen.ordinal}`);
   return {
-    ...{ source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes },
+    source,
+    shardId,
+    fence,
+    doing,
+    openRecords,
+    openBytes,
+    heldBytes,
+    prefetchedBytes,
     millisBehindLatest: status.millisBehindLatest ?? null,
     retrieval: status.retrieval,
     oldestOpen:

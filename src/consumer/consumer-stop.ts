@@ -78,12 +78,12 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
   const left = wiring()?.leftLeases.inTables(unansweredTables) ?? [];
   const lateReleases = await releaseLeft(stopping, left, reason, remainingNow());
   const outcomes = [...reports.flatMap((report) => report ?? []), ...lateReleases];
-  const isReleased = outcomes.every(({ released, recordsLeft }) => released && recordsLeft === 0);
+  const allDrained = outcomes.every(({ released, recordsLeft }) => released && recordsLeft === 0);
   const open = new Set(outcomes.flatMap((each) => (each.recordsLeft === 0 ? [] : [`${each.source} ${each.shardId}`])));
   const waiting = [...(leftItems?.noted.values() ?? [])].filter((each) => open.has(`${each.source} ${each.shardId}`));
   return {
     leases: outcomes.map(releasedLease),
-    drained: unansweredTables.size === 0 && isReleased && !hasOrphans(runtime),
+    drained: unansweredTables.size === 0 && allDrained && !hasOrphans(runtime),
     waiting: waiting.toSorted((one, other) => other.forMs - one.forMs),
   };
 }

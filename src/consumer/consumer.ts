@@ -66,7 +66,7 @@ export type { RemovalReport, StopReport } from './stop-report.js';
  * await runUntilSignal(consumer);
  * ```
  *
- * @example Failures: if `reduce` throws, the item is skipped and reported; any other call is tried again.
+ * @example Failures: if `reduce` throws, the item is skipped and reported. A `flush` is tried again, and other failures crash the pipeline.
  * ```ts
  * const source = kinesisStream({ streamName: 'orders' });
  * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : retry());
@@ -247,7 +247,7 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineRestarting(error: Error): readonly Effect<never>[] {
-    const { end, delayMs } = this.#escalation.noteFailure(error);
+    const { end, delayMs } = this.#escalation.decideOnFailure(error);
     this.#restartDelayMs = delayMs;
     const effects = this.#countRestart(error);
     if (end !== undefined) return [effect.fail(end)];

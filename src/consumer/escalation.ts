@@ -1,18 +1,18 @@
-// Decides when failures end a consumer, and how long a restart of its pipeline waits. It ends if the pipeline or the coordinators crash
-// more often than `restart` allows. It also ends if user code fails too often under the policy `crash`, or if one record keeps failing.
-// The last reason is that the application stops the parent that the consumer runs under. consumer.ts handles one more case, the
-// failure of the last source.
+// Decides what a crash of the pipeline leads to: a restart after a delay, or the end of the consumer. The consumer ends if kinact's own
+// crashes come too often (`restart`). It also ends if user code fails too often under the policy `crash`, or if one record keeps
+// failing. Two more ends are only passed on here: the supervisor in tree.ts counts the crashes of the coordinators, and an application
+// may stop the parent that the consumer runs under. consumer.ts handles the failure of the last source.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { exponentialMs } from '../core/backoff.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 
-/** Without a pipeline there is nothing to drain: releasing is one write per lease. */
+/** How long the releases may take when the consumer ends by itself. No pipeline is left to drain: a release is one write per lease. */
 export const escalationDeadlineMs = 5_000;
 
 export interface EscalationOptions {
-  /** Of crashes that no user code caused. */
+  /** How many restarts kinact's own crashes may cause, and in which time: the crash after that many ends the consumer. */
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /**
    * The longest delay of a restart, beside the limit of 30 s. Keepers without a worker give their leases up after `callDeadlineMs` +
@@ -33,7 +33,7 @@ export interface Consequence {
 }
 
 export interface Escalation {
-  noteFailure(error: Error): Consequence;
+  decideOnFailure(error: Error): Consequence;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
 }
@@ -58,7 +58,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
     end(error);
   };
 
-  const nextDelayMs = (): number => {
+  const countDelay = (): number => {
     const now = clock.now();
     if (now - delays.at >= calmMs && settled() > delays.settled) delays.count = 0;
     const fullMs = Math.min(exponentialMs(restartBackoff, delays.count), maxDelayMs);
@@ -69,7 +69,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
   };
 
   return {
-    noteFailure: (error) => {
+    decideOnFailure: (error) => {
       const failed = failedRecord(error);
       const record = failed === undefined ? undefined : identityOf(failed);
       const { times, othersSucceed } = noteFailedRecord(watch, record, settled());
@@ -79,7 +79,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
       }
       if (times > restart.intensity && othersSucceed) return { end: poison(failed, times), delayMs: 0 };
       if (noteAndCheck(failures, userFailures, clock.now())) return { end: sinkFailing(failed), delayMs: 0 };
-      return { delayMs: nextDelayMs() };
+      return { delayMs: countDelay() };
     },
     pipelineEnded: ({ reason: how, error }) => {
       // A pipeline that was stopped, with the tree or for a restart of the coordinators, needs no decision here.
@@ -103,7 +103,7 @@ function noteAndCheck(
 }
 
 function tooManyRestarts({ intensity, periodMs }: EscalationOptions['restart'], cause: Error): KinactError {
-  const text = `The pipeline restarted more than ${intensity} times within ${periodMs / 1_000} s; last cause: ${cause.message}`;
+  const text = `The pipeline crashed more than ${intensity} times within ${periodMs / 1_000} s; last cause: ${cause.message}`;
   return new KinactError('RESTART_INTENSITY', text, { cause });
 }
 

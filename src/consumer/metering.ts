@@ -105,9 +105,13 @@ function sample(meter: Meter, status: ConsumerStatus, lastReport: LastReport): v
 
 const applicationGauges = ['MaxMillisBehindLatest', 'CheckpointAgeMillis'] as const;
 const shardGauges = [
-  ...(['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis'] as const),
-  ...(['MillisBehindLatest', 'LagMillis'] as const),
-];
+  'OpenRecords',
+  'OpenBytes',
+  'PrefetchedBytes',
+  'OldestOpenMillis',
+  'MillisBehindLatest',
+  'LagMillis',
+] as const;
 
 function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport): void {
   const leases = new Map<string, number>();

@@ -1,27 +1,24 @@
-// The whole tree on one screen: child specs and strategies, nothing else.
+// The whole tree on one screen: child specs and strategies. wiring.ts makes the actors (`TreeParts`).
 //
 //   consumer                               rest-for-one: a crashed coordinator takes the pipeline with it
 //   ├─ coordinators                        one-for-all, no restarts of its own: it escalates to the line above
 //   │   └─ lease-coordinator/<table>
 //   │       └─ lease-keeper/<shard>
-//   └─ pipeline                            one-for-all, as often as escalation.ts allows; temporary
+//   └─ pipeline                            one-for-all; escalation.ts may end it; temporary
 //       ├─ stage/0 … S-1
 //       ├─ reducer/0 … R-1
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
-// If a pipeline restarts more often than that, it is not started again: the consumer releases its leases and ends. A restart is a stop
-// and a spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
-import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
+// A pipeline that escalation.ts has ended is not started again: the consumer releases its leases and ends. A restart is a stop and a
+// spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
+import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
+import { onStart, type AnyBehaviour } from './start-notice.js';
 import { supervisor } from '../../supervision/supervisor.js';
 import { type SupervisorMessage } from '../../supervision/supervisor-message.js';
-
-// Behaviours of different actors have no other type in common.
-// oxlint-disable-next-line typescript/no-explicit-any
-type AnyBehaviour = Behaviour<any, any>;
 
 /** How to make each actor of the tree; `wiring.ts` provides it. */
 export interface TreeParts {
@@ -69,7 +66,7 @@ export function consumerTree(parts: TreeParts): AnyBehaviour {
 function coordinators(parts: TreeParts): AnyBehaviour {
   const children = parts.tables().map((table) => coordinatorSpec(parts, table));
   const behaviour = supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children });
-  return announced(behaviour as AnyBehaviour, parts.coordinatorsStarted);
+  return onStart(behaviour as AnyBehaviour, parts.coordinatorsStarted);
 }
 
 /** The child for one lease table. It may also be started later, when a source is added. */
@@ -104,16 +101,5 @@ function pipeline(parts: TreeParts): AnyBehaviour {
     restarting: (_, error) => parts.pipelineRestarting(error),
     restartDelayMs: () => parts.pipelineDelayMs(),
   });
-  return announced(behaviour, parts.pipelineStarted);
-}
-
-function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
-  return {
-    ...behaviour,
-    // A `Ref<unknown>` takes any message, so it fits the address of every behaviour.
-    initial: (self: Ref<unknown>) => {
-      started(self);
-      return behaviour.initial(self) as ReturnType<AnyBehaviour['initial']>;
-    },
-  };
+  return onStart(behaviour, parts.pipelineStarted);
 }

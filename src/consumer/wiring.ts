@@ -14,6 +14,7 @@ import {
 import { stage, type StageOptions } from '../../actors/stage/stage.js';
 import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
+import { onStart } from './start-notice.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
 import { intakeOfShard, type Intake } from '../core/intake.js';
@@ -285,17 +286,4 @@ function callTallies(meter: Meter): ReadonlyMap<CallKind, CallTally> {
       meter.record === undefined ? undefined : (ms) => meter.record?.('ProcessRecordsTime', ms, { call }),
     );
   return new Map(callKinds.map((call) => [call, tallyOf(call)]));
-}
-
-function onStart<Message>(
-  behaviour: Behaviour<never, never>,
-  started: (self: Ref<Message>) => unknown,
-): Behaviour<never, never> {
-  return {
-    ...behaviour,
-    initial: (self: Ref<Message>) => {
-      started(self);
-      return behaviour.initial(self);
-    },
-  };
 }

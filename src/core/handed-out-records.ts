@@ -50,10 +50,10 @@ export function noteCallsEnded(handedOut: HandedOut, lease: string): void {
 
 /**
  * Forgets the records of the lease, because an ownership has ended: the lease has, or had in between, another owner or none.
- * Records that are still open do not count for the next ownership. Calls for them may still run, unless `callsEnded`.
+ * Records that are still open do not count for the next ownership. Calls for them may still run, unless `noCallsLeft`.
  */
-export function forgetHandedOut(handedOut: HandedOut, lease: string, callsEnded = false): void {
-  const mayRun = !callsEnded && callsMayRunOf(handedOut, lease);
+export function forgetHandedOut(handedOut: HandedOut, lease: string, noCallsLeft = false): void {
+  const mayRun = !noCallsLeft && callsMayRunOf(handedOut, lease);
   handedOut.delete(lease);
   if (!mayRun) return;
 

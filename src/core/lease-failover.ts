@@ -1,7 +1,7 @@
 // Decides how long a lease must go without a renewal before it counts as expired. While a deploy changes this failover time,
 // workers of one application may have different values. So every take writes the holder's value into the row, and each worker
 // applies the larger of that value and its own. Otherwise a worker with a short failover time would keep taking leases from live
-// holders that renew less often. Coordinators, keepers and commands use this file.
+// holders that renew less often. Each observer measures by its own monotonic clock; clocks of machines are never compared.
 import { isDecimal } from './decimal.js';
 import { isForeign } from './writer-signature.js';
 import type { LeaseRow } from './lease.js';
@@ -56,16 +56,21 @@ export function effectiveFailoverMs(row: LeaseRow, ownFailoverMs: number): numbe
 }
 
 /**
- * For how many milliseconds this worker could have taken a lease, if its row's counter has not changed for `stillForMs`. A lease
+ * For how many milliseconds this worker could have taken a lease, if it has seen the same counter in the row for `stillForMs`. A lease
  * without an owner was free all that time. Another one is free once it has expired: 0 or less means that it has not.
  */
-export function freeForMs(row: LeaseRow, stillForMs: number, ownFailoverMs: number): number {
+export function freeMsOf(row: LeaseRow, stillForMs: number, ownFailoverMs: number): number {
   return row.leaseOwner === undefined ? stillForMs : stillForMs - effectiveFailoverMs(row, ownFailoverMs);
+}
+
+/** Whether a worker may take the lease: it has no owner, or has expired. `freeMs` is that of `freeMsOf`. */
+export function isFree({ leaseOwner }: LeaseRow, freeMs: number): boolean {
+  return leaseOwner === undefined || freeMs > 0;
 }
 
 /** Whether a lease with an owner counts as expired for this worker, if its row's counter has not changed for `stillForMs`. */
 export function isExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
-  return row.leaseOwner !== undefined && freeForMs(row, stillForMs, ownFailoverMs) > 0;
+  return row.leaseOwner !== undefined && isFree(row, freeMsOf(row, stillForMs, ownFailoverMs));
 }
 
 /** The first millisecond at which a lease with an owner counts as expired, if its row's counter does not change after `since`. */

@@ -2,7 +2,7 @@
 // counter unchanged (KCL clause 2.2); clocks of other machines do not count. While a Java worker owns a row, kinact must use the
 // KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. The coordinator
 // calls `planLeases` after every scan.
-import { effectiveFailoverMs, freeForMs } from './lease-failover.js';
+import { effectiveFailoverMs, freeMsOf, isFree } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './writer-signature.js';
 import { hasEnded } from './shard-graph.js';
@@ -65,7 +65,7 @@ export function observe(
     return {
       row,
       ageMs,
-      freeForMs: freeForMs(row, stillForMs, ownFailoverMs),
+      freeForMs: freeMsOf(row, stillForMs, ownFailoverMs),
       effectiveFailoverMs: effectiveFailoverMs(row, ownFailoverMs),
     };
   });
@@ -116,8 +116,8 @@ export interface LeasePlan {
 }
 
 /** Whether a lease is free or has expired. */
-export function isAvailable({ row, freeForMs: ms }: ObservedLease): boolean {
-  return row.leaseOwner === undefined || ms > 0;
+export function isAvailable({ row, freeForMs }: ObservedLease): boolean {
+  return isFree(row, freeForMs);
 }
 
 /** Fisher–Yates. Workers that scan the table at the same time then rarely try to take the same row. */

@@ -26,6 +26,12 @@ export type KeeperPhase =
   /** The keeper keeps nothing any more, and ends. */
   | 'over';
 
+/**
+ * Whether earlier workers have left calls of user code behind for this shard. `none`: the last worker's final report says that none
+ * runs. `possible`: nothing waits for them, but only the next worker can prove that none runs. `awaited`: a release waits for them.
+ */
+export type CallsLeft = 'none' | 'possible' | 'awaited';
+
 /** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
 export type YieldingPhase =
   /** The wish is to be answered with `yielding`. */
@@ -40,7 +46,7 @@ export type YieldingPhase =
   | 'refusing'
   /** The refusal is in the row. */
   | 'refused'
-  /** The author has not raised the wish for so long that it probably no longer waits for the lease. */
+  /** The asker has not raised the wish for so long that it probably no longer waits for the lease. */
   | 'stale';
 
 /**
@@ -87,10 +93,9 @@ export interface KeeperSituation {
   };
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
   readonly leftovers: {
-    /** Calls of user code for this shard may still run, although the shard has no worker. */
-    readonly callsMayBeLeft: boolean;
+    readonly callsLeft: CallsLeft;
     /** How many calls of `onCheckpoint` and `onShardEnded` are running. */
-    readonly onCheckpointCalls: number;
+    readonly hookCalls: number;
   };
   /** The wish of another worker for this lease. */
   readonly yielding:
@@ -136,13 +141,9 @@ export function nextWrite(keeper: KeeperSituation, now: number): LeaseWriteKind 
     case 'held':
       if (shardEndIsDue(keeper, now)) return 'shardEnd';
       if (releaseIsDue(keeper, now)) return 'release';
-      // A hand-over goes before a renewal, because it replaces the renewal: it is this keeper's last write. `onCheckpointCalls`
+      // A hand-over goes before a renewal, because it replaces the renewal: it is this keeper's last write. `hookCalls`
       // is checked again, because the answer to an earlier write may have started a call since.
-      if (
-        keeper.yielding?.phase === 'ready' &&
-        keeper.releaseOrder === undefined &&
-        keeper.leftovers.onCheckpointCalls === 0
-      )
+      if (keeper.yielding?.phase === 'ready' && keeper.releaseOrder === undefined && keeper.leftovers.hookCalls === 0)
         return 'handOver';
       if (keeper.workers.tenureRequest !== undefined || now >= keeper.timing.renewAt) return 'renew';
       if (keeper.yielding?.phase === 'asked' || keeper.yielding?.phase === 'refusing') return 'answer';
@@ -172,7 +173,7 @@ function wishWrite(wishing: KeeperSituation['wishing'], now: number): LeaseWrite
  */
 function shardEndIsDue({ shardEnd, leftovers }: KeeperSituation, now: number): boolean {
   if (shardEnd?.childShardIds === undefined || shardEnd.awaitsHook === true) return false;
-  return leftovers.onCheckpointCalls === 0 || now >= shardEnd.callsUntil;
+  return leftovers.hookCalls === 0 || now >= shardEnd.callsUntil;
 }
 
 /** Whether the release is due: the shard is drained, and no SHARD_END is about to replace the release; or its time is up. */
@@ -180,20 +181,20 @@ function releaseIsDue(keeper: KeeperSituation, now: number): boolean {
   const { leftovers, releaseOrder } = keeper;
   if (releaseOrder === undefined) return false;
   // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
-  if ((leftovers.callsMayBeLeft || leftovers.onCheckpointCalls > 0) && now < releaseOrder.cutAt) return false;
+  if ((leftovers.callsLeft === 'awaited' || leftovers.hookCalls > 0) && now < releaseOrder.cutAt) return false;
 
   if (keeper.tenure !== undefined) return keeper.tenure.revoked && now >= releaseOrder.writeAt;
   return keeper.shardEnd === undefined || keeper.shardEnd.blocked || now >= releaseOrder.cutAt;
 }
 
 /** Whether the write under way has gone unanswered for too long. */
-export function writeIsOverdue(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
+export function isWriteOverdue(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
   const { current } = keeper.writes;
   return current !== undefined && now >= current.startedAt + limits.writeTimeoutMs;
 }
 
 /** Whether the lease has been without a worker, or without proof of its shard's end, for too long and without an excuse. */
-export function idleTooLong(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
+export function isIdleTooLong(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
   return now >= idleUntil(keeper, limits);
 }
 

@@ -20,10 +20,11 @@ export interface LeaseState {
    */
   uncheckpointedRecords: number;
   /**
-   * When the oldest settled record arrived that the row's checkpoint does not cover, epoch milliseconds. `nextOldestAt`: the oldest one
-   * that the write under way does not cover either. NaN: there is none. Too old after a write whose reply was lost, but never too young.
+   * Of the settled records that the row's checkpoint does not cover, when the oldest arrived: `oldestAt`, epoch milliseconds. The write
+   * under way may cover some of them: `nextOldestAt` is about the rest. NaN: there are none. After a write whose reply was lost, a time
+   * may be too early, but never too late.
    */
-  uncheckpointed: { oldestAt: number; nextOldestAt: number };
+  uncheckpointedTimes: { oldestAt: number; nextOldestAt: number };
   /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */
   unknownWrites: UnknownWrite[];
 }
@@ -45,7 +46,7 @@ export function leaseStateOf(row: LeaseRow): LeaseState {
     row,
     frontier: undefined,
     uncheckpointedRecords: 0,
-    uncheckpointed: { oldestAt: Number.NaN, nextOldestAt: Number.NaN },
+    uncheckpointedTimes: { oldestAt: Number.NaN, nextOldestAt: Number.NaN },
     unknownWrites: [],
   };
 }
@@ -69,9 +70,9 @@ export function advanceFrontier(
   }
   lease.frontier = position;
   lease.uncheckpointedRecords += records;
-  const { uncheckpointed } = lease;
-  if (Number.isNaN(uncheckpointed.oldestAt)) uncheckpointed.oldestAt = arrivedAt;
-  if (Number.isNaN(uncheckpointed.nextOldestAt)) uncheckpointed.nextOldestAt = arrivedAt;
+  const { uncheckpointedTimes } = lease;
+  if (Number.isNaN(uncheckpointedTimes.oldestAt)) uncheckpointedTimes.oldestAt = arrivedAt;
+  if (Number.isNaN(uncheckpointedTimes.nextOldestAt)) uncheckpointedTimes.nextOldestAt = arrivedAt;
   return true;
 }
 
@@ -164,7 +165,7 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.unknownWrites = [];
   if (nextCheckpoint(lease) !== undefined) return;
   lease.uncheckpointedRecords = 0;
-  lease.uncheckpointed = { oldestAt: Number.NaN, nextOldestAt: Number.NaN };
+  lease.uncheckpointedTimes = { oldestAt: Number.NaN, nextOldestAt: Number.NaN };
 }
 
 /**
@@ -188,13 +189,13 @@ export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: n
 }
 
 /** A write with a checkpoint begins: it covers everything up to the frontier. */
-export function noteCheckpointBegun({ uncheckpointed }: LeaseState): void {
-  uncheckpointed.nextOldestAt = Number.NaN;
+export function noteCheckpointBegun({ uncheckpointedTimes }: LeaseState): void {
+  uncheckpointedTimes.nextOldestAt = Number.NaN;
 }
 
 /** The row has the checkpoint of the last write that began. */
-export function noteCheckpointDurable({ uncheckpointed }: LeaseState): void {
-  uncheckpointed.oldestAt = uncheckpointed.nextOldestAt;
+export function noteCheckpointDurable({ uncheckpointedTimes }: LeaseState): void {
+  uncheckpointedTimes.oldestAt = uncheckpointedTimes.nextOldestAt;
 }
 
 /** Where a worker starts; undefined if the shard has ended. */

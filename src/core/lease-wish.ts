@@ -64,7 +64,7 @@ export function wishOf(row: LeaseRow): Wish | undefined {
 
 /**
  * Whether the holder of a row can be asked. Rows carry no version of the wish protocol, but only a worker that supports wishes
- * writes its failover time beside its signature.
+ * writes its failover time beside its `kinactWriter`.
  */
 export function holderCanBeAsked(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;

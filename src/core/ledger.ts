@@ -39,7 +39,7 @@ export interface Ledger {
   frontierOrdinal: number;
   frontierPosition: Position | undefined;
   newest: Position | undefined;
-  /** When the first record arrived that the frontier has passed since `takePassed`; NaN if it has passed none with a known time. */
+  /** When the oldest record arrived of those that the frontier has passed since the last `takePassed`; NaN if no such time is known. */
   passedArrivedAt: number;
   /** The buffer that contains all records admitted from `pin` to `unpin`. */
   pinned: Pin | undefined;
@@ -177,7 +177,7 @@ export function noteArrival(ledger: Ledger, ordinal: number, arrivedAtMs: number
   if (isInRing(ledger, ordinal)) ledger.ring.arrivedAt[ordinal & ledger.ring.mask] = arrivedAtMs;
 }
 
-/** Returns `passedArrivedAt`, and begins it again. */
+/** Returns `passedArrivedAt` and clears it: from now on it is about the records that the frontier passes next. */
 export function takePassed(ledger: Ledger): number {
   const { passedArrivedAt } = ledger;
   ledger.passedArrivedAt = Number.NaN;
@@ -325,7 +325,7 @@ function advance(ledger: Ledger): void {
     const slot = head & ring.mask;
     if (ring.itemsOpen[slot] !== 0) break;
     // The first one is the oldest. A comparison with NaN is false.
-    if (!(ledger.passedArrivedAt <= Infinity)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
+    if (Number.isNaN(ledger.passedArrivedAt)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
     if (ring.checkpointable[slot] === 1) {
       ledger.frontierOrdinal = head;
       ledger.frontierPosition = ring.positions[slot];

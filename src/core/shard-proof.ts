@@ -1,6 +1,7 @@
-// Decides what listings prove about the end of a shard. Invariants: no SHARD_END is written unless a listing proves the end. A
-// missing shard counts as gone only after two complete listings, at least `failoverMs` apart, of a stream that can be read. The
-// coordinator calls this before every SHARD_END.
+// Decides what listings prove about the end of a shard, and whether its records may have expired (`mayHaveExpired`). Invariants: no
+// SHARD_END is written unless a listing proves the end. A missing shard counts as gone only after two complete listings of a stream
+// that can be read. The second must have begun at least `failoverMs` after the answer to the first. The coordinator calls this before
+// every SHARD_END.
 import type { LeaseRow } from './lease.js';
 import { parentsOf, type ListedShard, type ListingProof } from './shard-graph.js';
 import { incompleteness } from './shard-listing.js';

@@ -3,7 +3,7 @@
 // changes, and writer-signature.ts shows which worker has written a row.
 import type { LeaseRow } from './lease.js';
 
-/** The author of a write: `writer` is `writerPrefix` + `/` + the keeper's incarnation. */
+/** Who makes a write: `writer` is `writerPrefix` + `/` + the keeper's incarnation. */
 export interface WriterIdentity {
   readonly workerId: string;
   readonly writerPrefix: string;

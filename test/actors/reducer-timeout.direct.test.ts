@@ -2,7 +2,7 @@
 // fails the reducer.
 import { expect } from 'chai';
 import type { ReducerOptions } from '../../actors/reducer/reducer.js';
-import type { ReducerActorMessage } from '../../actors/reducer/state.js';
+import type { ReducerActorMessage } from '../../actors/reducer/messages.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { ReducerContext } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';

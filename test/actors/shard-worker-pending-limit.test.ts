@@ -1,7 +1,7 @@
 // A shard that is full of records that the reducer does not acknowledge is reported after ten seconds, once per tenure. The watchdog
 // would find it only after `watchdogMs`. Slow calls, and reducers that settle something, are not reported.
 import { expect } from 'chai';
-import { reducerOf } from '../../src/core/routing.js';
+import { reducerIndexOf } from '../../src/core/routing.js';
 import { defineReducer, type ReducerDefinition, type Token } from '../../src/api/reducer.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
@@ -11,7 +11,7 @@ import type { Pipeline, PipelineOptions } from '../support/pipeline.js';
 
 const start = pipelines();
 
-const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)) as [
+const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerIndexOf(key, 2) === reducer)) as [
   string,
   string,
 ];

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import { noteReadFailure, noteReadSuccess } from '../../actors/shard-worker/read-report.js';
-import type { ShardWorkerMessage } from '../../actors/shard-worker/state.js';
+import type { ShardWorkerMessage } from '../../actors/shard-worker/messages.js';
 
 const notice = (delayMs: number) =>
   ({ type: 'retrying', shardId: 's', operation: 'GetRecords', error: new Error('cut'), delayMs }) as const;

@@ -1,7 +1,7 @@
 // A record that makes no progress for `watchdogMs` crashes its worker with an error that names the holder of the record (I24). Slow
 // reducers that make progress, and shards without records, never trigger the watchdog.
 import { expect } from 'chai';
-import { reducerOf } from '../../src/core/routing.js';
+import { reducerIndexOf } from '../../src/core/routing.js';
 import { defineReducer, type ReducerDefinition, type Token } from '../../src/api/reducer.js';
 import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { stallError } from '../../actors/shard-worker/watchdog.js';
@@ -15,7 +15,7 @@ import type { PipelineOptions } from '../support/pipeline.js';
 
 const start = pipelines();
 const watchdogMs = 60_000;
-const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)) as [
+const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerIndexOf(key, 2) === reducer)) as [
   string,
   string,
 ];

@@ -227,7 +227,7 @@ describe('a shard worker, message by message', () => {
     grant();
     read(1);
     clock.move(1_000);
-    tell({ type: 'stopDue' });
+    tell({ type: 'readingStopDue' });
     const where = { holder: 'reducer/0#9', state: 'waiting', forMs: 5, key: 'k' } as const;
     const first = answer('locate', where);
     const again = tell({ type: 'heldBack', ordinal: 0, whereabouts: where });

@@ -5,7 +5,7 @@ import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
 import type { ReducerRequest } from '../../actors/protocol/pipeline-messages.js';
 import { stage, type StageMessage, type StageOptions } from '../../actors/stage/stage.js';
-import { reducerOf } from '../../src/core/routing.js';
+import { reducerIndexOf } from '../../src/core/routing.js';
 import {
   address,
   answers,
@@ -37,7 +37,7 @@ const plain = {
 } as const;
 
 function keyTo(reducer: number): string {
-  return [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)!;
+  return [...'abcdefgh'].find((key) => reducerIndexOf(key, 2) === reducer)!;
 }
 
 /** A stage of two reducers, and the messages of other actors to it. */

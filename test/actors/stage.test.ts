@@ -1,7 +1,7 @@
 // A stage sends all items of a key to the same reducer, in order and within its credit. If the reducers are slow, the stage lets the
 // shard workers wait. `onFailure` decides what a failed `extract` leads to.
 import { expect } from 'chai';
-import { reducerOf } from '../../src/core/routing.js';
+import { reducerIndexOf } from '../../src/core/routing.js';
 import { defineReducer, type ReducerDefinition } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../support/pipeline-probes.js';
@@ -9,7 +9,7 @@ import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../supp
 const start = pipelines();
 const two = { reducers: 2 };
 /** A key that goes to reducer 0 of two, and a key that goes to reducer 1. */
-const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)) as [
+const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerIndexOf(key, 2) === reducer)) as [
   string,
   string,
 ];
@@ -40,7 +40,7 @@ describe('a stage that routes items', () => {
     });
     pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
-    for (const [key, reducers] of at) expect([...reducers], key).to.deep.equal([reducerOf(key, 5)]);
+    for (const [key, reducers] of at) expect([...reducers], key).to.deep.equal([reducerIndexOf(key, 5)]);
     expect(new Set([...at.values()].flatMap((each) => [...each])).size).to.equal(5);
   });
 

@@ -52,7 +52,7 @@ const skipped = new Set([
   'reportedCheckpoint',
   'begun',
   'looks',
-  'onCheckpointCalls',
+  'hookCalls',
   'onCheckpointCallsMade',
   'timesQueued',
   'idempotencyPrefix',
@@ -67,7 +67,7 @@ const skipped = new Set([
   'childShardIds',
   'records',
   'uncheckpointedRecords',
-  'uncheckpointed',
+  'uncheckpointedTimes',
   'renewalBegunAt',
   'advanced',
   // Each worker has one fence.

@@ -29,11 +29,15 @@ function bent(
   };
 }
 
+function stopAwaitingCalls({ leftovers }: LeaseKeeperState): void {
+  if (leftovers.callsLeft === 'awaited') leftovers.callsLeft = 'possible';
+}
+
 export const mutants: readonly Mutant[] = [
   {
     name: 'hands over beside calls of a crashed worker',
     make: bent((state) => {
-      state.leftovers.callsMayBeLeft = false;
+      stopAwaitingCalls(state);
       state.leftovers.handedOut.clear();
     }),
   },
@@ -49,15 +53,14 @@ export const mutants: readonly Mutant[] = [
     make: bent((state) => {
       if (state.tenure !== undefined || state.releaseOrder !== undefined) return;
       state.leftovers.handedOut.clear();
-      state.leftovers.callsMayBeLeft = false;
+      stopAwaitingCalls(state);
     }),
   },
   {
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
       if (state.tenure !== undefined) return;
-      state.leftovers.lastWorkerMayHaveLeftCalls = false;
-      state.leftovers.callsMayBeLeft = false;
+      state.leftovers.callsLeft = 'none';
     }),
   },
   {

@@ -1,7 +1,7 @@
 // The option `limit` and `setLimit`: how many items a process hands out, over all reducers. Waiting for the limit is no fault.
 import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { reducerOf } from '../../src/core/routing.js';
+import { reducerIndexOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { isKinactError } from '../../src/api/errors.js';
 import { retry } from '../../src/options/retry-policy.js';
@@ -27,7 +27,7 @@ describe('a consumer with a rate limit', () => {
       expect(only.seen.length).to.be.within(10 * second - 10, 10 * second + 11);
     }
     const shares = [0, 0, 0, 0];
-    for (const item of only.seen) shares[reducerOf(item.key, 4)]! += 1;
+    for (const item of only.seen) shares[reducerIndexOf(item.key, 4)]! += 1;
     for (const share of shares) expect(share).to.be.within(130, 170);
     const last = new Map<string, number>();
     for (const item of only.seen) {

@@ -57,7 +57,7 @@ const reducer: Remarks<ReducerActorMessage['type']> = { waitsForAck: full };
 
 const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   tenure: meanings.tenure,
-  read: meanings.read,
+  readDone: meanings.read,
   limitDue: full,
   heldForAck: full,
   heldBack: 'no shard stands still for a second in a scenario: test/actors/shard-worker-reading-stop.test.ts',

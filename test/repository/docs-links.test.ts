@@ -173,7 +173,7 @@ describe('a target that the documentation points at', () => {
   });
 
   it('is an identifier of the file that a page names beside it', () => {
-    const [place, name] = ['`((?:src|actors|supervision|scripts)/[\\w./-]+\\.(?:ts|mjs))`', '`[A-Za-z_]\\w*`'];
+    const [place, name] = ['`((?:src|actors|supervision|scripts|test)/[\\w./-]+\\.(?:ts|mjs))`', '`[A-Za-z_]\\w*`'];
     const named = pages.flatMap((page) => {
       const text = read(page);
       const inParentheses = [...text.matchAll(new RegExp(`${place} \\(([^)]*)\\)`, 'g'))].map(
@@ -243,6 +243,28 @@ describe('docs/README.md', () => {
     const named = [...read('docs/README.md').matchAll(/^\| (?:\[([\w-]+\.md)\]|`docs\/([\w-]+\.md)`)/gm)];
     const pagesNamed = named.map(([, linked, inRepository = '']) => `docs/${linked ?? inRepository}`);
     expect(pagesNamed.toSorted()).to.deep.equal(docs.filter((page) => page !== 'docs/README.md').toSorted());
+  });
+});
+
+describe('docs/code-map.md', () => {
+  it('names a test beside each question', () => {
+    const questions = rowsOf(read('docs/code-map.md')).filter(([question]) => question !== 'question');
+    expect(questions.length).to.be.greaterThan(80);
+    for (const row of questions) {
+      expect(row, row[0]).to.have.length(3);
+      expect(row[2], row[0]).to.match(/^`test\/\S+\.ts`$/);
+    }
+  });
+
+  it('has lists of functions that are in the files beside them', () => {
+    const list = /^ {4}(?:\([\w ]+\)|\w+)? +(\w+(?:, \w+)*) +((?:actors|src|supervision)\/\S+\.ts) {2}/gm;
+    const listed = [...read('docs/code-map.md').matchAll(list)].flatMap(([, names = '', file = '']) =>
+      names.split(', ').map((name) => ({ file, name })),
+    );
+    expect(listed.length).to.be.greaterThan(100);
+    const isMissing = ({ file, name }: { file: string; name: string }): boolean =>
+      !exists(file) || !new RegExp(`\\b${name}\\b`).test(read(file));
+    expect(listed.filter(isMissing)).to.deep.equal([]);
   });
 });
 

@@ -55,7 +55,7 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
     return effects;
   };
   const tell = (message: ShardWorkerMessage): WorkerEffects => noted(step.tell(message));
-  const heard = (result: ReadResult): WorkerEffects => tell({ type: 'read', result });
+  const heard = (result: ReadResult): WorkerEffects => tell({ type: 'readDone', result });
   return {
     ...step,
     ...{ clock, self, keeper, stages, opened, closed, tell },

@@ -1,5 +1,6 @@
-// Decides whether a held lease may start: each parent of its shard must have ended, or have no row. Invariant: a shard without
-// progress starts only after a consistent read of its parents' rows, or after this process has written SHARD_END for them.
+// Decides whether a held lease may start. A shard that has been read before may: its checkpoint is a sequence number. Of any other,
+// each parent must have ended, or have no row; a row that was deleted counts as open. Invariant: such a shard starts only after a
+// consistent read of its parents' rows, or after this process has written SHARD_END for all of them.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { reportRetryAt, clearFailure, type CoordinatorTurn } from '../turn.js';
@@ -18,8 +19,10 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { options, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
   const { keyPrefix } = lease.stream;
-  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
-    return setAwaited(turn, lease, []);
+  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent)))) {
+    setAwaited(turn, lease, []);
+    return;
+  }
 
   if (lease.readingParents) return;
   lease.readingParents = true;

@@ -2,9 +2,10 @@
 // was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own reads of that
 // source works again. A worker also tries when the lease has had no living owner for `longUntakenMs`.
 import { exponentialMs } from '../../../src/core/backoff.js';
-import { freeForMs, longUntakenMs } from '../../../src/core/lease-failover.js';
+import { freeMsOf, longUntakenMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import type { CoolDown, Lease, CoordinatorOptions, CoordinatorState } from '../state.js';
+import type { CoolDown, Lease, CoordinatorState } from '../state.js';
+import type { CoordinatorOptions } from '../options.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 /** Starts a cool-down. If the last worker began to read longer than `coolDownCapMs` ago, the count starts again at 1. */
@@ -64,7 +65,7 @@ export function untakenForMs({ options, state, now }: Clocked, leaseKey: string)
   const seen = state.table.observations.get(leaseKey);
   const row = state.table.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
-  return freeForMs(row, now - seen.seenAt, options.failoverMs);
+  return freeMsOf(row, now - seen.seenAt, options.failoverMs);
 }
 
 interface Clocked {

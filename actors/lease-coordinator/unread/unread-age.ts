@@ -3,7 +3,9 @@
 // worker can report. So no reason is an excuse, not even that a pipeline waits before it restarts. `status()` calls it.
 import { waitsForItself } from './unread-leases.js';
 import { readableRows } from './unread-since.js';
-import { mayStart, type CoordinatorOptions, type CoordinatorState, type Lease } from '../state.js';
+import { mayStart, type CoordinatorState, type Lease } from '../state.js';
+import { type CoordinatorOptions } from '../options.js';
+import { isFree } from '../../../src/core/lease-failover.js';
 import { observe } from '../../../src/core/lease-plan.js';
 
 /** The longest of these times in milliseconds, and its lease; undefined if every shard that can be read has a reader. */
@@ -30,7 +32,7 @@ export function longestUnread(
     options.failoverMs,
   )) {
     const deadForMs = row.leaseOwner === undefined ? 0 : effectiveFailoverMs;
-    if (freeForMs > 0) note(row.leaseKey, freeForMs + deadForMs);
+    if (isFree(row, freeForMs)) note(row.leaseKey, freeForMs + deadForMs);
     note(row.leaseKey, now - sinceOf(row.leaseKey));
   }
   return longest;

@@ -4,7 +4,8 @@ import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
 import { noteSomethingRead, noteUnread, noteUnreadWorking } from './unread-since.js';
 import type { Message } from '../messages.js';
-import { mayStart, waitsForParents, type CoordinatorState, type Lease, type CoordinatorOptions } from '../state.js';
+import { mayStart, waitsForParents, type CoordinatorState, type Lease } from '../state.js';
+import { type CoordinatorOptions } from '../options.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 
 /** Notes that no worker reads the shard from now on, although a worker may. */

@@ -15,7 +15,11 @@ export function leaseTableIn(streamRegion: string | undefined, place: LeasePlace
     const client = place.client ?? (place.region === undefined ? shared : undefined);
     const region = place.region ?? streamRegion;
     return openLeaseTable({
-      ...{ tableName, failoverMs, billing, clock, timers },
+      tableName,
+      failoverMs,
+      billing,
+      clock,
+      timers,
       ...(region === undefined ? {} : { region }),
       ...(client === undefined ? {} : { client: client as DynamoDbClientLike }),
       homeRegion: { region: streamRegion },

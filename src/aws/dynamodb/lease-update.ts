@@ -53,7 +53,7 @@ export function wishUpdate(
   return parts.finish();
 }
 
-/** A write to a held row. Its condition is the counter and, if given, owner and last author; the counter rises by one. */
+/** A write to a held row. Its condition is the counter and, if given, owner and last writer; the counter rises by one. */
 export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer: string): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(expected.counter));
@@ -96,7 +96,7 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
   }
 
   if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
-  // The tenure of the wish and its answer is over.
+  // The wish and its answer are done with.
   if (endsTenure(change)) for (const name of wishes) parts.remove(name);
   else if (change.answer !== undefined) parts.set('kinactAnswer', text(change.answer));
   if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));

@@ -7,7 +7,7 @@ import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { KinactError } from '../../api/errors.js';
 import type { AwsFailure } from '../aws-errors.js';
 import { childrenOf } from './get-records-answer.js';
-import { stopped } from './prefetch-buffer.js';
+import { stoppedError } from './prefetch-buffer.js';
 import { handOn, reportGap } from './hand-on.js';
 import type { Answer, Next, ReaderContext } from './polled-service.js';
 import { hasNextIterator, noteAnswer, weighEnd } from './end-verdict.js';
@@ -102,7 +102,7 @@ async function readOnce(
 
 /** Makes a call when the source has a slot for it. A source that hangs has at most its share of the slots. */
 function calling<Result>({ slots, signal }: ReaderContext, call: () => Promise<Result>): Promise<Result> {
-  return inSlot(slots, call, { signal, stopped });
+  return inSlot(slots, call, { signal, stopped: stoppedError });
 }
 
 /**
@@ -116,7 +116,7 @@ async function callWithRoom<Result>(
   const { allowance, slots, signal } = reader;
   let limit = 0;
   for (;;) {
-    if (signal.aborted) throw stopped();
+    if (signal.aborted) throw stoppedError();
     const result = await calling(reader, async () => {
       if (limit === 0) limit = allowance.askNow();
       return limit === 0 ? undefined : call(limit);

@@ -1,5 +1,6 @@
 // The records that a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so the buffer
-// holds at most the bounds and one answer. Batches come out in order. After them, every read gets the end or the error.
+// holds at most the bounds and one answer. It also waits while the intake is paused (`hold`). Batches come out in order. After them,
+// every read gets the end or the error.
 import { dropAhead, moveToWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
 import { createDeque } from '../../core/deque.js';
 import { KinactError } from '../../api/errors.js';
@@ -52,7 +53,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
   let fetcher: Waiter<void> | undefined;
 
   let held = false;
-  const full = (): boolean =>
+  const mustWait = (): boolean =>
     held || batches.length >= bounds.batches || records >= bounds.records || bytes >= bounds.bytes;
 
   function takeBatch(): ReadResult | undefined {
@@ -61,7 +62,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     records -= batch.result.records.length;
     bytes -= batch.bytes;
     if (account !== undefined) moveToWorker(account, batch.bytes);
-    if (!full()) fetcher?.resolve();
+    if (!mustWait()) fetcher?.resolve();
     return batch.result;
   }
 
@@ -75,7 +76,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
   }
 
   return {
-    whenRoom: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
+    whenRoom: (signal) => (mustWait() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
     push(fetched, size, millisBehindLatest, fetchedAt) {
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
       const at = fetchedAt === undefined ? {} : { fetchedAt };
@@ -110,7 +111,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     },
     hold(isHeld) {
       held = isHeld;
-      if (!full()) fetcher?.resolve();
+      if (!mustWait()) fetcher?.resolve();
     },
     clear() {
       while (batches.shift() !== undefined);
@@ -123,7 +124,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
 
 /** A promise that rejects when `signal` aborts. `keep` gets its waiter, and undefined once the promise has settled. */
 export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => void): Promise<T> {
-  if (signal.aborted) return Promise.reject(stopped());
+  if (signal.aborted) return Promise.reject(stoppedError());
   return new Promise((resolve, reject) => {
     const settled = (): void => {
       signal.removeEventListener('abort', onAbort);
@@ -131,7 +132,7 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
     };
     const onAbort = (): void => {
       settled();
-      reject(stopped());
+      reject(stoppedError());
     };
     // The listener comes first, because `keep` may resolve the promise at once.
     signal.addEventListener('abort', onAbort, { once: true });
@@ -149,6 +150,6 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
 }
 
 /** The error of a canceled read or wait. */
-export function stopped(): KinactError {
+export function stoppedError(): KinactError {
   return new KinactError('STOPPED', 'The shard reader was stopped.');
 }

@@ -4,7 +4,7 @@ import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
 import { pause } from '../pause.js';
-import { stopped } from './prefetch-buffer.js';
+import { stoppedError } from './prefetch-buffer.js';
 import type { Progress } from './reading-progress.js';
 import type { ReadOperation } from './shard-iterator.js';
 
@@ -36,7 +36,7 @@ export async function recover(
 ): Promise<void> {
   const { shardId, notice, random } = context;
   const { kind, error } = failure;
-  if (context.signal.aborted) throw stopped();
+  if (context.signal.aborted) throw stoppedError();
 
   const attempt = progress.failures.inARow;
   progress.failures.inARow += 1;
@@ -68,6 +68,6 @@ export async function recover(
 
 /** Waits, or throws when the reader is closed. */
 export async function sleep({ timers, signal }: Pick<RecoveryContext, 'timers' | 'signal'>, ms: number): Promise<void> {
-  if (signal.aborted) throw stopped();
+  if (signal.aborted) throw stoppedError();
   if (ms > 0) await pause(timers, ms, signal, 'reading the shard');
 }

@@ -9,7 +9,7 @@ import { createRetrieval } from './fan-out/retrieval.js';
 import { joinIdleReads, leaveIdle } from './idle-reads.js';
 import type { Opening, ReaderContext, ReaderDeps } from './polled-service.js';
 import { pollOnce } from './polling-step.js';
-import { createPrefetchBuffer, stopped } from './prefetch-buffer.js';
+import { createPrefetchBuffer, stoppedError } from './prefetch-buffer.js';
 import { createReadAllowance } from './read-allowance.js';
 import { fullQuota } from './read-quota.js';
 import { progressFrom } from './reading-progress.js';
@@ -50,7 +50,7 @@ export function openShardReader(deps: ReaderDeps, opening: Opening): ShardReader
     close() {
       closing.abort();
       buffer.clear();
-      buffer.finish(stopped());
+      buffer.finish(stoppedError());
     },
   };
 }

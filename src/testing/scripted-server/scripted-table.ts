@@ -51,7 +51,12 @@ export function newTable(
   const { keys = [{ name: 'id', type: 'S' }], view = 'NEW_AND_OLD_IMAGES', shards = 1 } = settings;
   const items: ScriptedItems = new Map();
   return {
-    ...{ name, keys, view, shards, items, createdAt: now },
+    name,
+    keys,
+    view,
+    shards,
+    items,
+    createdAt: now,
     remove: (key) => deleteItem(keys, items, { Key: key }),
   };
 }

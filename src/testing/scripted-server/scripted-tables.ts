@@ -108,7 +108,12 @@ export class ScriptedTables {
     while (this.streams.has(arnOf(at))) at += 1;
 
     const stream: ScriptedTableStream = {
-      ...{ arn: arnOf(at), label: labelOf(at), table: tableName, keys: table.keys, view, createdAt: at },
+      arn: arnOf(at),
+      label: labelOf(at),
+      table: tableName,
+      keys: table.keys,
+      view,
+      createdAt: at,
       status: 'ENABLED',
       shards: new Map(),
       opened: 0,

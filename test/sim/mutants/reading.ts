@@ -90,7 +90,7 @@ const pageLost = readBy((reader, { told }) => ({
 const repeatsAreNew: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (state, message) => {
-      if (message.type === 'read') state.ledger.newest = undefined;
+      if (message.type === 'readDone') state.ledger.newest = undefined;
       return message;
     },
   });
@@ -99,7 +99,7 @@ const repeatsAreNew: Mutant['make'] = () =>
 const endsAtOnce: Mutant['make'] = () =>
   wrapped('shardWorker', {
     after: (state, message, effects) => {
-      if (message.type !== 'read' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
+      if (message.type !== 'readDone' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
       const { worker, fence } = state.tenure!;
       const end = { type: 'workerEnded', worker, fence, end: state.ending };
       return [...effects, effect.send(state.keeper, end as never)];

@@ -2,7 +2,7 @@
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import { settleItem } from '../../../actors/reducer/stage-reports.js';
 import { admit, recordAt } from '../../../src/core/ledger.js';
-import { reducerOf } from '../../../src/core/routing.js';
+import { reducerIndexOf } from '../../../src/core/routing.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
 import type { Position } from '../../../src/core/position.js';
 import { effect } from '../../../actors/protocol/actor.js';
@@ -79,7 +79,7 @@ const nameOf = ({ sequenceNumber, subSequenceNumber }: Position): string => `${s
 const duplicateCounts: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (state, message) => {
-      if (message.type !== 'read' || message.result.type !== 'records') return message;
+      if (message.type !== 'readDone' || message.result.type !== 'records') return message;
       const { newest } = state.ledger;
       const isKnown = ({ sequenceNumber }: { sequenceNumber: string }): boolean =>
         newest !== undefined && compareSequenceNumbers(sequenceNumber, newest.sequenceNumber) <= 0;
@@ -191,7 +191,7 @@ const inTurn: Mutant['make'] = () => {
 function keyFor(key: string, reducer: number, reducers: number): string {
   for (let salt = 0; ; salt += 1) {
     const salted = `${key}~${salt}`;
-    if (reducerOf(salted, reducers) === reducer) return salted;
+    if (reducerIndexOf(salted, reducers) === reducer) return salted;
   }
 }
 

@@ -1,5 +1,5 @@
-// Consumers of a table's stream, in virtual time: three seeds of `npm run sim`, and a table whose stream is replaced. `KINACT_SEED` sets the
-// first seed.
+// Consumers of a table's stream, in virtual time: three seeds of `npm run sim`, and a table whose stream is replaced. `KINACT_SEED` sets
+// the first seed.
 import { expect } from 'chai';
 import { openPool, type Pool } from '../pool.js';
 import { runCounting } from '../seeds.js';

@@ -4,7 +4,7 @@ import {
   expiresAt,
   failoverOf,
   failoverText,
-  freeForMs,
+  freeMsOf,
   isExpired,
   effectiveFailoverMs,
   maxFailoverMs,
@@ -73,12 +73,12 @@ describe("the failover time of a row's owner", () => {
     const at = expiresAt(row(), since, 3_000);
     expect(at).to.equal(25_001);
     expect([at - 1, at].map((now) => isExpired(row(), now - since, 3_000))).to.deep.equal([false, true]);
-    expect([at - 1, at].map((now) => freeForMs(row(), now - since, 3_000))).to.deep.equal([0, 1]);
+    expect([at - 1, at].map((now) => freeMsOf(row(), now - since, 3_000))).to.deep.equal([0, 1]);
   });
 
   it('does not count in a row without an owner: the lease is free all the time, and never expires', () => {
     const { leaseOwner: _, ...free } = row();
-    expect(freeForMs(free, 40, 3_000)).to.equal(40);
+    expect(freeMsOf(free, 40, 3_000)).to.equal(40);
     expect(isExpired(free, 90_000, 3_000)).to.equal(false);
   });
 

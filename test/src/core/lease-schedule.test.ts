@@ -1,13 +1,13 @@
 // A keeper's own state and the time decide its next write and its next check. SHARD_END goes before a release, a release before a renewal.
 import { expect } from 'chai';
-import { idleTooLong, nextWakeAt, nextWrite, type KeeperSituation } from '../../../src/core/lease-schedule.js';
+import { isIdleTooLong, nextWakeAt, nextWrite, type KeeperSituation } from '../../../src/core/lease-schedule.js';
 
 const limits = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: KeeperSituation = {
   phase: 'held',
   wishing: undefined,
   queuePlace: { queued: false, takeBy: Infinity },
-  leftovers: { callsMayBeLeft: false, onCheckpointCalls: 0 },
+  leftovers: { callsLeft: 'none', hookCalls: 0 },
   yielding: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
@@ -51,12 +51,12 @@ describe('a lease keeper', () => {
   });
 
   it('writes no SHARD_END while an `onCheckpoint` call runs, until `callsUntil`', () => {
-    const leftovers = { callsMayBeLeft: false, onCheckpointCalls: 1 };
+    const leftovers = { callsLeft: 'none' as const, hookCalls: 1 };
     const ended = { ...held, leftovers, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
     expect(nextWakeAt(ended, limits, 899)).to.equal(900);
     expect(nextWrite(ended, 900)).to.equal('shardEnd');
-    expect(nextWrite({ ...ended, leftovers: { ...leftovers, onCheckpointCalls: 0 } }, 0)).to.equal('shardEnd');
+    expect(nextWrite({ ...ended, leftovers: { ...leftovers, hookCalls: 0 } }, 0)).to.equal('shardEnd');
   });
 
   it('writes SHARD_END before a release, and a release before a renewal', () => {
@@ -103,8 +103,8 @@ describe('a lease keeper', () => {
   });
 
   it('does not count as idle while it has a reason to be without a worker', () => {
-    expect(idleTooLong(held, limits, 10_000)).to.equal(true);
-    expect(idleTooLong(held, limits, 9_999)).to.equal(false);
+    expect(isIdleTooLong(held, limits, 10_000)).to.equal(true);
+    expect(isIdleTooLong(held, limits, 9_999)).to.equal(false);
     const proven = { ...shardEnd, childShardIds: [] };
     for (const reason of [
       { workers: { ...held.workers, noWorkerMayStart: true } },
@@ -113,13 +113,13 @@ describe('a lease keeper', () => {
       { releaseOrder },
       { shardEnd: proven },
     ] as const) {
-      expect(idleTooLong({ ...held, ...reason }, limits, 99_000), JSON.stringify(reason)).to.equal(false);
+      expect(isIdleTooLong({ ...held, ...reason }, limits, 99_000), JSON.stringify(reason)).to.equal(false);
     }
   });
 
   it('may be idle until `endLimitMs` while the end of its shard is unproven', () => {
-    expect(idleTooLong({ ...held, shardEnd }, limits, 39_999)).to.equal(false);
-    expect(idleTooLong({ ...held, shardEnd }, limits, 40_000)).to.equal(true);
+    expect(isIdleTooLong({ ...held, shardEnd }, limits, 39_999)).to.equal(false);
+    expect(isIdleTooLong({ ...held, shardEnd }, limits, 40_000)).to.equal(true);
     expect(nextWakeAt({ ...held, ...renewAt(50_000), shardEnd }, limits, 0)).to.equal(40_000);
   });
 });

@@ -40,6 +40,10 @@ const lookMs = 10_000;
 const streamWindowBytes = 256 * 1024;
 const sessionWindowBytes = 16 * 1024 * 1024;
 
+function createSession(connection: ClientHttp2Session): Session {
+  return { connection, socket: undefined, limit: undefined, streams: 0, closed: false, isSuspect: false };
+}
+
 export function http2Sessions(authority: string, timers: Timers): Http2Sessions {
   const sessions = new Set<Session>();
   const waiting = new Set<Waiter>();
@@ -68,10 +72,7 @@ export function http2Sessions(authority: string, timers: Timers): Http2Sessions 
 
   function open(): void {
     const connection = connect(authority, { settings: { enablePush: false, initialWindowSize: streamWindowBytes } });
-    const session: Session = {
-      ...{ connection, socket: undefined, limit: undefined },
-      ...{ streams: 0, closed: false, isSuspect: false },
-    };
+    const session = createSession(connection);
     sessions.add(session);
     connection.once('connect', (_, socket) => {
       session.socket = socket as Socket;

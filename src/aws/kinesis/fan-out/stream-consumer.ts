@@ -70,7 +70,7 @@ export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
     // A call that fails does not show that the consumer is gone.
     if (found?.type !== 'active' || now.type !== 'failed' || now.error.data.kind === 'notFound') {
       found = now;
-      trouble = now.type !== 'failed' ? undefined : now.lasts ? unavailable(deps, now.error, isPolled) : now.error;
+      trouble = now.type !== 'failed' ? undefined : now.lasts ? unavailable(deps, now.error, polledHint) : now.error;
     }
     return now;
   }, deps);
@@ -105,7 +105,7 @@ export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
     async confirm(signal) {
       const now = await shared.ask(signal);
       if (now.type !== 'failed') return;
-      throw now.lasts ? unavailable(deps, now.error, isRefused) : now.error;
+      throw now.lasts ? unavailable(deps, now.error, refusedHint) : now.error;
     },
     close() {
       closing.abort();
@@ -180,8 +180,8 @@ function lasts({ kind }: AwsFailure): boolean {
 }
 
 /** What a failed start may do besides, and what happens while the source is read. */
-const isRefused = "; or set retrieval to 'auto' or 'polling'";
-const isPolled = '. Until then kinact polls';
+const refusedHint = "; or set retrieval to 'auto' or 'polling'";
+const polledHint = '. Until then kinact polls';
 
 function unavailable({ configured, stream }: StreamConsumerDeps, cause: KinactError, otherwise: string): KinactError {
   const name = nameOf(configured);

@@ -3,7 +3,7 @@
 // a shard is only noted here: polling proves it. Called by shard-reader.ts.
 import type { ReaderContext } from '../polled-service.js';
 import { handOn } from '../hand-on.js';
-import { stopped } from '../prefetch-buffer.js';
+import { stoppedError } from '../prefetch-buffer.js';
 import { recover } from '../reading-failure.js';
 import type { Progress } from '../reading-progress.js';
 import { chainDoubt } from '../stream-doubt.js';
@@ -28,7 +28,7 @@ export async function followSubscription(
   const opened = await openSubscription(retrieval.subscriptions, { consumerArn, shardId, start, timers, signal });
   if (signal.aborted) {
     if (opened.type === 'open') opened.subscription.close();
-    throw stopped();
+    throw stoppedError();
   }
   retrieval.called();
   if (opened.type === 'failed') return retrieval.ended({ outcome: 'refused', failure: opened.failure });
@@ -62,7 +62,7 @@ async function follow(
     // While nothing was asked for, an event may have waited in the connection: it shows the tip as it was then.
     const mayBeOld = clock.now() > readyAt;
     const step = await subscription.next(silentMs);
-    if (reader.signal.aborted) throw stopped();
+    if (reader.signal.aborted) throw stoppedError();
     switch (step.type) {
       case 'event':
         handOnEvent(reader, progress, step.event, mayBeOld ? clock.now() - readyAt : 0);
@@ -115,7 +115,7 @@ async function isDemandedWithin(reader: ReaderContext, ms: number): Promise<bool
   const cancel = reader.timers.after(ms, give);
   reader.signal.addEventListener('abort', give, { once: true });
   try {
-    if (reader.signal.aborted) throw stopped();
+    if (reader.signal.aborted) throw stoppedError();
     await whenDemanded(reader, waiting.signal);
     return true;
   } catch (thrown) {
