@@ -19,10 +19,11 @@ interface Worker {
 
 /** Undefined: no answer has come yet, and the worker is not old enough for that to mean anything. */
 export function readLagMs({ options, state, now }: Worker): number | undefined {
-  const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, reading, tenure } = state;
+  const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, readAtWall, reading, tenure } = state;
   // Nothing is left to read.
   if (foundEnd !== undefined || state.ending?.type === 'shardEnd' || tenure?.onlyAwaitsCalls === true) return 0;
-  const answerAgeMs = now - readAt;
+  // The monotonic clock stands still while the machine sleeps, and only the wall clock knows for how long.
+  const answerAgeMs = Math.max(now - readAt, options.clock.wallNow() - readAtWall);
   const answersIdle = options.source.answersIdle === true;
   // A read that waits says nothing if the source answers only with records.
   const isSilent = answerAgeMs > freshMs && (answersIdle || !reading);

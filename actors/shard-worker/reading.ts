@@ -63,6 +63,7 @@ export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): voi
     const wallNow = options.clock.wallNow();
     const waitedMs = fetchedAt === undefined ? 0 : Math.max(0, wallNow - fetchedAt);
     state.readAt = turn.now - waitedMs;
+    state.readAtWall = wallNow - waitedMs;
     state.millisBehindLatest = millisBehindLatest;
     if (records.length > 0) state.fetch = { fetchedAt: wallNow - waitedMs, millisBehindLatest };
     if (state.ending === undefined) bufferRecords(state.admission, records);

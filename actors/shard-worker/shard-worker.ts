@@ -108,6 +108,7 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
     fetch: { fetchedAt: 0, millisBehindLatest: undefined },
     unlocated: undefined,
     readAt: now,
+    readAtWall: clock.wallNow(),
     atRisk: undefined,
     readingStop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     pendingLimit: { fullSince: undefined, watching: false, warned: false },
@@ -211,6 +212,7 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
   state.readAt = turn.now;
+  state.readAtWall = options.clock.wallNow();
 
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else watchAge(turn);

@@ -78,6 +78,8 @@ export interface ShardWorkerState {
   };
   /** When the service gave the last answer that the worker has, or the tenure began. */
   readAt: number;
+  /** The same by the wall clock: the monotonic one may stand still while the machine sleeps. */
+  readAtWall: number;
   /** What is known about a record that may expire: see retention.ts. */
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
   /** Whether reading has stopped because records wait: see reading-stop.ts. */

@@ -96,6 +96,25 @@ describe('the lag of a shard', () => {
     expect(paused.lag()).to.deep.equal([3_000, 3_000]);
   });
 
+  it('counts the sleep of the machine, during which the monotonic clock stands still, until the next answer', () => {
+    const { records, lag, clock } = reading();
+    records({}, 0);
+    clock.sleep(30_000);
+    expect(lag(), 'the last answer is old').to.deep.equal([30_000, 30_000]);
+    records({}, 0);
+    expect(lag()).to.deep.equal([0, 0]);
+    clock.sleep(-60_000);
+    clock.move(11_000);
+    expect(lag(), 'a wall clock that was set back').to.deep.equal([11_000, 11_000]);
+    const intake = createIntake();
+    const paused = reading({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
+    paused.records({}, 0);
+    pauseIntake(intake, paused.clock.now());
+    paused.clock.move(1_000);
+    paused.clock.sleep(9_000);
+    expect(paused.lag()).to.deep.equal([10_000, 10_000]);
+  });
+
   it('is not known before the first answer, and then grows with a reader that never answers', () => {
     const { lag, clock } = reading();
     expect(lag()).to.deep.equal([undefined, undefined]);

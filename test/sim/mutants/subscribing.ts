@@ -113,10 +113,10 @@ const streamsMixedUp: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
-      const known = [...(state.workerEntries.keys() as Iterable<number>)];
-      const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
+      const known = [...state.workerEntries.keys()];
+      const dispositions = message.dispositions.map((ofWorker) => {
         const shard = shardOf.get(ofWorker.worker);
         return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? ofWorker.worker };
       });
