@@ -124,15 +124,15 @@ export const handingMutants: readonly Mutant[] = [
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
       if (message.type === 'workerEnded' && message.end.type === 'stopShard') stoppedByFailure.add(state);
-      if (stoppedByFailure.has(state) && state.leftovers.callsLeft === 'awaited')
-        state.leftovers.callsLeft = 'possible';
+      if (stoppedByFailure.has(state) && state.leftovers.callsLeftBehind === 'awaited')
+        state.leftovers.callsLeftBehind = 'possible';
     }),
   },
   {
     name: 'a stop does not wait for the calls of a pipeline that has crashed',
     make: nudged((state) => {
-      let left = state.leftovers.callsLeft;
-      Object.defineProperty(state.leftovers, 'callsLeft', {
+      let left = state.leftovers.callsLeftBehind;
+      Object.defineProperty(state.leftovers, 'callsLeftBehind', {
         get: () => (left === 'awaited' ? 'possible' : left),
         set: (next) => {
           left = next;
