@@ -1,5 +1,6 @@
 // The status of a coordinator for `status()`: the table as last scanned, and the reasons why the coordinator waits.
 import { isKinactError } from '../../src/api/errors.js';
+import { streamOfLease } from './streams/stream-rows.js';
 import { placementSnapshot } from './streams/stream-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
 import { longestUnread } from './unread/unread-age.js';
@@ -49,7 +50,8 @@ export interface CoordinatorStatus {
   /** Calls that fail and are being repeated. */
   readonly failing: readonly FailingSnapshot[];
   readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
-  readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
+  /** Malformed rows. `isOurs`: the row is of a source of this worker. */
+  readonly malformed: readonly { readonly leaseKey: string; readonly reason: string; readonly isOurs: boolean }[];
   /** Set while the table is too busy for another lease. */
   readonly busy: CoordinatorState['planning']['busy'];
   /** Leases held here with several tenures in a row that ended before the frontier moved. */
@@ -79,7 +81,11 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
     foreignOwners: state.planning.plan?.hasForeignOwners ?? false,
     failing: failingStatus(repeatedCalls(state), now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.table.lastError)),
-    malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
+    malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({
+      leaseKey,
+      reason,
+      isOurs: streamOfLease(state, leaseKey) !== undefined,
+    })),
     busy: state.planning.busy,
     standingStill: standingStill(state.standstills, state.leases),
     unread: unreadLeases(options, state),

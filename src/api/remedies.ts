@@ -4,7 +4,7 @@ import type { ErrorCode } from './errors.js';
 
 export const remedies: Readonly<Record<ErrorCode, string>> = {
   INVALID_OPTION: 'Correct the option that `data.option` names.',
-  STREAM_NOT_FOUND: 'Create the stream, or correct name, region or account.',
+  STREAM_NOT_FOUND: 'Create the stream (of a table: enable it), or correct name, region or account.',
   STREAM_CHANGED:
     'If the stream was deleted and created again, or the stream of a table disabled and enabled again, stop all workers and run `kinact reset`, which sets where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
   ACCESS_DENIED: 'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
@@ -35,7 +35,7 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
   DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
   PARKING_FAILED:
-    'Replay what is parked, and move its files away; or raise `maxBytes`; or repair what `cause` names. See [parked.md](parked.md).',
+    'Repair what `cause` names. If the folder is full, replay what is parked and move its files away, or raise `maxBytes`. See [parked.md](parked.md).',
   UNDECODABLE_RECORD: "Correct the producer; `onFailure: 'skip'` passes over such records.",
   ACTOR_STOPPED:
     'Ask the actor that took its place. `cause` is what the stopped actor, or the one above it, crashed with.',

@@ -31,10 +31,10 @@ Prints for each shard that has not ended who owns it and how far it is behind, f
   --stream S        only the shards of this stream, by name or ARN; also the stream of rows that name none (of Java workers)
   --table T         the same for an application that reads the changes of a DynamoDB table, by name or the ARN of its stream
   --watch [MS]      again every so many milliseconds, 10000 by default and at least 2000, until Ctrl-C
-  --json            one JSON line for each shard and look: { at, leaseKey, stream, shardId, owner, hasLease, waits,
-                    checkpoint, subSequenceNumber, readLagMs, settledLagMs, arrivingPerSecond, settledPerSecond, problem }. What is
+  --json            one JSON line for each shard and look: { at, leaseKey, stream, shardId, owner, hasLease, isMalformed,
+                    waits, checkpoint, subSequenceNumber, readLagMs, settledLagMs, arrivingPerSecond, settledPerSecond, problem }. What is
                     unknown is null. owner is null when the lease is free, waits is true while a parent has not ended.
-                    hasLease is false for a shard without a row: no worker has seen it.
+                    hasLease is false for a shard without a row: no worker has seen it. isMalformed: its row cannot be read.
 
 READ LAG      how far the checkpoint is behind the tip of the shard. Reading is at least as far as the checkpoint.
 SETTLED LAG   how old the oldest record is that the checkpoint does not cover; 0 when there is none.
@@ -58,12 +58,13 @@ Exit codes: 0 every shard was looked at; 1 some could not be, or the table canno
     try {
       for (;;) {
         const { rows, malformed } = await listLeases({ tableName, ...hostEnvironment, onRetry }, io.signal);
-        const { lags, unlisted, rows: own } = await sources.look(rows, io.signal);
+        const { lags, unlisted, rows: own } = await sources.look({ rows, malformed }, io.signal);
         if (io.signal.aborted) return 0;
         if (own === 0 && malformed.length === 0) return noRows(io, tableName, options.stream ?? options.table);
         for (const { stream, problem } of unlisted) say(io, `${stream}: its shards cannot be listed: ${problem}`);
         for (const { leaseKey, reason } of malformed) say(io, `lease ${leaseKey} cannot be read: ${reason}`);
-        for (const { leaseKey, problem } of lags) if (problem !== undefined) say(io, `${leaseKey}: ${problem}`);
+        for (const { leaseKey, problem, isMalformed } of lags)
+          if (problem !== undefined && !isMalformed) say(io, `${leaseKey}: ${problem}`);
         const isWhole =
           malformed.length === 0 && unlisted.length === 0 && lags.every(({ problem }) => problem === undefined);
         await print(io, options.json ? jsonLines(lags, before) : table(lags, before));
@@ -114,13 +115,14 @@ function print({ stdout }: CommandIo, text: string): Promise<void> {
 function jsonLines(lags: readonly ShardLag[], before: ReadonlyMap<string, ShardLag>): string {
   return lags
     .map((each) => {
-      const { at, leaseKey, stream, shardId, owner = null, hasLease, waits, checkpoint, subSequenceNumber } = each;
+      const { at, leaseKey, stream, shardId, owner = null, hasLease, isMalformed, waits } = each;
+      const { checkpoint, subSequenceNumber } = each;
       const { readLagMs = null, settledLagMs = null, problem = null } = each;
       const rates = {
         arrivingPerSecond: rounded(each.arrivingPerSecond),
         settledPerSecond: rounded(settledPerSecond(before.get(leaseKey), each)),
       };
-      const place = { at: new Date(at).toISOString(), leaseKey, stream, shardId, owner, hasLease, waits };
+      const place = { at: new Date(at).toISOString(), leaseKey, stream, shardId, owner, hasLease, isMalformed, waits };
       const line = { ...place, checkpoint, subSequenceNumber, readLagMs, settledLagMs, ...rates, problem };
       return `${visible(JSON.stringify(line))}\n`;
     })
@@ -135,13 +137,19 @@ function table(lags: readonly ShardLag[], before: ReadonlyMap<string, ShardLag>)
   const rate = (perSecond: number | undefined): string => (perSecond === undefined ? '-' : `${rounded(perSecond)}/s`);
   const cells = lags.map((each) => [
     each.leaseKey,
-    each.owner ?? (!each.hasLease ? '(no lease)' : each.waits ? '(waits for its parent)' : '(free)'),
+    each.owner ?? ownerless(each),
     span(each.readLagMs),
     span(each.settledLagMs),
     rate(each.arrivingPerSecond),
     rate(settledPerSecond(before.get(each.leaseKey), each)),
   ]);
   return `${[...alignColumns([head, ...cells]), '', summary(lags), ''].join('\n')}\n`.replace(/\n\n$/, '\n');
+}
+
+function ownerless({ hasLease, isMalformed, waits }: ShardLag): string {
+  if (!hasLease) return '(no lease)';
+  if (isMalformed) return '(malformed row)';
+  return waits ? '(waits for its parent)' : '(free)';
 }
 
 function summary(lags: readonly ShardLag[]): string {
@@ -155,7 +163,9 @@ function summary(lags: readonly ShardLag[]): string {
     worst === undefined
       ? 'no lag is known'
       : worst.settledLagMs === 0
-        ? 'everything is settled and durable'
+        ? known.length < lags.length
+          ? 'what is known of is settled and durable'
+          : 'everything is settled and durable'
         : `the oldest record without a durable checkpoint is ${span(worst.settledLagMs)} old (${visible(worst.leaseKey)})`;
   const unknown = lags.length - known.length;
   return [

@@ -5,7 +5,7 @@ import type { LeaseRow } from '../core/lease.js';
 import type { PositionLook, StartPosition } from '../core/position.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isTableStream } from '../core/stream-identity.js';
-import type { StreamSource } from '../api/ports.js';
+import type { LeaseScan, StreamSource } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
 import { errorLine } from './command.js';
 import { isTable, openSource, type SourceReference } from './table-reference.js';
@@ -20,6 +20,8 @@ export interface ShardLag {
   readonly owner: string | undefined;
   /** The lease table has a row for the shard. */
   readonly hasLease: boolean;
+  /** That row cannot be read. */
+  readonly isMalformed: boolean;
   /** Its parents have not ended, so no worker reads it yet. */
   readonly waits: boolean;
   readonly checkpoint: string;
@@ -50,7 +52,7 @@ const maxLooksAtOnce = 8;
 /** The streams of an application, each opened at its first look. */
 export interface LagSources {
   /** Looks at every shard that has not ended, and at those that the service lists and that have no row. */
-  look(rows: readonly LeaseRow[], signal: AbortSignal): Promise<Looked>;
+  look(scan: Pick<LeaseScan, 'rows' | 'malformed'>, signal: AbortSignal): Promise<Looked>;
   close(): void;
 }
 
@@ -64,9 +66,10 @@ export function lagSources(given: SourceReference | undefined, environment: Envi
     return source;
   };
   return {
-    async look(rows, signal) {
+    async look({ rows, malformed }, signal) {
       const own = rows.filter((row) => isOf(row, given));
-      const { found, unlisted } = await rowlessShards(own, given, sourceOf, signal);
+      const complaints = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
+      const { found, unlisted } = await shardsWithoutRow({ own, complaints, given, sourceOf, signal });
       const ended = new Set(rows.filter(hasEnded).map(({ leaseKey }) => leaseKey));
       const known = new Set([...rows, ...found].map(({ leaseKey }) => leaseKey));
       const wanted = [...own.filter((row) => !hasEnded(row)), ...found];
@@ -103,15 +106,25 @@ type SeenRow = Pick<
   | 'kinactLatestAt'
 >;
 
-/** A shard without a row, as the row that its worker will create. */
-type RowlessShard = SeenRow & { readonly reference: SourceReference };
+/** A shard without a row, as the row that its worker will create; or with a malformed one. */
+type RowlessShard = SeenRow & { readonly reference: SourceReference; readonly complaint: string | undefined };
 
-async function rowlessShards(
-  rows: readonly LeaseRow[],
-  given: SourceReference | undefined,
-  sourceOf: (reference: SourceReference) => StreamSource,
-  signal: AbortSignal,
-): Promise<{ readonly found: readonly RowlessShard[]; readonly unlisted: Looked['unlisted'] }> {
+interface Listing {
+  readonly own: readonly LeaseRow[];
+  /** Why a row is malformed, by lease key. */
+  readonly complaints: ReadonlyMap<string, string>;
+  readonly given: SourceReference | undefined;
+  readonly sourceOf: (reference: SourceReference) => StreamSource;
+  readonly signal: AbortSignal;
+}
+
+async function shardsWithoutRow({
+  own: rows,
+  complaints,
+  given,
+  sourceOf,
+  signal,
+}: Listing): Promise<{ readonly found: readonly RowlessShard[]; readonly unlisted: Looked['unlisted'] }> {
   const found: RowlessShard[] = [];
   const unlisted: { stream: string; problem: string }[] = [];
   const references = rows.flatMap((row) => referenceOf(row, given) ?? []);
@@ -123,8 +136,10 @@ async function rowlessShards(
       const { shards } = await sourceOf(reference).listShards({ type: 'all' }, signal);
       for (const shard of unleasedShards(shards, leased)) {
         const { shardId } = shard;
+        const leaseKey = prefix + shardId;
         const start = { checkpoint: 'TRIM_HORIZON', checkpointSubSequenceNumber: 0, reference };
-        found.push({ leaseKey: prefix + shardId, shardId, parentShardIds: [...parentIds(shard)], ...start });
+        const complaint = complaints.get(leaseKey);
+        found.push({ leaseKey, shardId, parentShardIds: [...parentIds(shard)], ...start, complaint });
       }
     } catch (error) {
       unlisted.push({ stream: name, problem: errorLine(error) });
@@ -172,8 +187,12 @@ interface Looking {
   readonly signal: AbortSignal;
 }
 
-async function lagOf(row: SeenRow, { waits, reference, sourceOf, environment, signal }: Looking): Promise<ShardLag> {
+async function lagOf(
+  row: SeenRow | RowlessShard,
+  { waits, reference, sourceOf, environment, signal }: Looking,
+): Promise<ShardLag> {
   const { leaseKey, shardId = leaseKey, leaseOwner: owner, checkpoint, checkpointSubSequenceNumber } = row;
+  const complaint = 'complaint' in row ? row.complaint : undefined;
   const figures = (look: PositionLook | undefined, problem?: string): ShardLag => {
     const at = environment.clock.wallNow();
     return {
@@ -184,12 +203,14 @@ async function lagOf(row: SeenRow, { waits, reference, sourceOf, environment, si
       checkpoint,
       subSequenceNumber: checkpointSubSequenceNumber,
       at,
-      hasLease: !('reference' in row),
+      hasLease: !('reference' in row) || complaint !== undefined,
+      isMalformed: complaint !== undefined,
       stream: reference?.streamArn ?? reference?.streamName ?? reference?.tableName ?? '',
       ...(look === undefined ? unknownFigures : figuresOf(look, at)),
       ...(problem === undefined ? {} : { problem }),
     };
   };
+  if (complaint !== undefined) return figures(undefined, `its row cannot be read: ${complaint}`);
   if (reference === undefined) return figures(undefined, 'the row names no stream: give --stream or --table');
   const start = startOf(row);
   if (start === undefined) return figures(undefined, `the row has no time for ${checkpoint}`);

@@ -124,9 +124,24 @@ function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   return waitingTexts(waiting);
 }
 
-/** The shards with records that may expire before they are done. So many are named. */
+/** A reason names at most this many shards. */
 const maxNamedShards = 3;
 
+function malformedReasons(table: string, malformed: CoordinatorStatus['malformed']): readonly string[] {
+  const ours = malformed.filter(({ isOurs }) => isOurs);
+  const more = ours.length - maxNamedShards;
+  return [
+    ...ours
+      .slice(0, maxNamedShards)
+      .map(
+        ({ leaseKey, reason }) =>
+          `the row ${leaseKey} of ${table} cannot be read, so nobody reads its shard: ${reason}`,
+      ),
+    ...(more > 0 ? [`${more} more rows of ${table} cannot be read`] : []),
+  ];
+}
+
+/** The shards with records that may expire before they are done. */
 function retentionReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   const atRisk = [...walk(tree)].flatMap((actor) => statusOf(actor, 'shard-worker')?.retentionAtRisk ?? []);
   const more = atRisk.length - maxNamedShards;
@@ -150,11 +165,12 @@ export function readyOfConsumer({ state, pausedForMs, paused, leases, sources, t
 
   for (const { table, state: coordinator } of leases) {
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
-    const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [] } = known;
+    const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [], malformed = [] } = known;
     for (const { leaseKey, unreadMs, reason } of unread)
       reasons.push(
         `this worker holds ${leaseKey} but has not read it for ${Math.round(unreadMs / 1_000)} s: ${reason}`,
       );
+    reasons.push(...malformedReasons(table, malformed));
     for (const leaseKey of contradictions)
       reasons.push(
         `the row ${leaseKey} is at SHARD_END, but its shard is open: no worker reads it until \`kinact reset --application ${table}\` sets a position`,

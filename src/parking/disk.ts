@@ -1,7 +1,7 @@
 // The calls of the file system that a file sink makes. Tests pass a disk that fails: full, torn, deleted. Each call is one attempt.
 import { open, close, write, ftruncate, fsync, fstat } from 'node:fs';
 import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 /** Files are named by descriptors, not by handles: one that is never closed does not warn the process. */
@@ -36,8 +36,23 @@ const calls = {
 
 const isMissing = (error: unknown): boolean => (error as { readonly code?: unknown }).code === 'ENOENT';
 
+/** The folder above `path`, or `path` itself, that is missing in a folder that is there. */
+async function firstMissing(path: string): Promise<string> {
+  const parent = dirname(path);
+  const isThere = parent === path || (await stat(parent).catch(gone)) !== 0;
+  return isThere ? path : firstMissing(parent);
+}
+
 export const hostDisk: Disk = {
-  makeFolder: (path) => mkdir(path, { recursive: true, mode: 0o700 }),
+  async makeFolder(path) {
+    try {
+      return await mkdir(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      // On a read-only disk Node says ENOENT of a recursive call. The call for one folder says why.
+      if (isMissing(error)) await mkdir(await firstMissing(resolve(path)), { mode: 0o700 });
+      throw error;
+    }
+  },
   async syncFolder(path) {
     // Windows has no such call: its journal has the entries.
     if (process.platform === 'win32') return;

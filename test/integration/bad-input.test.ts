@@ -205,6 +205,7 @@ describe('a consumer with bad input', function () {
     expect(
       (state as unknown as { malformed: { leaseKey: string }[] }).malformed.map(({ leaseKey }) => leaseKey),
     ).to.deep.equal([first]);
+    expect(only.consumer.ready().reasons.join()).to.include(`the row ${first} of ${application} cannot be read`);
     expect(seen(only)).to.not.include('a');
     await harness.dynamodb.send(
       new UpdateItemCommand({

@@ -16,6 +16,7 @@ interface Line {
   readonly leaseKey: string;
   readonly owner: string | null;
   readonly hasLease: boolean;
+  readonly isMalformed: boolean;
   readonly waits: boolean;
   readonly readLagMs: number | null;
   readonly settledLagMs: number | null;
@@ -172,6 +173,20 @@ describe('kinact lag', function () {
     for (const leaseKey of [left, right]) await row(leaseKey, 'TRIM_HORIZON', { parentShardId: { SS: [first] } });
     const later = linesOf(await lag('--stream', 'orders', '--json'));
     expect(later.map(({ leaseKey }) => leaseKey)).to.deep.equal([left, right]);
+  });
+
+  it('says of a shard with a malformed row that the row cannot be read, and not that it is settled', async () => {
+    server.kinesis.createStream('orders', 2);
+    await row(first, 'TRIM_HORIZON');
+    await row(second, 'garbage!!');
+    const ended = await lag('--stream', 'orders');
+    expect(ended.code).to.equal(1);
+    expect(ended.stdout).to.match(/shardId-000000000001 +\(malformed row\) +- +-/);
+    expect(ended.stdout).to.include('2 shards: what is known of is settled and durable');
+    expect(ended.stderr.match(/cannot be read/g)).to.have.length(1);
+    const [, two] = linesOf(await lag('--stream', 'orders', '--json'));
+    expect(two).to.deep.include({ hasLease: true, isMalformed: true, settledLagMs: null, owner: null });
+    expect(two!.problem).to.include('its row cannot be read');
   });
 
   it('is an error without a row of the application or of the stream, and if the service does not know the stream', async () => {

@@ -55,6 +55,7 @@ describe('records a second that became durable between two looks', () => {
       stream: 'orders',
       owner: 'w',
       hasLease: true,
+      isMalformed: false,
       waits: false,
       subSequenceNumber: 0,
     },
