@@ -137,12 +137,12 @@ describe('a plan among kinact workers', () => {
       ...many(2, 'm', 'me'),
       ...many(2, 'b', 'b'),
     ]);
-    expect(made).to.deep.include({ target: 2, take: [], steal: [] });
+    expect(made).to.deep.include({ target: 2, take: [], fromPeers: [] });
   });
 
   it('counts a held lease as its own although the scan shows it as free', () => {
     const leases = [...many(2, 'f'), ...many(2, 'b', 'b')];
-    expect(plan(leases, { held: new Set(['f0', 'f1']) })).to.deep.include({ take: [], steal: [] });
+    expect(plan(leases, { held: new Set(['f0', 'f1']) })).to.deep.include({ take: [], fromPeers: [] });
   });
 
   it('counts a held lease that the scan lacks, and so steals nothing that would be stolen back', () => {
@@ -185,7 +185,7 @@ describe('a plan among kinact workers', () => {
   it('leaves alone a lease that another live process holds under the same worker id', () => {
     expect(plan([lease('m', 'me', 5_000)], { held: new Set() })).to.deep.include({
       take: [],
-      steal: [],
+      fromPeers: [],
       hasPeers: false,
     });
   });
@@ -268,7 +268,7 @@ describe("a plan by the KCL's formula, with a Java worker in the table", () => {
     const made = plan(leases);
     expect(made.fromPeers).to.have.length(1);
     expect(made.fromPeers[0]!.leaseOwner).to.equal('java');
-    expect(plan([...leases, lease('free', undefined, 5_000)])).to.deep.include({ steal: [] });
+    expect(plan([...leases, lease('free', undefined, 5_000)])).to.deep.include({ fromPeers: [] });
   });
 
   it('steals from a worker at the target only if it needs more than one lease', () => {
