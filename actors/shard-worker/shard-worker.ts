@@ -109,6 +109,7 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
     unlocated: undefined,
     readAt: now,
     readAtWall: clock.wallNow(),
+    dropped: undefined,
     atRisk: undefined,
     readingStop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     pendingLimit: { fullSince: undefined, watching: false, warned: false },

@@ -3,7 +3,8 @@
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
-import { abandon, isEmpty } from './record-admission.js';
+import { noteDropped } from './lag.js';
+import { abandon, isEmpty, nextToAdmit } from './record-admission.js';
 import type { WorkerTurn } from './turn.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
@@ -37,6 +38,7 @@ export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): 
   if (state.ending !== undefined && isEmpty(state.admission)) return;
 
   state.ending = ending;
+  noteDropped(state, nextToAdmit(state.admission));
   state.admission = abandon(state.admission, state.ledger);
   // The bytes that the reader has fetched ahead count in the byte budget until the reader is closed.
   state.reader?.close();

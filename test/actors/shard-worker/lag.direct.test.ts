@@ -153,6 +153,24 @@ describe('the lag of a shard', () => {
     expect(lag()[0]).to.equal(2_000);
   });
 
+  it('counts what a drain drops: records that were not admitted, and those of an answer that comes later', () => {
+    const { records, answer, lag, clock, control } = reading({ maxPending: 1 });
+    records({ 1: 5_000, 2: 4_000, 3: 3_000 }, 0);
+    control('drain');
+    answer('notify', settled(0));
+    expect(lag()[0]).to.equal(4_000);
+    clock.move(1_000);
+    records({ 4: 500 }, 0);
+    expect(lag()[0], 'the oldest one counts').to.equal(5_000);
+
+    const other = reading();
+    other.records({ 1: 100 }, 0);
+    other.control('drain');
+    other.records({ 2: 9_000 }, 0);
+    other.answer('notify', settled(0));
+    expect(other.lag()[0]).to.equal(9_000);
+  });
+
   it('is 0 once the end of the shard is found and everything is settled', () => {
     const { records, shardEnd, answer, lag, clock } = reading();
     records({ 1: 5_000 }, 4_000);
