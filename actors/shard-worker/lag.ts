@@ -1,7 +1,7 @@
 // How far a shard is behind, by time. Each figure is a bound that is never too low, as far as the worker can know, and takes one look at
 // the ledger. The wall clock may be wrong, so a record is never younger than the time for which the worker has had it.
 //   readLagMs   the age of the oldest record that is not read. 0: the last answer, a few seconds old at most, reached the tip.
-//   lagMs       the age of the oldest record that is not settled; if every record that was read is settled, and none was dropped, readLagMs.
+//   lagMs       the age of the oldest record that is not settled; readLagMs if every record that was read is settled and none was dropped.
 // `workerStatus` and retention.ts call it.
 import type { ShardWorkerState } from './state.js';
 import { isIntakePaused, type ShardWorkerOptions } from './options.js';
