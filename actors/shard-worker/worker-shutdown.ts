@@ -17,9 +17,9 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 
   switch (message.type) {
     case 'revoked':
-      return endDeadTenure(turn);
+      return endWithTenure(turn);
     case 'drain':
-      return stopReading(turn, { type: 'drained', open: 0 });
+      return beginEnding(turn, { type: 'drained', open: 0 });
     case 'pause':
       if (message.number <= state.lastPause) {
         effects.push(effect.count('repeatedMessages'));
@@ -34,7 +34,7 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 }
 
 /** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
-export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
+export function beginEnding({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
 
   state.ending = ending;
@@ -45,7 +45,7 @@ export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): 
   if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
 
-export function endDeadTenure(turn: WorkerTurn): void {
+export function endWithTenure(turn: WorkerTurn): void {
   const { ending, ledger } = turn.state;
   const tenure = turn.state.tenure as Tenure;
   const how: WorkerEnd =

@@ -1,4 +1,5 @@
-// Mutants of wishes and hand-overs: one for each step.
+// Mutants of wishes and hand-overs: one for each step. That a worker counts what others have asked for is not among them: it would only ask
+// for more than its share, and get less later. test/actors/lease-coordinator/asked-by-others.test.ts holds the rule.
 import { send } from '../../../supervision/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore, LeaseUpdate } from '../../../src/api/ports.js';
@@ -61,15 +62,6 @@ const unwished = withStore((store) => ({
 }));
 
 /** A coordinator that sees no wish, neither its own nor those of others. */
-const blindToWishes: Mutant['make'] = () =>
-  given('leaseCoordinator', (options) => {
-    const scan: LeaseStore['scan'] = async (signal) => {
-      const seen = await options.store.scan(signal);
-      return { ...seen, rows: seen.rows.map(({ kinactWish: _, ...row }) => row) };
-    };
-    return { ...options, store: { ...options.store, scan } };
-  });
-
 /** In the middle of a hand-over, the keeper misses that a Java worker has taken the lease, and its worker continues to deliver. */
 const robbedUnheard: Mutant['make'] = () => {
   let goesOn = false;
@@ -132,15 +124,15 @@ export const handingMutants: readonly Mutant[] = [
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
       if (message.type === 'workerEnded' && message.end.type === 'stopShard') stoppedByFailure.add(state);
-      if (stoppedByFailure.has(state) && state.leftovers.callsLeft === 'awaited')
-        state.leftovers.callsLeft = 'possible';
+      if (stoppedByFailure.has(state) && state.leftovers.callsLeftBehind === 'awaited')
+        state.leftovers.callsLeftBehind = 'possible';
     }),
   },
   {
     name: 'a stop does not wait for the calls of a pipeline that has crashed',
     make: nudged((state) => {
-      let left = state.leftovers.callsLeft;
-      Object.defineProperty(state.leftovers, 'callsLeft', {
+      let left = state.leftovers.callsLeftBehind;
+      Object.defineProperty(state.leftovers, 'callsLeftBehind', {
         get: () => (left === 'awaited' ? 'possible' : left),
         set: (next) => {
           left = next;
@@ -175,7 +167,6 @@ export const handingMutants: readonly Mutant[] = [
       if (state.wishing !== undefined && state.wishing.number > 0) state.wishing.raiseAt = Infinity;
     }),
   },
-  { name: 'what others have asked for is not counted', make: blindToWishes },
   {
     name: 'what a worker that crashed has left open is handed over',
     make: nudged((state, message) => {

@@ -89,7 +89,7 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
   // The iterator of an earlier chain stands where that chain ended.
   progress.iterator = undefined;
   if (records.length > 0) {
-    progress.end.unclear = undefined;
+    progress.end.doubts = undefined;
     if (!ends) progress.end.falseEnds = 0;
   }
   handOn(reader, progress, { records, lagMs, ageMs, more, behind: more, ends });
