@@ -1,5 +1,6 @@
-// Releases all leases of a coordinator that is being stopped. The coordinator tells every keeper to release, and reports by the
-// deadline which leases were released.
+// Releases all leases of a coordinator, because the consumer is being stopped. The coordinator tells every keeper to release, and answers
+// when each has reported, at the latest at the deadline. Its report also has the abandoned leases (keepers.ts): their keepers have died,
+// so they are not released. A successor that has not scanned yet knows too little, and answers nothing (`blind`).
 import type { Message } from './messages.js';
 import { effect } from '../protocol/actor.js';
 import type { ReleaseOutcome } from '../protocol/lease-messages.js';

@@ -196,6 +196,7 @@ function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMess
 
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
+  // What a long fold has done so far is reported now, and not at its end.
   if (state.running?.type === 'fold') finishReduced(turn, state.running.job);
 
   // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
@@ -281,7 +282,10 @@ function takeStep(turn: ReducerTurn): boolean {
   return true;
 }
 
-/** Whether a stateless reducer is about to try an item again. Its flush is a flush of its own: earlier items of the key go first. */
+/**
+ * Whether a stateless reducer must flush before the attempt that is due. The attempt has a state and a flush of its own, so earlier items
+ * of its key that are folded already must be flushed first.
+ */
 function isBeforeAttempt({ options, state, now }: ReducerTurn): boolean {
   if (!isolatesFailures(options.definition) || !isHolding(state.keys)) return false;
   const key = dueKey(state.keys, now)?.key;

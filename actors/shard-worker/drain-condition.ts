@@ -1,6 +1,7 @@
-// Records that are open in a shard worker, and calls of the application that may still run for its shard. A call may outlive its
-// record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
-// drain punctuation. The answer holds until more records are handed over or settled.
+// Decides how far a shard has drained. `isQuiet` is for a pause before a hand-over, and `isDrained` for a worker that is to end.
+// `onlyWaits` says that only items which wait for another attempt are left. That no record is open is not enough: a call may outlive its
+// record, because it acknowledged early or belongs to an earlier worker. Only the reducers know, so the worker asks them with a drain
+// punctuation. The answer holds until more records are handed over or settled.
 import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
@@ -13,7 +14,10 @@ export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channel
   return channels.find((channel) => channel.punctuating);
 }
 
-/** Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled. */
+/**
+ * Whether a paused worker may hand its shard over: no record is open, and every reducer has answered a drain since the last record was
+ * settled. So no call for the shard runs.
+ */
 export function isQuiet(state: ShardWorkerState): boolean {
   const { admission, ledger, lastPunctuation } = state;
   if (ledger.openRecords > 0 || punctuatingChannel(state) !== undefined || mustFinishCurrent(admission)) return false;
@@ -40,7 +44,7 @@ export function onlyWaits(state: ShardWorkerState): boolean {
   return new Set([...pausedParts(state), ...channels.flatMap(({ waiting }) => waiting)]).size >= ledger.openRecords;
 }
 
-/** Whether everything is settled and no call of the application for this shard can still run. */
+/** Whether a worker that is to end may end: everything is settled, and no call of the application for this shard can still run. */
 export function isDrained({ options, state }: WorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission) || isHookRunning(state.startHook)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);

@@ -1,4 +1,5 @@
-// `status()`, `ready()` and `live()`: they read the running tree and change nothing.
+// What `status()`, `ready()` and `live()` answer. The functions read the states of the running actors, and change nothing. Called by
+// consumer.ts.
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { Ref } from '../../actors/protocol/actor.js';
@@ -98,7 +99,10 @@ function failingCalls(tree: readonly ActorSnapshot[], failed: ReadonlySet<string
   });
 }
 
-/** One reason for the outages of all reducers, from their first moment: what the calls write to is probably one thing. */
+/**
+ * One reason for the outages of all reducers, from their first moment: what the calls write to is probably one thing. It names the key
+ * that is tried now, or that was tried last, of the longest outage.
+ */
 function outageReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   const standing = [...walk(tree)].flatMap((actor) => statusOf(actor, 'reducer')?.outage ?? []);
   const [longest] = standing.toSorted((one, other) => other.forMs - one.forMs);

@@ -1,6 +1,7 @@
-// Releases leases that keepers still held when their tree ended, and that no coordinator could release. Either the coordinator
-// was down, or the application had stopped the parent, so no message arrived any longer. The keepers are started again in a
-// separate runtime, for one write each. By then the old tree has stopped, and its user calls have settled or are orphans.
+// Releases left leases: those of keepers that were stopped while they held them, and that no coordinator can release any more. Used by
+// consumer-stop.ts, when a coordinator did not answer, and by source-changes.ts, when one crashed before a removal. Such keepers are
+// started again in a separate runtime, for one write each, once the calls of their pipeline have settled or are orphans. Keepers that
+// have crashed are never started again: their leases are only reported.
 import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
   type LeaseKeeperOptions,
@@ -18,9 +19,9 @@ import { ask, createRuntime, effect, spawn, stop, watch, type Runtime } from '..
 export interface LeftLease {
   readonly options: LeaseKeeperOptions;
   readonly state: LeaseKeeperState;
-  /** A new coordinator has started since, and may have changed the row. */
+  /** The row is read before it is released: a new coordinator has started and may have changed it, or the keeper has crashed. */
   superseded: boolean;
-  /** The keeper has crashed, so what it knows is not written. Peers wait until the lease expires. */
+  /** The keeper has crashed, so nothing that it knows is written: the lease is reported, not released. Peers wait until it expires. */
   readonly crashed: boolean;
 }
 
@@ -89,7 +90,7 @@ const releaseCollector = (): Behaviour<ReleaseOutcome[], CollectorMessage> => ({
   },
 });
 
-/** The parts of a stopping consumer that are needed to release its left leases. */
+/** The parts of a consumer, stopping or running, that are needed to release left leases. */
 export interface ReleaseContext {
   readonly environment: Environment;
   readonly actors: { readonly leaseKeeper: typeof leaseKeeper };
@@ -97,8 +98,9 @@ export interface ReleaseContext {
 }
 
 /**
- * Releases each lease at its frontier, within `deadlineMs`. The report has the leases that were released, and those that were not
- * released in time. Never rejects.
+ * Releases each lease at its frontier, within `deadlineMs`, except those of crashed keepers. The report has the leases that were
+ * released, and those that were not: their keeper has crashed, or the time was up. A lease with another owner is not in it. Never
+ * rejects.
  */
 export async function releaseLeft(
   { environment, actors, emit }: ReleaseContext,

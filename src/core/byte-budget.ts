@@ -3,8 +3,9 @@
 //
 // Half of the bytes are shares: each account has an equal share, and no other account can use it. The other half is a pool
 // for accounts that hold more than their share. As a result:
-// - A request that fits in the account's share waits only while accounts borrow more than the pool has. That happens after new
-//   accounts shrink the shares, or after an answer larger than the bytes that were free.
+// - A request that fits in the rest of the account's share is granted at once, unless accounts have borrowed more than the pool has.
+//   They have for a while after new accounts have shrunk the shares, after an answer larger than its reservation, or after the one
+//   record of the next line.
 // - An account that holds nothing is always granted one record. So no account waits forever, and shards cannot block one
 //   another.
 // - If several waiting requests fit, the account that holds least is first.

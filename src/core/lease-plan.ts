@@ -1,7 +1,7 @@
 // Decides from one scan which leases a worker takes and which it steals. The age of a lease is how long this worker has seen its
 // counter unchanged (KCL clause 2.2); clocks of other machines do not count. While a Java worker owns a row, kinact must use the
-// KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. The coordinator
-// calls `planLeases` after every scan.
+// KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. Called by scan.ts
+// after every scan of the lease table.
 import { effectiveFailoverMs, freeMsOf, isFree } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './writer-signature.js';
@@ -329,8 +329,9 @@ function stealLikeKcl(
  *    `spareMs`, whatever its target is. It never takes more than `maxLeases` allows.
  * 3. If none is available, it steals (`stealEvenly`), each lease from the peer that has most at that point. That peer must have at
  *    least two leases more than this worker, earlier steals included. Otherwise it would steal back.
- * 4. A worker at or above the even share, rounded down, steals with probability 1/`rivals`, because there is not one more lease for
- *    every rival. So on average one rival steals per round; if all did, they would empty the peer.
+ * 4. A worker that has its even share, rounded down, competes for a lease that only some workers can get. Its rivals are the workers
+ *    that may steal from the same peer: they, too, have at least two leases less. `rivals` counts them and this worker, which steals
+ *    with probability 1/`rivals`. So on average one of them steals per round; if all did, they would empty the peer.
  */
 function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
   const { input, available, peers } = sorted;

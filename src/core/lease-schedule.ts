@@ -1,7 +1,7 @@
 // Decides which write a lease keeper sends next, and when the keeper must check again. The functions are pure: the result depends
 // on the keeper's state and the time. Invariants: one write at a time. While a worker may settle records, the keeper sends only
-// renewals (answers and checkpoints count as renewals). SHARD_END goes before a release, a release before a renewal, and a
-// renewal before an extra checkpoint.
+// renewals (answers and checkpoints count as renewals). If several writes are due, the first of these goes: SHARD_END, release,
+// hand-over, renewal, answer to a wish, extra checkpoint.
 export type LeaseWriteKind =
   | 'wish'
   | 'unwish'
@@ -111,6 +111,7 @@ export interface KeeperSituation {
         readonly blocked: boolean;
         /** `onShardEnded` has not succeeded yet. Default: there is no such hook. */
         readonly awaitsHook?: boolean;
+        /** The children, once the coordinator has proven the end and each of them has a row. Until then SHARD_END is not due. */
         readonly childShardIds: readonly string[] | undefined;
         /** SHARD_END waits until this time for calls of `onCheckpoint`. */
         readonly callsUntil: number;

@@ -63,7 +63,7 @@ export interface ProcessCall {
   /** The items for which it has called `ctx.fail` during the call, with the errors. */
   readonly failed: Map<DeliveredItem, unknown>;
   isOver: boolean;
-  /** Those of the other items that have not failed are called again, although the call has not failed for them. */
+  /** The call stopped at an item whose `reduce` threw, before any flush: the items beside it are called again without it. */
   isRepeated: boolean;
   failure: { readonly cause: unknown } | undefined;
   /** Of a `stateless` reducer: how far it has come. */

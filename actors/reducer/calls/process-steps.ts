@@ -130,7 +130,10 @@ function holdGatheredIfItMustWait(turn: ReducerTurn, item: DeliveredItem): boole
   return true;
 }
 
-/** So many single items have failed and the policy has not answered yet that it may find an outage. */
+/**
+ * Whether a bisection must wait for the policy. So many items have failed alone that its answers may begin an outage, and then the parts
+ * that are left must not be called.
+ */
 function mayBeOutage({ state }: ReducerTurn, { isBisected }: Task): boolean {
   const { byNumber } = state.pendingFailures;
   if (!isBisected || byNumber.size < state.keys.outageKeys) return false;

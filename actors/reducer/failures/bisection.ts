@@ -19,15 +19,16 @@ const wholeTries = 3;
 
 type FailedBatch = Extract<FailedCall, { readonly type: 'batch' }>;
 
-/** Handles items of a call that has failed with more than one item. Their credit has been returned. */
+/** Handles what a call with more than one item leaves when it fails: its items without those that failed by hand. Their credit is back. */
 export function batchFailed(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[], cause: unknown): void {
   const { state, now } = turn;
   const { batching, keys, reports } = state;
   const live = dropLate(turn, items);
   for (const item of live) markCredited(reports, item);
-  // An item whose neighbours have left has not failed alone: it is called again, and no policy is asked about it.
+  // No policy is asked about a half that fails, or in an outage. Nor is it if one item is left, because its neighbours failed by hand
+  // or lost their leases: that item has not failed alone yet. So it is called alone, and only then it has failed.
   if (task.isBisected || keys.outage !== undefined || live.length < 2) {
-    // Its next delivery is another attempt, also when it waits for the end of an outage.
+    // A bisection is one more attempt of each item, and is counted when it begins.
     if (!task.isBisected) raiseAttempts(live);
     task.isBisected = true;
     task.parts.unshift(...halvesOf(live));
@@ -68,7 +69,7 @@ function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, asked, err
   const live = dropLate(turn, failed);
   task.parts = [live, ...rest];
   if (live.length === 0 && rest.length === 0) return;
-  // `then` of a retry policy is for the single item.
+  // `asked` is what `onFailure` has answered. `policy` may be the `then` of a retry, which is for the item that fails alone.
   if (policy === 'crash' && asked === 'crash') effects.push(effect.fail(error));
   else if (
     live.length > 0 &&

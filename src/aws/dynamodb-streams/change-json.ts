@@ -1,6 +1,6 @@
 // The JSON of a change: the `data` of its record, in the shape of the Java adapter. Invariant: one record has the same bytes at every
-// read, whichever client has read it. So an item parked as bytes is the same change when it is replayed. Called by the reader, which
-// writes it, and by change-record.ts, which reads it.
+// read, whichever client has read it. So an item parked as bytes is the same change when it is replayed. Called by changes-answer.ts;
+// change-record.ts reads this JSON.
 import type { RawRecord } from '../../api/ports.js';
 import { isSequenceNumber } from '../../core/sequence-number.js';
 import { attributesJson } from './attribute-value.js';

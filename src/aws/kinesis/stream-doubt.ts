@@ -1,5 +1,6 @@
-// Checks whether the stream is still the one that a lease row belongs to, before any record of a chain is read. Invariant: if a
-// reader has an iterator, then asks, and there is no doubt, the iterator belongs to that stream. Called by the reader (shard-reader.ts).
+// Checks whether the stream is still the one that a lease row belongs to, before any record of a chain or a subscription is read.
+// Invariant: what a reader has when it asks, an iterator or a subscription, belongs to that stream if the answer has no doubt. So a
+// reader first begins a chain and then asks. Called by polling-step.ts and subscription-follower.ts.
 import { isSameStream, streamIdentityOf } from '../../core/stream-identity.js';
 import type { LeasedRead, StreamDescription } from '../../api/ports.js';
 import { streamChanged } from '../../api/stream-changed.js';

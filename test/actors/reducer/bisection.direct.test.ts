@@ -20,6 +20,7 @@ describe('a batch that fails', () => {
   it('is tried three times as a whole, and then halved down to the item that fails alone', async () => {
     const { itemsOf, drain, wait, calls, settled } = failingProcess(new Set([5]));
     await drain(itemsOf(eight()));
+    // One word is one call of `process`, and each digit in it an item that the call got.
     expect(asText(calls)).to.equal('01234567');
     await wait(199);
     expect(calls.length).to.equal(1);

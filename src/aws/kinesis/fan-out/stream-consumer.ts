@@ -1,6 +1,6 @@
 // The consumer of a stream that subscriptions need: finds it, registers it if it is configured by name, and waits until it is ACTIVE.
 // All readers of a source share it. Invariants: nothing is ever deregistered, because other processes may use the consumer. Looking
-// for it never stops while a reader asks, and slows down while it fails. Made by kinesis-source.ts.
+// for it never stops while a reader asks, and slows down while it fails. Made by fan-out.ts.
 import { DescribeStreamConsumerCommand, RegisterStreamConsumerCommand } from '@aws-sdk/client-kinesis';
 import { isKinactError, KinactError } from '../../../api/errors.js';
 import type { Clock, Random, StreamDescription, Timers } from '../../../api/ports.js';
