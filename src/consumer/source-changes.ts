@@ -93,7 +93,9 @@ export function createSourceChanges(consumer: ChangingConsumer): SourceChanges {
     const outcome = await join(consumer, opened);
     opened.history.joining = false;
     if (outcome.type === 'started') return;
-    await remove(opened.source.name, 0).catch(() => undefined);
+    // A removal may have ended before this addition noticed it. By then the name may be that of a source added since.
+    if (wiring.sources.byName.get(opened.source.name) === opened)
+      await remove(opened.source.name, 0).catch(() => undefined);
     // While this one was being added, the others may have failed.
     consumer.endIfAllFailed();
     throw outcome.error;
