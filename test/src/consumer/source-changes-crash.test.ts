@@ -204,6 +204,24 @@ describe('a source that is removed or added while its coordinator is down', () =
     expect(seen).to.not.include('more m');
   });
 
+  it('leaves nothing behind if it is removed while the coordinator of its table is being started', async () => {
+    for (const crashes of [false, true])
+      for (let ticks = 1; ticks < 20; ticks += 1) {
+        const apart = fakeStream({ name: 'apart', application: 'apart', clock, shards: 1 });
+        if (crashes) crashCoordinator();
+        const adding = codeOf(consumer.addSource(apart.source));
+        // The addition goes on by microtasks, and the actors by immediates, which the clock holds back.
+        for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
+        const removing = consumer.removeSource('apart');
+        expect(await inVirtualTime(clock, adding), `${crashes} ${ticks}`).to.equal('STOPPED');
+        expect((await inVirtualTime(clock, removing)).leases, `${crashes} ${ticks}`).to.deep.equal([]);
+        // More crashes in ten seconds would end the consumer.
+        await clock.advance(11_000);
+        const left = actorsOf(consumer.runtime).filter(({ path }) => path.includes('apart'));
+        expect(left, `${crashes} ${ticks}`).to.deep.equal([]);
+      }
+  });
+
   it('leaves its table free, though the coordinator of the table was started again while it was being ended', async () => {
     const own = (name: string): FakeStream => fakeStream({ name, application: 'apart', clock, shards: 1 });
     const [first, second] = [own('first'), own('second')];

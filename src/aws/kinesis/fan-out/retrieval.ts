@@ -89,7 +89,7 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
   return {
     subscriptions,
     due(progress) {
-      if (progress.end.awaitsListing || progress.end.proof !== undefined) return undefined;
+      if (progress.end.proof !== undefined) return undefined;
       if (clock.now() < dueAt || !isStillOurs()) return undefined;
       const arn = consumer.arn();
       if (arn === undefined) say('noConsumer', consumer.trouble());
