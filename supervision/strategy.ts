@@ -1,4 +1,4 @@
-// What a supervisor does when a child ends, by OTP's rules. `decideOnExit` and `decideOnFailedRestart` take a group and an event,
+// What a supervisor does when a child ends, by OTP's rules. `applyExit` and `applyFailedRestart` take a group and an event,
 // change the group, and return a decision; `supervisor-operation.ts` applies it. Their cost depends on how many children the decision
 // affects, not on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque, type Deque } from '../src/core/deque.js';
@@ -80,22 +80,22 @@ function setAlive(group: Group, member: Member, alive: boolean): void {
 }
 
 /** A child ended by itself. */
-export function decideOnExit(group: Group, id: string, how: 'normal' | 'shutdown' | 'crash', now: number): Decision {
+export function applyExit(group: Group, id: string, how: 'normal' | 'shutdown' | 'crash', now: number): Decision {
   const child = group.members.get(id);
   if (child === undefined) return { type: 'nothing' };
   const isRestarted = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
-  return isRestarted ? restartOrGiveUp(group, child, now) : endForGood(group, child);
+  return isRestarted ? countRestart(group, child, now) : endForGood(group, child);
 }
 
 /** This child did not start during a restart. The start is tried again, and counts as another restart. */
-export function decideOnFailedRestart(group: Group, id: string, now: number): Decision {
+export function applyFailedRestart(group: Group, id: string, now: number): Decision {
   const child = group.members.get(id);
-  return child === undefined ? { type: 'nothing' } : restartOrGiveUp(group, child, now);
+  return child === undefined ? { type: 'nothing' } : countRestart(group, child, now);
 }
 
 function endForGood(group: Group, child: Member): Decision {
   setAlive(group, child, false);
-  if (isDroppedByRestart(child)) drop(group, child);
+  if (isNeverStartedAgain(child)) drop(group, child);
   return { type: endsSupervisor(group, child) ? 'shutdown' : 'nothing' };
 }
 
@@ -112,7 +112,7 @@ function endsSupervisor(group: Group, child: Member): boolean {
 }
 
 /** Counts the restart. If there are more than the intensity allows, the supervisor gives up instead. */
-function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
+function countRestart(group: Group, child: Member, now: number): Decision {
   const { policy, restarts } = group;
   const periodStart = now - policy.periodMs;
   for (let oldest = restarts.peek(); oldest !== undefined && oldest < periodStart; oldest = restarts.peek()) {
@@ -124,10 +124,10 @@ function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
 
   const affected = affectedBy(group, child);
   const stop = affected.filter((member) => member.alive && member !== child).map((member) => member.id);
-  const start = affected.filter((member) => !isDroppedByRestart(member)).map((member) => member.id);
+  const start = affected.filter((member) => !isNeverStartedAgain(member)).map((member) => member.id);
   for (const member of affected) {
     setAlive(group, member, false);
-    if (isDroppedByRestart(member)) drop(group, member);
+    if (isNeverStartedAgain(member)) drop(group, member);
   }
 
   return { type: 'restart', stop: stop.reverse(), start };
@@ -149,6 +149,6 @@ function drop(group: Group, member: Member): void {
   group.dropped.add(member.id);
 }
 
-function isDroppedByRestart(member: Member): boolean {
+function isNeverStartedAgain(member: Member): boolean {
   return member.restart === 'temporary' || member.forgetOnRestart;
 }

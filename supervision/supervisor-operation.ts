@@ -147,7 +147,7 @@ export function childDidNotStart(state: State, id: string, error: Error): void {
       return;
     case 'restart':
       state.operation = { type: 'idle' };
-      applyDecision(state, strategy.decideOnFailedRestart(state.group, id, state.clock.now()), error);
+      applyDecision(state, strategy.applyFailedRestart(state.group, id, state.clock.now()), error);
       return;
     case 'dynamic':
       forgetChild(state, id);
@@ -168,7 +168,7 @@ function applyStrategy(state: State, id: string, ref: Ref<never>, how: Ending): 
   state.refs.delete(id);
   const gaveUp = isKinactError(how.error) && how.error.code === 'RESTART_INTENSITY';
   const reason = gaveUp ? 'shutdown' : how.reason;
-  applyDecision(state, strategy.decideOnExit(state.group, id, reason, state.clock.now()), endingError(how));
+  applyDecision(state, strategy.applyExit(state.group, id, reason, state.clock.now()), endingError(how));
 }
 
 function applyDecision(state: State, decision: strategy.Decision, error: Error): void {

@@ -36,7 +36,7 @@ export function finishRelease(turn: CoordinatorTurn): void {
   answerRelease(turn, state.release);
 }
 
-export function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleaseOutcome {
+export function unreleasedOutcome({ leaseKey, shardId, stream, row }: Lease): ReleaseOutcome {
   const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
   const source = stream.sourceOptions.source.name;
   return { source, shardId, leaseKey, recordsLeft: 'unknown', checkpoint, subSequenceNumber, released: false };
@@ -47,13 +47,13 @@ export function releaseOverdue(turn: CoordinatorTurn): void {
   const { release, leases } = turn.state;
   if (release === undefined || release.answered) return;
   // A lease in phase `taking` is reported, too: the take may have been written.
-  for (const lease of leases.values()) if (lease.phase !== 'wishing') release.report.push(unreleasedLine(lease));
+  for (const lease of leases.values()) if (lease.phase !== 'wishing') release.report.push(unreleasedOutcome(lease));
   answerRelease(turn, release);
 }
 
 function answerRelease({ state, effects }: CoordinatorTurn, release: Release): void {
   release.answered = true;
-  for (const lease of state.abandoned.values()) release.report.push(unreleasedLine(lease));
+  for (const lease of state.abandoned.values()) release.report.push(unreleasedOutcome(lease));
   for (const replyTo of release.replyTo.splice(0)) effects.push(effect.reply(replyTo, reportOf(release)));
 }
 

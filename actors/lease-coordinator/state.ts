@@ -7,7 +7,7 @@
 //   streams: audit, cleanUp streams/audit.ts, streams/lineage-audit.ts, streams/clean-up.ts, and streams/shard-sync.ts before the
 //                           first ones
 //   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
-//   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyName, rowStamp
+//   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyPrefix, rowStamp
 //   streams: history        sources/source-failure.ts, streams/shard-sync.ts
 //   streams: joining        sources/added-source.ts; leaving: sources/removed-source.ts, leases/keeper-news.ts
 //   streams: others         ranges: streams/shard-sync.ts; contradictions: streams/contradictions.ts; reads:
@@ -39,7 +39,7 @@ import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { DeletedRow, UnreadShard } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
-import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { SourceHistory } from '../../src/api/source-history.js';
 import type { TokenBucket } from '../../src/core/token-bucket.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -123,7 +123,7 @@ export interface Stream {
   /** The prefix of the stream's lease keys; undefined in a single-stream table. */
   keyPrefix: string | undefined;
   /** The name of the stream in idempotency keys. */
-  idempotencyName: string;
+  idempotencyPrefix: string;
   /** The `kinactStream` of its rows. */
   rowStamp: string;
   /** How the stream placed its records at the last shard sync. */

@@ -141,7 +141,7 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const noCallsLeft = state.tenure === undefined && state.leftovers.callsLeft === 'none';
+  const noCallsLeft = state.tenure === undefined && state.leftovers.callsLeftBehind === 'none';
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
 

@@ -114,7 +114,7 @@ function endExpiredTenure(turn: KeeperTurn): void {
 
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   beginTenure: requestTenure,
-  frontier,
+  frontier: acceptFrontier,
   reads: reportReads,
   workerEnded,
   workerDown,
@@ -139,7 +139,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
 };
 
 /** Extends a drain if the frontier moved. A late message of an earlier worker does not move it. */
-function frontier(turn: KeeperTurn, { frontier: report }: Message<'frontier'>): void {
+function acceptFrontier(turn: KeeperTurn, { frontier: report }: Message<'frontier'>): void {
   const before = turn.state.lease.frontier;
   noteFrontier(turn, report);
   if (turn.state.lease.frontier !== before) extendDrain(turn);
@@ -312,7 +312,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, noWorkerMayStart: true },
-    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeft: 'possible' },
+    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeftBehind: 'possible' },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before, and the hook of the application has succeeded.
     shardEnd: shardEnd?.childShardIds === undefined || shardEnd.awaitsHook ? undefined : shardEnd,

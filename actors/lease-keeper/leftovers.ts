@@ -2,12 +2,12 @@
 // `LeaseKeeperState.leftovers` is here, except the counts of the keeper's own calls (checkpoint-report.ts, end-hook.ts). A call may
 // outlive the worker that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
 //
-//   callsLeft  callsMayRun  what is known                                          release    hand-over
-//   none       any          the last worker's final report: no call runs           goes       goes if no record is open
-//   possible   no           nothing was handed out                                 goes       goes if no record is open
-//   possible   yes          the pipeline has been restarted, or nothing waits      goes       waits for the next worker
-//                           for its calls
-//   awaited    any          a worker ended without such a report                   waits      waits, or is refused
+//   callsLeftBehind  callsMayRun  what is known                                          release    hand-over
+//   none             any          the last worker's final report: no call runs           goes       goes if no record is open
+//   possible         no           nothing was handed out                                 goes       goes if no record is open
+//   possible         yes          the pipeline has been restarted, or nothing waits      goes       waits for the next worker
+//                                 for its calls
+//   awaited          any          a worker ended without such a report                   waits      waits, or is refused
 //
 // A release that waits is `awaitsCalls`. A restart waits for the calls, but no longer than until its deadline. That suffices for a
 // release, which has a deadline, too. A hand-over must not run beside any call, so it needs a worker's answer.
@@ -32,7 +32,7 @@ export function createLeftovers(options: LeaseKeeperOptions): Leftovers {
   return {
     handedOut,
     // An earlier keeper of this lease has crashed, or has lost it.
-    callsLeft: callsMayRunOf(handedOut, leaseName(options)) ? 'awaited' : 'possible',
+    callsLeftBehind: callsMayRunOf(handedOut, leaseName(options)) ? 'awaited' : 'possible',
     hookCalls: 0,
     onCheckpointCallsMade: 0,
   };
@@ -69,7 +69,7 @@ function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): 
 
 /** Whether no worker reads the shard, and none has left a call or an open record behind. */
 export function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && turn.state.leftovers.callsLeft !== 'awaited' && !mayHaveOpenRecords(turn);
+  return noWorkerAndNoCalls(turn) && turn.state.leftovers.callsLeftBehind !== 'awaited' && !mayHaveOpenRecords(turn);
 }
 
 /**
@@ -78,7 +78,7 @@ export function nothingLeftBehind(turn: KeeperTurn): boolean {
  */
 export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
   const { tenure, leftovers } = turn.state;
-  return tenure === undefined && (leftovers.callsLeft === 'none' || !callsMayRun(turn));
+  return tenure === undefined && (leftovers.callsLeftBehind === 'none' || !callsMayRun(turn));
 }
 
 /**
@@ -91,35 +91,35 @@ export function awaitsCalls(
 ): boolean {
   if (releaseOrder === undefined || phase === 'over' || now >= releaseOrder.cutAt) return false;
   // In the phase `ready` a hand-over may be under way, because nothing was open any more.
-  return tenure === undefined && leftovers.callsLeft === 'awaited' && yielding?.phase !== 'ready';
+  return tenure === undefined && leftovers.callsLeftBehind === 'awaited' && yielding?.phase !== 'ready';
 }
 
 export function noteTenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
   beginHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
-  state.leftovers.callsLeft = 'possible';
+  state.leftovers.callsLeftBehind = 'possible';
 }
 
 /** Until the worker reports that its calls have ended, or the next worker has asked the reducers, calls may run. */
 export function noteTenureEnded(turn: KeeperTurn): void {
-  if (callsMayRun(turn)) turn.state.leftovers.callsLeft = 'awaited';
+  if (callsMayRun(turn)) turn.state.leftovers.callsLeftBehind = 'awaited';
 }
 
 /** Notes what a worker's final report says about user calls: whether none runs any more. */
 export function noteWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   if (!noCallsLeft) return;
-  state.leftovers.callsLeft = 'none';
+  state.leftovers.callsLeftBehind = 'none';
   noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a worker has ended without a final report. */
 export function noteWorkerVanished({ state }: KeeperTurn): void {
-  state.leftovers.callsLeft = 'awaited';
+  state.leftovers.callsLeftBehind = 'awaited';
 }
 
 /** Nothing waits for calls left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
 export function stopAwaitingCalls({ state }: KeeperTurn): void {
-  if (state.leftovers.callsLeft === 'awaited') state.leftovers.callsLeft = 'possible';
+  if (state.leftovers.callsLeftBehind === 'awaited') state.leftovers.callsLeftBehind = 'possible';
 }
 
 /** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */

@@ -27,7 +27,7 @@ import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
-import type { CallsLeft, KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
+import type { CallsLeftBehind, KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -228,7 +228,7 @@ export interface Workers {
 export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
-  callsLeft: CallsLeft;
+  callsLeftBehind: CallsLeftBehind;
   /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
   hookCalls: number;
   /** All calls of `onCheckpoint` so far. */

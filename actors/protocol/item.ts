@@ -96,6 +96,7 @@ export class DeliveredItem implements Item<unknown>, Token {
     return this.tenure.fence;
   }
 
+  /** Items from a stream are never `replayed`: only `kinact parked replay --module` runs an item again. */
   get replayed(): boolean {
     return false;
   }

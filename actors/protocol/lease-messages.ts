@@ -8,7 +8,7 @@ import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
 import type { KinactError } from '../../src/api/errors.js';
-import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { SourceHistory } from '../../src/api/source-history.js';
 import type { ChildShard, StreamSource } from '../../src/api/ports.js';
 
 /** The answer to `askShardEnd`: what the keeper may do. */

@@ -73,7 +73,7 @@ function callSink<Subject>(
   { number, failure }: PendingFailure<Subject>,
   parking: Parking,
 ): void {
-  const { clock, callDeadlineMs, application } = options;
+  const { clock, answerDeadlineMs, application } = options;
   const { policy, notParked, failedSince } = parking;
   parking.phase = 'calling';
   parking.attempt += 1;
@@ -85,7 +85,7 @@ function callSink<Subject>(
   const parked = (each: Parkable): ParkedItem => ({ ...placeOf(each), application, ...why, ...times });
   const name = `park#${number}`;
   effects.push(
-    effect.after(name, callDeadlineMs, { type: 'parkingOverdue', number, isLast: false }),
+    effect.after(name, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: false }),
     effect.run({
       name,
       kind: 'user',
@@ -185,11 +185,11 @@ export function parkingEnded<Subject>(
       verdict: verdictNotParked(failure, then === 'retry' ? 'crash' : then, error),
     };
   }
-  pause(turn, pending, parking, error);
+  pauseParking(turn, pending, parking, error);
   return { pending, parked, late, notParked };
 }
 
-function pause<Subject>(
+function pauseParking<Subject>(
   { options, effects }: FailureTurn<Subject>,
   { number, failure }: PendingFailure<Subject>,
   parking: Parking,
@@ -239,13 +239,13 @@ export function parkingOverdue<Subject>(
     return undefined;
   }
   const { parking, failure } = pending;
-  const { callDeadlineMs } = options;
+  const { answerDeadlineMs } = options;
   if (parking.phase !== (isLast ? 'overdue' : 'calling')) return undefined;
   if (!isLast) {
     parking.phase = 'overdue';
-    const reason = new Error(`The sink of park has not answered within ${callDeadlineMs} ms.`);
+    const reason = new Error(`The sink of park has not answered within ${answerDeadlineMs} ms.`);
     effects.push(effect.abort(`park#${number}`, reason));
-    effects.push(effect.after(`park#${number}`, callDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
+    effects.push(effect.after(`park#${number}`, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
     return undefined;
   }
   const late = giveUpLate(turn, pending, parking);
@@ -257,7 +257,7 @@ export function parkingOverdue<Subject>(
     return { pending, parked: [], late, notParked };
   }
   state.pendingFailures.byNumber.delete(number);
-  const error = new Error(`its sink has not settled within ${callDeadlineMs} ms after its signal had aborted`);
+  const error = new Error(`its sink has not settled within ${answerDeadlineMs} ms after its signal had aborted`);
   return { pending, parked: [], late, notParked, verdict: verdictNotParked(failure, 'crash', error) };
 }
 
@@ -301,7 +301,7 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
       // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
       const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };
       turn.effects.push(
-        effect.after(`park#${number}`, turn.options.callDeadlineMs, overdue),
+        effect.after(`park#${number}`, turn.options.answerDeadlineMs, overdue),
         effect.abort(`park#${number}`, new Error('its lease has ended')),
       );
     }

@@ -94,7 +94,7 @@ export interface FailureOptions {
   readonly application: string;
   readonly onFailure: OnFailure;
   /** How long a policy function, or a call of a sink, may take to answer. */
-  readonly callDeadlineMs: number;
+  readonly answerDeadlineMs: number;
   readonly clock: Clock;
   readonly random: Random;
   /** Says once of a sink that it may park into a stream that the consumer reads. Default: nothing is known of streams. */
@@ -118,7 +118,7 @@ export function askPolicy<Subject>(
   failure: Failure,
   tenures: ReadonlySet<Tenure>,
 ): Verdict | undefined {
-  const { callDeadlineMs, onFailure } = turn.options;
+  const { answerDeadlineMs, onFailure } = turn.options;
   const verdict = judgeFailure(onFailure, failure);
   if (!(verdict instanceof Promise)) return verdict;
 
@@ -126,7 +126,7 @@ export function askPolicy<Subject>(
   const name = `onFailure#${number}`;
   const overdue: Decided = { type: 'decided', number };
   turn.effects.push(
-    effect.after(name, callDeadlineMs, overdue),
+    effect.after(name, answerDeadlineMs, overdue),
     effect.run({
       name,
       kind: 'user',
@@ -157,7 +157,7 @@ export function takeDecided<Subject>(
   const known = byNumber.get(number);
   if (known === undefined || known.parking !== undefined) return undefined;
   byNumber.delete(number);
-  if (verdict === undefined) return { ...known, verdict: unanswered(known.failure, options.callDeadlineMs) };
+  if (verdict === undefined) return { ...known, verdict: unanswered(known.failure, options.answerDeadlineMs) };
   effects.push(effect.cancel(`onFailure#${number}`));
   return { ...known, verdict };
 }

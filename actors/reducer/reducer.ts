@@ -8,8 +8,8 @@ import {
   creditAtOnce,
   dropWaiting,
   holdIfItMustWait,
-  tryOnceMore,
-  repeatWaitingCall,
+  makeDueOnceMore,
+  proceedWaitingCall,
   setAttemptTimer,
   startAttempt,
 } from './failures/attempts.js';
@@ -23,7 +23,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { requestItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './batches/item-tokens.js';
 import { noteLeft } from './failures/still-waiting.js';
-import { finishMark, requeueDeferredDrains, startMark } from './batches/marks.js';
+import { finishOrDefer, requeueDeferredDrains, handleMark } from './batches/marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './failures/parked-call.js';
 import { dropGathered } from './calls/key-lanes.js';
 import { createBatching, isolatesFailures, outageKeysOf } from './batches/batching.js';
@@ -101,7 +101,7 @@ function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): 
     reservation: undefined,
     unwatchLimit: undefined,
     punctuationInQueue: 0,
-    lastTries: new WeakSet(),
+    drainsTriedFor: new WeakSet(),
     toldMarks: new WeakSet(),
     deferredDrains: [],
     strayKinds: new Set(),
@@ -128,8 +128,8 @@ function isCallRunning({ running, batching }: ReducerState): boolean {
 }
 
 const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
-  items,
-  punctuation,
+  items: queueItems,
+  punctuation: queuePunctuation,
   heartbeat,
   revoked,
   locate,
@@ -151,7 +151,7 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   broken,
 };
 
-function items({ state, now }: ReducerTurn, message: Message<'items'>): void {
+function queueItems({ state, now }: ReducerTurn, message: Message<'items'>): void {
   if (state.queue.length === 0) state.batching.queuedSince = now;
   for (const item of message.items) {
     state.queue.push(item);
@@ -159,7 +159,7 @@ function items({ state, now }: ReducerTurn, message: Message<'items'>): void {
   }
 }
 
-function punctuation({ state }: ReducerTurn, message: Message<'punctuation'>): void {
+function queuePunctuation({ state }: ReducerTurn, message: Message<'punctuation'>): void {
   state.queue.push(message);
   state.punctuationInQueue += 1;
 }
@@ -246,7 +246,7 @@ function startNext(turn: ReducerTurn): boolean {
 /** Takes the next step: starts a call, or handles what is at the head of the queue. Returns false if there is nothing to do. */
 function takeStep(turn: ReducerTurn): boolean {
   const { options, state } = turn;
-  if (state.waitingCall !== undefined) return repeatWaitingCall(turn, state.waitingCall);
+  if (state.waitingCall !== undefined) return proceedWaitingCall(turn, state.waitingCall);
 
   const head = state.carry[0] ?? state.queue.peek();
   const canFlush = options.definition.flush !== undefined && state.unflushed > 0;
@@ -271,12 +271,12 @@ function takeStep(turn: ReducerTurn): boolean {
     }
     return true;
   }
-  if (tryOnceMore(turn, head)) return true;
+  if (makeDueOnceMore(turn, head)) return true;
   if (canFlush && head.type === 'punctuation') startFlush(turn);
   else {
     state.queue.shift();
     if (head.type === 'punctuation') state.punctuationInQueue -= 1;
-    startMark(turn, head);
+    handleMark(turn, head);
   }
   return true;
 }
@@ -294,7 +294,7 @@ function startHeartbeat(turn: ReducerTurn): boolean {
   const { state } = turn;
   if (!state.heartbeatWaits) return false;
   state.queue.retain((queued) => queued instanceof DeliveredItem || queued.type !== 'heartbeat');
-  startMark(turn, { type: 'heartbeat' });
+  handleMark(turn, { type: 'heartbeat' });
   return true;
 }
 
@@ -352,5 +352,5 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   afterBehaviour(turn, job);
   if (state.waitingCall !== undefined) creditAllQueued(state);
 
-  if (mark !== undefined) finishMark(turn, mark);
+  if (mark !== undefined) finishOrDefer(turn, mark);
 }

@@ -35,8 +35,8 @@ export type FailedCall =
       readonly cause: unknown;
     }
   | { readonly type: 'flush'; readonly group: FlushGroup }
-  /** A call with several items (bisection.ts). `decide` applies the verdict. */
-  | { readonly type: 'batch'; readonly task: Task; readonly decide: (turn: ReducerTurn, verdict: Verdict) => void }
+  /** A call with several items (bisection.ts). `apply` applies the verdict. */
+  | { readonly type: 'batch'; readonly task: Task; readonly apply: (turn: ReducerTurn, verdict: Verdict) => void }
   /** A call of a raw behaviour without an item that could be delivered again. `live`: its items whose leases are held. */
   | {
       readonly type: 'message';
@@ -101,7 +101,7 @@ export interface ReducerState {
   attemptTimerAt: number;
   /** How much punctuation is in the queue, and the drains for which everything that waits was tried once more. */
   punctuationInQueue: number;
-  lastTries: WeakSet<Mark>;
+  drainsTriedFor: WeakSet<Mark>;
   /** The marks that a raw behaviour has got as a message. */
   readonly toldMarks: WeakSet<Mark>;
   /** Drains that are answered once a policy or a sink has answered about their worker. */
@@ -111,7 +111,7 @@ export interface ReducerState {
   readonly strayKinds: Set<string>;
 }
 
-/** One call of `receive`. It is here because a failed call in the state takes turns: `decide`. */
+/** One call of `receive`. It is here because a failed call in the state takes turns: `apply`. */
 export interface ReducerTurn {
   readonly options: ReducerOptions;
   readonly state: ReducerState;

@@ -54,7 +54,7 @@ function ofPunctuation(
 
 function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
   let sought: DeliveredItem | undefined;
-  const isSought = (item: DeliveredItem): boolean => {
+  const noteIfSought = (item: DeliveredItem): boolean => {
     if (item.tenure.worker !== workerNumber || item.ordinal !== ordinal) return false;
     sought = item;
     return true;
@@ -69,28 +69,31 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
   const { running } = state;
   if (running?.type === 'fold') {
     const { current, items, next } = running.job;
-    if (current !== undefined && isSought(current.item)) return at('running', current.since);
-    if (items.slice(next).some(isSought)) return at('queued', state.settledAt);
-    if (running.job.reduced.slice(running.job.noted).some(isSought)) return at('folded', current?.since ?? now);
+    if (current !== undefined && noteIfSought(current.item)) return at('running', current.since);
+    if (items.slice(next).some(noteIfSought)) return at('queued', state.settledAt);
+    if (running.job.reduced.slice(running.job.noted).some(noteIfSought)) return at('folded', current?.since ?? now);
   } else if (running?.type === 'flush') {
-    if (running.job.groups.slice(running.job.noted).some((group) => group.items.some(isSought)))
+    if (running.job.groups.slice(running.job.noted).some((group) => group.items.some(noteIfSought)))
       return at('running', running.job.startedAt);
-  } else if (running?.type === 'raw' && running.job.items.some(isSought)) {
+  } else if (running?.type === 'raw' && running.job.items.some(noteIfSought)) {
     return at('running', running.job.startedAt);
   }
 
-  for (const { items, startedAt } of state.batching.calls) if (items.some(isSought)) return at('running', startedAt);
-  for (const item of batchedItems(state.batching)) if (isSought(item)) return at(queuedState(state), state.settledAt);
+  for (const { items, startedAt } of state.batching.calls)
+    if (items.some(noteIfSought)) return at('running', startedAt);
+  for (const item of batchedItems(state.batching))
+    if (noteIfSought(item)) return at(queuedState(state), state.settledAt);
 
-  const heldSince = waitsSince(state, isSought);
+  const heldSince = waitsSince(state, noteIfSought);
   if (heldSince !== undefined) return at('waiting', heldSince);
-  for (const [item, since] of state.unacknowledged) if (isSought(item)) return at('folded', since);
-  for (const slot of state.slots.values()) if (slot.folded.some(isSought)) return at('folded', state.unflushedSince);
-  if (state.carry.some(isSought)) return at(queuedState(state), state.settledAt);
+  for (const [item, since] of state.unacknowledged) if (noteIfSought(item)) return at('folded', since);
+  for (const slot of state.slots.values())
+    if (slot.folded.some(noteIfSought)) return at('folded', state.unflushedSince);
+  if (state.carry.some(noteIfSought)) return at(queuedState(state), state.settledAt);
 
   for (let index = 0; index < state.queue.length; index += 1) {
     const queued = state.queue.at(index);
-    if (queued instanceof DeliveredItem && isSought(queued)) return at(queuedState(state), state.settledAt);
+    if (queued instanceof DeliveredItem && noteIfSought(queued)) return at(queuedState(state), state.settledAt);
   }
   return undefined;
 }

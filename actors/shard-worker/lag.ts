@@ -1,10 +1,12 @@
 // How far a shard is behind, by time. Each figure is a bound that is never too low, as far as the worker can know, and takes one look at
 // the ledger. The wall clock may be wrong, so a record is never younger than the time for which the worker has had it.
 //   readLagMs   the age of the oldest record that is not read. 0: the last answer, a few seconds old at most, reached the tip.
-//   lagMs       the age of the oldest record that is not settled; if every record that was read is settled, readLagMs.
+//   lagMs       the age of the oldest record that is not settled; if every record that was read is settled, and none was dropped, readLagMs.
 // `workerStatus` and retention.ts call it.
 import type { ShardWorkerState } from './state.js';
 import { isIntakePaused, type ShardWorkerOptions } from './options.js';
+import { nextToAdmit } from './record-admission.js';
+import type { RawRecord } from '../../src/api/ports.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
 /** An answer that reached the tip counts for this long. Readers ask an idle shard more often than that (idle-reads.ts). */
@@ -19,10 +21,11 @@ interface Worker {
 
 /** Undefined: no answer has come yet, and the worker is not old enough for that to mean anything. */
 export function readLagMs({ options, state, now }: Worker): number | undefined {
-  const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, reading, tenure } = state;
+  const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, readAtWall, reading, tenure } = state;
   // Nothing is left to read.
   if (foundEnd !== undefined || state.ending?.type === 'shardEnd' || tenure?.onlyAwaitsCalls === true) return 0;
-  const answerAgeMs = now - readAt;
+  // The monotonic clock stands still while the machine sleeps, and only the wall clock knows for how long.
+  const answerAgeMs = Math.max(now - readAt, options.clock.wallNow() - readAtWall);
   const answersIdle = options.source.answersIdle === true;
   // A read that waits says nothing if the source answers only with records.
   const isSilent = answerAgeMs > freshMs && (answersIdle || !reading);
@@ -39,8 +42,22 @@ export function lagMs(worker: Worker): number | undefined {
     const heldMs = now - oldest.admittedAt;
     return Number.isNaN(oldest.arrivedAt) ? heldMs : Math.max(heldMs, options.clock.wallNow() - oldest.arrivedAt);
   }
-  const { current, rawRecords } = state.admission;
-  const next = current?.record ?? rawRecords.peek();
-  if (next === undefined) return readLagMs(worker);
-  return Math.max(now - state.readAt, options.clock.wallNow() - (next.arrivedAt ?? state.fetch.fetchedAt));
+  const next = nextToAdmit(state.admission);
+  if (next !== undefined)
+    return ageOf(worker, { arrivedAt: next.arrivedAt ?? state.fetch.fetchedAt, at: state.readAt });
+  return state.dropped === undefined ? readLagMs(worker) : ageOf(worker, state.dropped);
+}
+
+/** `at`: when the worker got the record, monotonic. */
+function ageOf(
+  { options, now }: Worker,
+  { arrivedAt, at }: { readonly arrivedAt: number; readonly at: number },
+): number {
+  return Math.max(now - at, options.clock.wallNow() - arrivedAt);
+}
+
+/** Notes that the records from this one on are dropped before they were admitted. The next owner reads them again. */
+export function noteDropped(state: ShardWorkerState, record: RawRecord | undefined): void {
+  if (record !== undefined)
+    state.dropped ??= { arrivedAt: record.arrivedAt ?? state.fetch.fetchedAt, at: state.readAt };
 }

@@ -7,7 +7,7 @@ import type { ShardWorkerMessage } from './messages.js';
 import type { ByteBudget } from '../../src/core/byte-budget.js';
 import type { ShardIntake } from '../../src/core/intake.js';
 import type { TallyEntry } from '../../src/core/settled-tally.js';
-import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { SourceHistory } from '../../src/api/source-history.js';
 import type { StartedShard } from '../../src/api/option-values.js';
 import type { HashKeyRange, RawRecord, StreamSource, Unpacked } from '../../src/api/ports.js';
 

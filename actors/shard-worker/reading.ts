@@ -3,6 +3,7 @@
 // of a shard waits, too. docs/code-map.md lists all reasons for which nothing is read.
 import { effect } from '../protocol/actor.js';
 import { noteReadOver, openReader } from './byte-account.js';
+import { noteDropped } from './lag.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
 import { mayRead } from './pending-limit.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
@@ -63,9 +64,11 @@ export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): voi
     const wallNow = options.clock.wallNow();
     const waitedMs = fetchedAt === undefined ? 0 : Math.max(0, wallNow - fetchedAt);
     state.readAt = turn.now - waitedMs;
+    state.readAtWall = wallNow - waitedMs;
     state.millisBehindLatest = millisBehindLatest;
     if (records.length > 0) state.fetch = { fetchedAt: wallNow - waitedMs, millisBehindLatest };
     if (state.ending === undefined) bufferRecords(state.admission, records);
+    else noteDropped(state, records[0]);
   } else {
     const { children, notFound } = result;
     state.foundEnd = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };

@@ -42,6 +42,11 @@ export function isEmpty(admission: Admission): boolean {
   return admission.current === undefined && admission.rawRecords.length === 0;
 }
 
+/** The oldest record that was read and is not admitted as a whole. */
+export function nextToAdmit({ current, rawRecords }: Admission): RawRecord | undefined {
+  return current?.record ?? rawRecords.peek();
+}
+
 /** Queues the records that were read. From here on, the bytes are a Buffer, whatever the source gave. */
 export function bufferRecords(admission: Admission, records: readonly RawRecord[]): void {
   for (const record of records) {

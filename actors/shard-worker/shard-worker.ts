@@ -11,7 +11,7 @@ import type { Dispositions } from '../protocol/disposition.js';
 import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
-import { finish, obeyKeeper, endDeadTenure, stopReading } from './worker-shutdown.js';
+import { finish, obeyKeeper, endWithTenure, beginEnding } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import type { Channel, ShardWorkerState } from './state.js';
@@ -108,6 +108,8 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
     fetch: { fetchedAt: 0, millisBehindLatest: undefined },
     unlocated: undefined,
     readAt: now,
+    readAtWall: clock.wallNow(),
+    dropped: undefined,
     atRisk: undefined,
     readingStop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     pendingLimit: { fullSince: undefined, watching: false, warned: false },
@@ -132,7 +134,7 @@ function askForTenure(
 }
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
-  tenure,
+  tenure: beginTenure,
   readDone,
   readFailed,
   notice,
@@ -195,7 +197,7 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
+function beginTenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
@@ -211,6 +213,7 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
   state.readAt = turn.now;
+  state.readAtWall = options.clock.wallNow();
 
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else watchAge(turn);
@@ -239,7 +242,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   if (tenure.dead) {
     // Report first: settled records need not be replayed.
     report(turn, tenure);
-    endDeadTenure(turn);
+    endWithTenure(turn);
     return;
   }
 
@@ -260,14 +263,14 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   askStages(turn, tenure);
   punctuate(turn, tenure);
 
-  if (state.pausedForHandOver && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
+  if (state.pausedForHandOver && isQuiet(state)) beginEnding(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
-  if (!state.finished && onlyWaits(state)) stopWaitingForDrain(turn, tenure);
+  if (!state.finished && onlyWaits(state)) endHopelessDrain(turn, tenure);
 }
 
 /** Nothing but records that wait for another attempt keeps the shard from draining: a stop ends without them, a pause is hopeless. */
-function stopWaitingForDrain(turn: WorkerTurn, tenure: Tenure): void {
+function endHopelessDrain(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.ending?.type === 'drained') {
     finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });

@@ -36,8 +36,8 @@ export function proceedStartHook({ options, state, effects }: WorkerTurn, tenure
   );
 }
 
-function hookOf({ lease: { source, shardId }, callDeadlineMs }: ShardWorkerOptions): Hook {
-  return { name: 'onShardStarted', place: { source, shardId }, deadlineMs: callDeadlineMs };
+function hookOf({ lease: { source, shardId }, answerDeadlineMs }: ShardWorkerOptions): Hook {
+  return { name: 'onShardStarted', place: { source, shardId }, deadlineMs: answerDeadlineMs };
 }
 
 /** The call has ended. `proceed` does the rest. */

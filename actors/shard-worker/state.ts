@@ -78,6 +78,10 @@ export interface ShardWorkerState {
   };
   /** When the service gave the last answer that the worker has, or the tenure began. */
   readAt: number;
+  /** The same by the wall clock: the monotonic one may stand still while the machine sleeps. */
+  readAtWall: number;
+  /** The oldest record that was read and dropped because the worker ends: see lag.ts. */
+  dropped: { readonly arrivedAt: number; readonly at: number } | undefined;
   /** What is known about a record that may expire: see retention.ts. */
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
   /** Whether reading has stopped because records wait: see reading-stop.ts. */

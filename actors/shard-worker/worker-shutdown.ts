@@ -3,7 +3,8 @@
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
-import { abandon, isEmpty } from './record-admission.js';
+import { noteDropped } from './lag.js';
+import { abandon, isEmpty, nextToAdmit } from './record-admission.js';
 import type { WorkerTurn } from './turn.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
@@ -16,9 +17,9 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 
   switch (message.type) {
     case 'revoked':
-      return endDeadTenure(turn);
+      return endWithTenure(turn);
     case 'drain':
-      return stopReading(turn, { type: 'drained', open: 0 });
+      return beginEnding(turn, { type: 'drained', open: 0 });
     case 'pause':
       if (message.number <= state.lastPause) {
         effects.push(effect.count('repeatedMessages'));
@@ -33,17 +34,18 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 }
 
 /** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
-export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
+export function beginEnding({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
 
   state.ending = ending;
+  noteDropped(state, nextToAdmit(state.admission));
   state.admission = abandon(state.admission, state.ledger);
   // The bytes that the reader has fetched ahead count in the byte budget until the reader is closed.
   state.reader?.close();
   if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
 
-export function endDeadTenure(turn: WorkerTurn): void {
+export function endWithTenure(turn: WorkerTurn): void {
   const { ending, ledger } = turn.state;
   const tenure = turn.state.tenure as Tenure;
   const how: WorkerEnd =

@@ -53,7 +53,7 @@ export function createDefaultLogger({ stream, now, wallNow }: DefaultLoggerHost 
       if (leftOut > 0) write(level, { event, leftOut }, `${event}: ${leftOut} more in ${seconds} s were left out`);
     }
   };
-  const mayWrite = (level: LogLevel, event: string): boolean => {
+  const claimLine = (level: LogLevel, event: string): boolean => {
     const window = windows.get(event) ?? { since: now(), lines: 0, leftOut: 0, level };
     windows.set(event, window);
     if (window.lines < linesPerWindow) {
@@ -71,7 +71,7 @@ export function createDefaultLogger({ stream, now, wallNow }: DefaultLoggerHost 
         const fields = given as Fields;
         const event = typeof fields['event'] === 'string' ? fields['event'] : message;
         sayLeftOut(({ since }) => event === 'closed' || now() - since >= windowMs);
-        if (isWritten(level) && mayWrite(level, event)) write(level, fields, message);
+        if (isWritten(level) && claimLine(level, event)) write(level, fields, message);
       } catch {
         // There is nowhere left to say it.
       }

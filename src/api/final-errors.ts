@@ -2,22 +2,6 @@
 // workers.
 import { isKinactError, type ErrorCode, type FailureKind, type KinactError } from './errors.js';
 
-/** The history of a source. It is made once per consumer, and outlives the coordinator of the table. */
-export interface SourceHistory {
-  /** The shards of the source have been listed once. From then on almost every error counts as temporary. */
-  worked: boolean;
-  /** The error with which the source has failed for good. */
-  failure: KinactError | undefined;
-  /** The source is being added, and `addSource` will say whether that succeeds. */
-  joining?: boolean;
-  /** The source is being removed. Then `failure` says so, and nothing of it is read any longer. */
-  removed?: boolean;
-  /** How long the stream keeps its records; absent if the service does not report it. */
-  retentionMs?: number;
-  /** Ids of the shards that were reported as `retentionAtRisk` and have not recovered since. */
-  readonly atRisk?: Set<string>;
-}
-
 /** How the call of a service behind this error failed; `other` if that is unknown. */
 export function kindOf(error: unknown): FailureKind {
   return (isKinactError(error) ? error.data.kind : undefined) ?? 'other';

@@ -3,7 +3,7 @@
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import { isKinactError } from '../api/errors.js';
 import type { Environment } from '../api/source.js';
-import { pause } from './pause.js';
+import { sleep } from './sleep.js';
 
 export interface RetryOptions extends Environment {
   /** Milliseconds after which no new attempt is begun. See `mayOverrun`. */
@@ -43,7 +43,7 @@ export async function withRetry<Result>(
       if (!isKinactError(error) || !error.retryable || dueAt > giveUpAt) throw error;
 
       onRetry?.(error.data.operation ?? name, error);
-      await pause(timers, delayMs, signal, name);
+      await sleep(timers, delayMs, signal, name);
     }
   }
 }

@@ -2,7 +2,7 @@
 // listing, some seconds before, was the same. One listing alone may lack a closed shard, and the row of that shard would then
 // be removed.
 import { withRetry, type RetryOptions } from '../aws/retry.js';
-import { pause } from '../aws/pause.js';
+import { sleep } from '../aws/sleep.js';
 import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
 import { KinactError } from '../api/errors.js';
 import type { ShardListing, StreamSource } from '../api/ports.js';
@@ -25,7 +25,7 @@ export async function confirmedListing(
 ): Promise<ShardListing> {
   let listing = await completeListing(source, retry, signal);
   for (let attempt = 1; unlisted(listing.shards, known).size > 0; attempt += 1) {
-    await pause(retry.timers, confirmAfterMs, signal, retry.name);
+    await sleep(retry.timers, confirmAfterMs, signal, retry.name);
     const second = await completeListing(source, retry, signal);
     if (isSameListing(listing.shards, second.shards)) return second;
     if (attempt === listings) {
@@ -46,7 +46,7 @@ async function completeListing(source: StreamSource, retry: ListingRetry, signal
       const text = `the listing of stream '${source.name}' is not complete (${reason})`;
       throw refused(`${text}: try again in a minute. Nothing was changed`, retry.tableName);
     }
-    await pause(retry.timers, 1_000, signal, retry.name);
+    await sleep(retry.timers, 1_000, signal, retry.name);
   }
 }
 

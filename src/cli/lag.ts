@@ -1,7 +1,7 @@
 // `kinact lag`: how far each shard of an application is behind, and who owns it. It only reads. The work is in shard-lag.ts; this file
 // reads the command line and prints.
 import { listLeases } from '../aws/dynamodb/lease-listing.js';
-import { pause } from '../aws/pause.js';
+import { sleep } from '../aws/sleep.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { visible } from '../core/visible.js';
 import { alignColumns } from './columns.js';
@@ -69,7 +69,7 @@ Exit codes: 0 every shard was looked at; 1 some could not be, or the table canno
         await print(io, options.json ? jsonLines(lags, before) : table(lags, before));
         if (watchMs === undefined) return isWhole ? 0 : 1;
         for (const each of lags) before.set(each.leaseKey, each);
-        await pause(hostEnvironment.timers, watchMs, io.signal, 'the watch').catch(() => undefined);
+        await sleep(hostEnvironment.timers, watchMs, io.signal, 'the watch').catch(() => undefined);
         if (io.signal.aborted) return 0;
       }
     } catch (error) {

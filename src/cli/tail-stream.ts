@@ -1,7 +1,7 @@
 // `kinact tail` without an application: this process alone reads every shard of a stream, and stores no position. Invariants: a
 // child shard is opened after all its parents that are read here are written to their end. So the lines of a key are in order.
 // A shard is not read further while records from its last read are being written.
-import { pause } from '../aws/pause.js';
+import { sleep } from '../aws/sleep.js';
 import { withRetry } from '../aws/retry.js';
 import { buffered } from '../core/buffer-view.js';
 import type { Backoff } from '../core/backoff.js';
@@ -170,7 +170,7 @@ async function isGone(job: TailJob, shardId: string): Promise<boolean> {
     const { shards } = await listWithRetry(job, { type: 'all' }, Infinity);
     if (shards.some((shard) => shard.shardId === shardId)) return false;
     if (listing === 2) return true;
-    await pause(job.timers, goneAfterMs, job.signal, activity(job));
+    await sleep(job.timers, goneAfterMs, job.signal, activity(job));
   }
 }
 
@@ -183,7 +183,7 @@ async function childrenOf(job: TailJob, shardId: string, end: ShardEnd): Promise
     const children = shards.filter((shard) => parentsOf(shard).includes(shardId));
     if (children.length > 0 || listing === most)
       return children.map((shard) => ({ ...shard, parentShards: parentsOf(shard) }));
-    await pause(job.timers, 1_000, job.signal, activity(job));
+    await sleep(job.timers, 1_000, job.signal, activity(job));
   }
 }
 

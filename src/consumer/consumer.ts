@@ -18,7 +18,7 @@ import { consumerTree } from './tree.js';
 import { whenCoordinatorsStarted } from './coordinator-start.js';
 import { createClosing } from './closing.js';
 import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalation } from './escalation.js';
-import { liveness, readiness, snapshot } from './inspection.js';
+import { liveOfConsumer, readyOfConsumer, statusOfConsumer } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
 import { checkPerSecond } from '../options/consumer-option-table.js';
 import type { IntakePart } from '../core/intake.js';
@@ -367,7 +367,7 @@ class TreeConsumer implements Consumer {
   }
 
   status(): ConsumerStatus {
-    return snapshot({
+    return statusOfConsumer({
       state: this.#state,
       perSecond: this.#limit.bucket?.perSecond,
       pausing: this.#pausing,
@@ -383,11 +383,11 @@ class TreeConsumer implements Consumer {
   }
 
   ready(): Health {
-    return readiness(this.status());
+    return readyOfConsumer(this.status());
   }
 
   live(): Health {
-    return liveness(this.#state, this.#endReason);
+    return liveOfConsumer(this.#state, this.#endReason);
   }
 
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void {

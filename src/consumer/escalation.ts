@@ -58,7 +58,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
     end(error);
   };
 
-  const countDelay = (): number => {
+  const takeNextDelayMs = (): number => {
     const now = clock.now();
     if (now - delays.at >= calmMs && settled() > delays.settled) delays.count = 0;
     const fullMs = Math.min(exponentialMs(restartBackoff, delays.count), maxDelayMs);
@@ -78,8 +78,8 @@ export function createEscalation(options: EscalationOptions): Escalation {
         return isOver ? { end: tooManyRestarts(restart, error), delayMs: 0 } : { delayMs: 0 };
       }
       if (times > restart.intensity && othersSucceed) return { end: poison(failed, times), delayMs: 0 };
-      if (noteAndCheck(failures, userFailures, clock.now())) return { end: sinkFailing(failed), delayMs: 0 };
-      return { delayMs: countDelay() };
+      if (noteAndCheck(failures, userFailures, clock.now())) return { end: userCodeFailing(failed), delayMs: 0 };
+      return { delayMs: takeNextDelayMs() };
     },
     pipelineEnded: ({ reason: how, error }) => {
       // A pipeline that was stopped, with the tree or for a restart of the coordinators, needs no decision here.
@@ -107,7 +107,7 @@ function tooManyRestarts({ intensity, periodMs }: EscalationOptions['restart'], 
   return new KinactError('RESTART_INTENSITY', text, { cause });
 }
 
-function sinkFailing(failed: KinactError): KinactError {
+function userCodeFailing(failed: KinactError): KinactError {
   const { intensity, periodMs } = userFailures;
   const text = `Your code has crashed the pipeline more than ${intensity} times within ${periodMs / 60_000} minutes; last: ${failed.message}`;
   return new KinactError('SINK_FAILING', text, { cause: failed, data: failed.data });

@@ -35,7 +35,7 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
   return statusOf({ kind: 'lease-coordinator', state }, 'lease-coordinator');
 }
 
-export function snapshot(inspected: Inspected): ConsumerStatus {
+export function statusOfConsumer(inspected: Inspected): ConsumerStatus {
   const { state, pausing, perSecond, restarts, orphans, failures, runtime, budget, calls, options } = inspected;
   const { workerId, maxBytes, maxPollingCalls } = options;
   const tree = treeOf(runtime);
@@ -133,7 +133,7 @@ function retentionReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   return [...atRisk.slice(0, maxNamedShards), ...(more > 0 ? [`records of ${more} more shards may expire`] : [])];
 }
 
-export function readiness({ state, pausedForMs, paused, leases, sources, tree }: ConsumerStatus): Health {
+export function readyOfConsumer({ state, pausedForMs, paused, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   if (pausedForMs !== null)
@@ -152,7 +152,9 @@ export function readiness({ state, pausedForMs, paused, leases, sources, tree }:
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
     const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [] } = known;
     for (const { leaseKey, unreadMs, reason } of unread)
-      reasons.push(`this worker holds ${leaseKey} but has not read it for ${unreadMs} ms: ${reason}`);
+      reasons.push(
+        `this worker holds ${leaseKey} but has not read it for ${Math.round(unreadMs / 1_000)} s: ${reason}`,
+      );
     for (const leaseKey of contradictions)
       reasons.push(
         `the row ${leaseKey} is at SHARD_END, but its shard is open: no worker reads it until \`kinact reset --application ${table}\` sets a position`,
@@ -164,7 +166,7 @@ export function readiness({ state, pausedForMs, paused, leases, sources, tree }:
       );
     if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
     else if (phase !== 'failed' && scanAgeMs !== undefined && scanAgeMs > maxScanAgeMs)
-      reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
+      reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs / 1_000)} s ago`);
   }
 
   if (state === 'running' && sources.length === 0) reasons.push('the consumer has no source');
@@ -182,7 +184,7 @@ export function readiness({ state, pausedForMs, paused, leases, sources, tree }:
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 
-export function liveness(state: ConsumerStatus['state'], reason: Error | undefined): Health {
+export function liveOfConsumer(state: ConsumerStatus['state'], reason: Error | undefined): Health {
   if (reason !== undefined) return { ok: false, reasons: [visible(`the consumer ended by itself: ${reason.message}`)] };
   return { ok: true, reasons: state === 'closed' ? ['the consumer was stopped'] : [] };
 }

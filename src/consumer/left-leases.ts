@@ -11,7 +11,7 @@ import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { adoptRow, durableCheckpoint } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { Environment } from '../api/source.js';
-import { pause } from './pause.js';
+import { sleep } from './sleep.js';
 import { ask, createRuntime, effect, spawn, stop, watch, type Runtime } from '../../supervision/index.js';
 
 /** A keeper that was stopped while it held its lease, or may have held it. */
@@ -171,7 +171,7 @@ async function adoptOwnRow(
   try {
     while (!overdue.signal.aborted) {
       const row = await options.store.get(options.leaseKey, overdue.signal).catch(() => 'failed' as const);
-      if (row === 'failed') await pause(timers, againMs);
+      if (row === 'failed') await sleep(timers, againMs);
       else if (row?.leaseOwner !== options.workerId || row.kinactWriter !== options.writer) return 'other';
       else {
         adoptRow(state.lease, row);

@@ -3,7 +3,7 @@
 import type { TableHistory } from '../../actors/lease-coordinator/options.js';
 import type { CoordinatorSource } from '../../actors/protocol/lease-messages.js';
 import type { KinactEvent } from '../api/events.js';
-import type { SourceHistory } from '../api/final-errors.js';
+import type { SourceHistory } from '../api/source-history.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import type { Environment, SourceSpec } from '../api/source.js';
 import { createCallSlots, joinSlots, leaveSlots, type CallSlots, type SourceSlots } from '../core/call-slots.js';

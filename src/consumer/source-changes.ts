@@ -12,7 +12,7 @@ import { refuse } from '../options/option-table.js';
 import { placeAdded, type ResolvedOptions } from '../options/resolved-options.js';
 import { releasedLease } from './consumer-stop.js';
 import { releaseLeft, type ReleaseContext } from './left-leases.js';
-import { pause } from './pause.js';
+import { sleep } from './sleep.js';
 import { forCoordinator, warnOfClose, type OpenSource } from './open-sources.js';
 import type { Pausing } from './pausing.js';
 import type { RemovalReport, StopReport } from './stop-report.js';
@@ -71,7 +71,7 @@ export function createSourceChanges(consumer: ChangingConsumer): SourceChanges {
   /** Opens the source and its table. It may be the table of sources that have just been removed. */
   const open = async (spec: AnySource): Promise<OpenSource> => {
     for (;;) {
-      mustRun(consumer);
+      refuseIfStopping(consumer);
       const others = [...wiring.sources.byName.values()].map((each) => each.spec);
       const placed = placeAdded(options, others, spec);
       const end = work.tableEnds.get(placed.tableName);
@@ -119,7 +119,7 @@ function unknownSource({ sources }: Wiring, name: unknown): Error {
   }
 }
 
-function mustRun({ stopping }: ChangingConsumer): void {
+function refuseIfStopping({ stopping }: ChangingConsumer): void {
   if (stopping() !== undefined) throw new KinactError('STOPPED', 'The consumer was stopped.');
 }
 
@@ -136,7 +136,7 @@ async function join(consumer: ChangingConsumer, opened: OpenSource): Promise<Coo
     const answer = coordinator === undefined ? undefined : await ask(coordinator, request).catch(() => undefined);
     if (answer !== undefined) return answer;
     if (coordinator === undefined && (await startCoordinator(consumer, tableName))) continue;
-    await pause(consumer.environment.timers, againMs);
+    await sleep(consumer.environment.timers, againMs);
   }
 }
 
@@ -222,7 +222,7 @@ async function release(
     const answer = await ask(coordinator, request, patience).catch(() => undefined);
     if (answer !== undefined) return answer;
     if (stopping() !== undefined) return undefined;
-    await pause(consumer.environment.timers, againMs);
+    await sleep(consumer.environment.timers, againMs);
   }
 }
 
@@ -241,7 +241,7 @@ async function endCoordinator(consumer: ChangingConsumer, table: string): Promis
         () => false,
       ));
     if (!isEnded) {
-      await pause(consumer.environment.timers, againMs);
+      await sleep(consumer.environment.timers, againMs);
       continue;
     }
     wiring.coordinators.delete(table);

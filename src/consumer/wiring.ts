@@ -81,6 +81,7 @@ const nextWorkerDelayMs = 1_000;
 /** The least default of `handOverMs`. Records behind a backlog may settle only after some seconds, even with a short `failoverMs`. */
 const minHandOverMs = 10_000;
 
+/** Worker numbers are unique in the process. */
 let lastWorker = 0;
 
 /** The input for all actors of one consumer. */
@@ -96,8 +97,13 @@ interface WiringInput {
 }
 
 /** What all shard workers of a consumer share. */
-interface WorkerContext extends Pick<Wiring, 'budget' | 'settled' | 'leftItems'> {
-  readonly sources: ReadonlyMap<string, OpenSource>;
+type WorkerContext = Pick<Wiring, 'budget' | 'settled' | 'leftItems'>;
+
+/** What a shard worker gets besides its lease. */
+interface WorkerParts extends WorkerContext {
+  readonly stages: Parameters<TreeParts['shardWorkerSupervisor']>[0];
+  readonly opened: OpenSource;
+  readonly workerNumber: number;
 }
 
 export function openWiring(input: WiringInput): Wiring {
@@ -115,7 +121,7 @@ export function openWiring(input: WiringInput): Wiring {
   const calls = callTallies(input.meter);
   const progress = { settled: 0 };
   const leftItems = createLeftItems();
-  const workerContext: WorkerContext = { sources: byName, budget, settled, leftItems };
+  const workerContext: WorkerContext = { budget, settled, leftItems };
 
   let workers: Ref<ShardWorkerSupervisorMessage> | undefined;
 
@@ -143,13 +149,18 @@ export function openWiring(input: WiringInput): Wiring {
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, leftItems }),
+      stage: () => actors.stage({ ...options, ...environment, opaqueOf, itemOf, leftItems }),
       reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems, calls }),
       shardWorkerSupervisor: (stages, coordinatorRefs) => {
         const behaviour = actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
           againMs: nextWorkerDelayMs,
-          makeWorker: (lease) => workerOf(input, workerContext, stages, lease),
+          makeWorker: (lease) => {
+            const opened = byName.get(lease.source);
+            if (opened === undefined) return undefined;
+            lastWorker += 1;
+            return makeWorker(input, { ...workerContext, stages, opened, workerNumber: lastWorker }, lease);
+          },
         }) as unknown as Behaviour<never, never>;
         return onStart(behaviour, (self: Ref<ShardWorkerSupervisorMessage>) => (workers = self));
       },
@@ -163,11 +174,6 @@ const idle: Behaviour<never, never> = {
   initial: () => [undefined as never, []],
   receive: (state) => [state, []],
 };
-
-/** The options of an actor that waits for answers of user code. */
-function answering(options: ResolvedOptions): ResolvedOptions {
-  return { ...options, callDeadlineMs: options.answerDeadlineMs };
-}
 
 function coordinatorOf(
   { actors, options, environment: { clock, random }, processNonce }: WiringInput,
@@ -229,7 +235,7 @@ function reducerOf(
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
-    ...answering(options),
+    ...options,
     ...own,
     definition,
     batchSize: batch.size,
@@ -241,22 +247,18 @@ function reducerOf(
   }) as unknown as Behaviour<never, never>;
 }
 
-function workerOf(
+function makeWorker(
   { actors, options, environment: { clock, random }, intake, meter }: WiringInput,
-  { sources, budget, settled, leftItems }: WorkerContext,
-  stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
+  { budget, settled, leftItems, stages, opened, workerNumber }: WorkerParts,
   lease: HeldLease,
-): Behaviour<never, never> | undefined {
-  const opened = sources.get(lease.source);
-  if (opened === undefined) return undefined;
+): Behaviour<never, never> {
   const { source, history } = opened;
   const { reducer: definition, batch } = options;
   const gathers = definition.process !== undefined && batch.size > 1;
-  lastWorker += 1;
   return actors.shardWorker({
-    ...answering(options),
+    ...options,
     lease,
-    workerNumber: lastWorker,
+    workerNumber,
     source,
     history,
     budget,

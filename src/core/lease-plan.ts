@@ -101,8 +101,8 @@ export interface LeasePlanInput {
 export interface LeasePlan {
   /** Free or expired leases to take; each take is a conditional write that may fail. */
   readonly take: readonly LeaseRow[];
-  /** Leases to steal from live workers: by a wish if the owner supports wishes, otherwise by a conditional write. */
-  readonly steal: readonly LeaseRow[];
+  /** Leases to get from live workers: by a wish if the owner supports wishes, otherwise by a conditional write. */
+  readonly fromPeers: readonly LeaseRow[];
   /** How many leases this worker should hold. */
   readonly target: number;
   /** How many available leases this worker leaves to others only because of `maxLeases`. */
@@ -174,7 +174,7 @@ interface SortedLeases {
   /** Available leases that this worker may take: not held here, not ended, not in `avoid`. */
   readonly available: readonly ObservedLease[];
   /** Leases of other workers that have neither ended nor expired, by owner. */
-  readonly owned: ReadonlyMap<string, PeerLeases>;
+  readonly peers: ReadonlyMap<string, PeerLeases>;
   readonly reclaimed: readonly LeaseRow[];
   readonly ownCount: number;
   /** How many leases held here have been asked for by others; `ownCount` does not include them. */
@@ -185,10 +185,10 @@ interface SortedLeases {
 
 function sortLeases(input: LeasePlanInput): SortedLeases {
   const available: ObservedLease[] = [];
-  const owned = new Map<string, PeerLeases>();
+  const peers = new Map<string, PeerLeases>();
   const leasesOf = (owner: string): PeerLeases => {
-    const peer = owned.get(owner) ?? { rows: [], count: 0, requested: 0 };
-    owned.set(owner, peer);
+    const peer = peers.get(owner) ?? { rows: [], count: 0, requested: 0 };
+    peers.set(owner, peer);
     return peer;
   };
   const reclaimed: LeaseRow[] = [];
@@ -225,7 +225,7 @@ function sortLeases(input: LeasePlanInput): SortedLeases {
     }
   }
 
-  return { input, available, owned, reclaimed, ownCount, promisedToOthers, heldButNotScanned: notScanned.size };
+  return { input, available, peers, reclaimed, ownCount, promisedToOthers, heldButNotScanned: notScanned.size };
 }
 
 function mayAskFor({ leaseKey }: LeaseRow, { avoid, notToAskFor }: LeasePlanInput): boolean {
@@ -249,7 +249,7 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
     take: [...take, ...alsoTakeAwaitedParents(sorted, ownCount + plan.take.length, take)],
     leavesSome: sorted.available.length > plan.take.length,
     hasForeignOwners,
-    hasPeers: sorted.owned.size > 0,
+    hasPeers: sorted.peers.size > 0,
   };
 }
 
@@ -268,7 +268,7 @@ function alsoTakeAwaitedParents(
   return free.slice(0, Math.max(0, maxLeases - (ownCount - awaitingParents)));
 }
 
-type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'overflow'>;
+type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
 
 /**
  * The KCL 2.x taker's formula (KCL clause 2.2). Rows at SHARD_END count as leases. If some counters have not changed for three
@@ -294,13 +294,13 @@ function planLikeKcl(sorted: SortedLeases, ownCount: number): Choice {
 
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.effectiveFailoverMs);
   if (veryOld.length > 0)
-    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, overflow };
+    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
 
   const needed = target - (counts.get(input.workerId) ?? ownCount);
-  if (needed <= 0) return { take: [], steal: [], target, overflow };
+  if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
-    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, overflow };
-  return { take: [], steal: stealLikeKcl(sorted, counts, needed, target), target, overflow };
+    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };
+  return { take: [], fromPeers: stealLikeKcl(sorted, counts, needed, target), target, overflow };
 }
 
 function stealLikeKcl(
@@ -317,7 +317,7 @@ function stealLikeKcl(
 
   const allowed = most > target || (most === target && needed > 1);
   if (victim === undefined || !allowed) return [];
-  return shuffled(sorted.owned.get(victim)?.rows ?? [], sorted.input.random).slice(0, 1);
+  return shuffled(sorted.peers.get(victim)?.rows ?? [], sorted.input.random).slice(0, 1);
 }
 
 /**
@@ -333,9 +333,9 @@ function stealLikeKcl(
  *    every rival. So on average one rival steals per round; if all did, they would empty the peer.
  */
 function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
-  const { input, available, owned } = sorted;
+  const { input, available, peers } = sorted;
   const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + sorted.heldButNotScanned;
-  const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
+  const target = Math.min(Math.ceil(live / (peers.size + 1)), input.maxLeases);
   const room = Math.max(0, input.maxLeases - sorted.promisedToOthers - ownCount);
 
   if (available.length > 0) {
@@ -345,14 +345,14 @@ function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
     const toTake = Math.max(overdue.length, target - ownCount);
     return {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, toTake)),
-      steal: [],
+      fromPeers: [],
       target,
       overflow: Math.max(0, overdue.length - room),
     };
   }
   return {
     take: [],
-    steal: stealEvenly(sorted, ownCount, Math.floor(live / (owned.size + 1))),
+    fromPeers: stealEvenly(sorted, ownCount, Math.floor(live / (peers.size + 1))),
     target,
     overflow: 0,
   };
@@ -360,7 +360,7 @@ function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
 
 function stealEvenly(sorted: SortedLeases, ownCount: number, floor: number): LeaseRow[] {
   const { input } = sorted;
-  const peers = [...sorted.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
+  const peers = [...sorted.peers.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
   const chosen: LeaseRow[] = [];
 
   for (let count = ownCount; count < input.maxLeases - sorted.promisedToOthers; count++) {

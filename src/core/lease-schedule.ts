@@ -30,7 +30,7 @@ export type KeeperPhase =
  * Whether earlier workers have left calls of user code behind for this shard. `none`: the last worker's final report says that none
  * runs. `possible`: nothing waits for them, but only the next worker can prove that none runs. `awaited`: a release waits for them.
  */
-export type CallsLeft = 'none' | 'possible' | 'awaited';
+export type CallsLeftBehind = 'none' | 'possible' | 'awaited';
 
 /** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
 export type YieldingPhase =
@@ -93,7 +93,7 @@ export interface KeeperSituation {
   };
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
   readonly leftovers: {
-    readonly callsLeft: CallsLeft;
+    readonly callsLeftBehind: CallsLeftBehind;
     /** How many calls of `onCheckpoint` and `onShardEnded` are running. */
     readonly hookCalls: number;
   };
@@ -181,7 +181,7 @@ function releaseIsDue(keeper: KeeperSituation, now: number): boolean {
   const { leftovers, releaseOrder } = keeper;
   if (releaseOrder === undefined) return false;
   // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
-  if ((leftovers.callsLeft === 'awaited' || leftovers.hookCalls > 0) && now < releaseOrder.cutAt) return false;
+  if ((leftovers.callsLeftBehind === 'awaited' || leftovers.hookCalls > 0) && now < releaseOrder.cutAt) return false;
 
   if (keeper.tenure !== undefined) return keeper.tenure.revoked && now >= releaseOrder.writeAt;
   return keeper.shardEnd === undefined || keeper.shardEnd.blocked || now >= releaseOrder.cutAt;

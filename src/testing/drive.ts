@@ -342,7 +342,7 @@ function createRunner(
     batchIntervalMs: batch.intervalMs,
     application: 'drive',
     onFailure,
-    callDeadlineMs: 30_000,
+    answerDeadlineMs: 30_000,
     clock,
     random: { next: () => 1 },
     progress: { settled: 0 },

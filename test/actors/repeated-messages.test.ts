@@ -34,7 +34,7 @@ function oneStage(count = 1) {
     onFailure: 'crash',
     application: 'test',
     random: { next: () => 0 },
-    callDeadlineMs: 1_000,
+    answerDeadlineMs: 1_000,
     maxPending: 10,
     flushIntervalMs: 1_000,
   });

@@ -30,7 +30,7 @@ function bent(
 }
 
 function stopAwaitingCalls({ leftovers }: LeaseKeeperState): void {
-  if (leftovers.callsLeft === 'awaited') leftovers.callsLeft = 'possible';
+  if (leftovers.callsLeftBehind === 'awaited') leftovers.callsLeftBehind = 'possible';
 }
 
 export const mutants: readonly Mutant[] = [
@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
       if (state.tenure !== undefined) return;
-      state.leftovers.callsLeft = 'none';
+      state.leftovers.callsLeftBehind = 'none';
     }),
   },
   {

@@ -4,7 +4,7 @@
 import { expect } from 'chai';
 import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
-import { readiness } from '../../src/consumer/inspection.js';
+import { readyOfConsumer } from '../../src/consumer/inspection.js';
 import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { LeasedRead, StreamDescription, StreamSource } from '../../src/api/ports.js';
@@ -207,7 +207,7 @@ it('ready() reports a failed source once, without its failed reads', () => {
     sources,
     tree,
   } as unknown as ConsumerStatus;
-  expect(readiness(status).reasons).to.deep.equal([
+  expect(readyOfConsumer(status).reasons).to.deep.equal([
     'the source orders has failed for good: changed',
     'GetRecords has failed for 60 s: no',
   ]);

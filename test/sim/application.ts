@@ -97,6 +97,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
     dice,
     compute,
     slow: dice.chance(0.5),
+    isToGo: ({ source, shardId, sequenceNumber }) =>
+      world.processes.some(({ machine: { name }, stopped }) => stopped && name === machine.name) ||
+      world.kinesis.streams.get(source)?.shards.get(shardId)?.closedAt !== undefined ||
+      world.leases.row(world.layout.nameOf(source, shardId, sequenceNumber))?.kinactWish !== undefined,
     lingers: () => world.lingering > 0 && dice.chance(world.lingering),
     isBadForAll: ({ value }) => {
       if (!world.badItems.has(value)) return false;
@@ -258,7 +262,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
     reducesSlowly: kind === atOnce || kind === early,
     extract: (record) => {
       compute();
-      if (dice.chance(0.2) && isPoisoned()) throw new Poisoned([], record);
+      // While a sink refuses, it must often be a record that goes to it.
+      if (dice.chance(world.sinkRefuses > 0 ? 1 : 0.2) && isPoisoned()) throw new Poisoned([], record);
       return itemsOf(record);
     },
     onFailure: world.onFailure === 'crash' || world.onFailure === 'stopShard' ? world.onFailure : judge,
@@ -371,7 +376,7 @@ function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
 }
 
 /** Acknowledges before its call ends, like an application that stores an item and then sends it somewhere. */
-function early({ dice, slow, lingers, note, fail, finish, compute, call }: Work): ReducerDefinition {
+function early({ dice, slow, lingers, isToGo, note, fail, finish, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     acknowledge: 'manual',
@@ -381,7 +386,8 @@ function early({ dice, slow, lingers, note, fail, finish, compute, call }: Work)
       fail([item]);
       finish([item]);
       ctx.ack(item.token);
-      const lasts = lingers();
+      // What gives a lease away must often meet a call that has acknowledged, and runs.
+      const lasts = lingers() || (isToGo(item) && dice.chance(0.3));
       if (!lasts && !(slow && dice.chance(0.02))) return count + 1;
       return call([item], ctx, async (pause) => {
         await pause(lasts ? lingerMs(dice) : dice.between(1, 3_000));

@@ -1,17 +1,20 @@
 // Faults of the application's calls: they fail, hang or compute. Each depends on the world's dice alone, and ends by itself after a
 // while.
 import { neverBlocks } from './blocking.js';
+import { createDice, type Dice } from './dice.js';
 import { putRecords } from './workload.js';
 import type { World } from './world.js';
 
-export const poison = (world: World): void => {
-  const { clock, dice, onFailure, say } = world;
+const poisonBy = (world: World, dice: Dice): void => {
+  const { clock, onFailure, say } = world;
   const ms = dice.between(1_000, 8_000);
   say(`poison for ${ms}`);
   // Each crash takes a pipeline down. With the other policies the work continues, so more of their effects are seen.
   world.poison = dice.pick(onFailure === 'crash' ? [0.01, 0.03] : [0.03, 0.2]);
   clock.after(ms, () => (world.poison = 0));
 };
+
+export const poison = (world: World): void => poisonBy(world, world.dice);
 
 /** Every call of the application fails for a while, as when its database is down. */
 export const outage = (world: World): void => {
@@ -41,14 +44,25 @@ export const badItems = (world: World): void => {
 };
 
 /** The sink of `park` refuses some items, or all. */
-export const sinkRefuses = (world: World): void => {
-  const { clock, dice, say } = world;
+export const sinkRefusesBy = (world: World, dice: Dice): void => {
+  const { clock, say } = world;
   world.sinkRefuses = dice.pick([0.2, 1]);
   const ms = dice.pick([500, 5_000, 60_000]);
   say(`the sink refuses for ${ms}, at ${world.sinkRefuses}`);
   clock.after(ms, () => (world.sinkRefuses = 0));
-  poison(world);
+  poisonBy(world, dice);
 };
+
+export const sinkRefuses = (world: World): void => sinkRefusesBy(world, world.dice);
+
+const refusing = 1 / 2;
+
+/** At which of so many faults a sink refuses for sure, if the policy may park: -1 for never. The dice are its own. */
+export function sinkRefusesAt({ onFailure }: World, seed: number, faults: number): number {
+  const dice = createDice(seed ^ 0x51c0);
+  const mayPark = onFailure === 'park' || onFailure === 'any' || onFailure === 'retry';
+  return mayPark && dice.chance(refusing) ? dice.between(0, Math.max(0, faults - 1)) : -1;
+}
 
 /** Some slow calls never end: the watchdog has to notice. */
 export const hang = (world: World): void => {

@@ -3,7 +3,7 @@ import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
 import { dieEarly } from './early-death.js';
 import { layAmbush } from './ambush.js';
-import { badItems, hang, poison } from './call-faults.js';
+import { badItems, hang, poison, sinkRefusesAt, sinkRefusesBy } from './call-faults.js';
 import { strike } from './faults.js';
 import { meddle } from './meddling.js';
 import { sample } from './samples.js';
@@ -128,11 +128,13 @@ async function live(world: World, seed: number, size: Size, tally: { faults: num
   const badAt = dice.between(0, Math.max(0, size.faults - 1));
   const ambushAt = dice.between(0, Math.max(0, size.faults - 1));
   const hangsAt = dice.chance(1 / 3) ? dice.between(0, Math.max(0, size.faults - 1)) : -1;
+  const refusesAt = sinkRefusesAt(world, seed, size.faults);
   for (let fault = 0; fault < size.faults; fault += 1) {
     if (fault === poisonedAt) poison(world);
     if (fault === badAt) badItems(world);
     if (fault === ambushAt) layAmbush(world);
     if (fault === hangsAt) hang(world);
+    if (fault === refusesAt) sinkRefusesBy(world, createDice(seed ^ 0x51c1));
     putRecords(world, Math.min(step, Math.max(0, size.records - world.written)));
     await clock.advance(dice.between(10, dice.chance(0.8) ? 1_500 : 15_000));
     tally.faults += 1;

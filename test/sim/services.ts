@@ -223,8 +223,12 @@ function misshapen(world: World, operation: string, input: Command['input'], out
     const { NextShardIterator: _next, ChildShards: _children, ...rest } = output as Record<string, unknown>;
     return rest;
   }
-  if (operation === 'GetRecords' && mishap.type === 'emptyPage')
-    return { Records: [], NextShardIterator: input['ShardIterator'], MillisBehindLatest: 5_000 };
+  if (operation === 'GetRecords' && mishap.type === 'emptyPage') {
+    // The service knows how old the first record is that it leaves out, and says no less (seed 870053).
+    const [first] = (output as { readonly Records: readonly { readonly ApproximateArrivalTimestamp: Date }[] }).Records;
+    const ageMs = first === undefined ? 0 : clock.wallNow() - first.ApproximateArrivalTimestamp.getTime();
+    return { Records: [], NextShardIterator: input['ShardIterator'], MillisBehindLatest: Math.max(5_000, ageMs) };
+  }
   if (operation !== 'ListShards' || typeof input['StreamName'] !== 'string') return output;
   const { Shards, ...rest } = output as { readonly Shards: readonly Listed[] };
   if (mishap.type === 'omitsShards') return { ...rest, Shards: Shards.filter(() => dice.chance(0.6)) };

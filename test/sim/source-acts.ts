@@ -1,6 +1,5 @@
 // In some worlds with two streams the application removes one of them from a running consumer, and adds it again. These acts have their
 // own dice, so they do not change the rest of what a seed means.
-import { troublesOf } from './conditions.js';
 import { createDice, type Dice } from './dice.js';
 import { isAtWork } from './stopping.js';
 import type { Process, World } from './world.js';
@@ -41,7 +40,6 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
   const deadlineMs = dice.pick([100, 5_000, 20_000]);
   world.say(`${source} is removed from ${machine.name} within ${deadlineMs}`);
   sources.removing(source);
-  const troubles = troublesOf(process);
   const awayMs = dice.pick([0, 1_000, 20_000]);
   const addOnce = (): void => {
     if (!sources.isWanted(source)) add(world, process, source);
@@ -59,11 +57,9 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
             checkpoint !== 'SHARD_END' &&
             !kept.has(leaseKey),
         );
-        // Behind a call that was lost another worker may have handed a lease over, and the process cannot know (seed 870028).
-        const isWell = troublesOf(process) === troubles;
         sources.removed(
           source,
-          owned.flatMap(({ leaseKey }) => (isWell ? [leaseKey] : [])),
+          owned.map(({ leaseKey }) => leaseKey),
         );
         oracle.stopped(machine.name, named);
         clock.after(isOver() ? 0 : awayMs, addOnce);

@@ -116,6 +116,7 @@ describe('the law of removed sources', () => {
     const law = createSourceLaw(
       'p0',
       () => 10,
+      () => 'none',
       (_invariant, text) => broken.push(text.split(' ')[1] as string),
     );
     law.removing('sim');
@@ -135,11 +136,40 @@ describe('the law of removed sources', () => {
     expect(broken).to.have.length(3);
   });
 
+  it('reports leases that stay, unless a peer handed them over behind a call that was harmed (seed 870028)', () => {
+    const broken: string[] = [];
+    let harmed = 0;
+    const law = createSourceLaw(
+      'p0',
+      () => 10,
+      () => String(harmed),
+      (_invariant, text) => broken.push(text),
+    );
+    const removes = (leaseKey: string): number => {
+      law.removing('sim');
+      law.removed('sim', [leaseKey]);
+      law.adding('sim');
+      return broken.splice(0).length;
+    };
+    law.wrote({ ...written('100', 9), process: 'p1', before: row('100', 'p1') });
+    expect(removes(leaseKey), 'handed over in calm weather').to.equal(1);
+    harmed += 1;
+    expect(removes(leaseKey), 'harmed since the hand-over').to.equal(0);
+    expect(removes('sim/another'), 'not handed over').to.equal(1);
+    law.wrote({ ...written('101', 9), before: row('100', 'p1') });
+    expect(removes(leaseKey), 'it has taken the lease itself').to.equal(1);
+    law.removing('sim');
+    harmed += 1;
+    law.removed('sim', [leaseKey]);
+    expect(broken, 'harmed during the removal').to.deep.equal([]);
+  });
+
   it('says nothing of a source that was added while it was being removed', () => {
     const broken: string[] = [];
     const law = createSourceLaw(
       'p0',
       () => 10,
+      () => 'none',
       (_invariant, text) => broken.push(text),
     );
     law.removing('sim');

@@ -13,6 +13,8 @@ interface Whole {
 export interface Undecodable {
   /** Whether the aggregate that is written now gets such a part. */
   draws(): boolean;
+  /** From now on no aggregate gets one. */
+  end(): void;
   /** The aggregate of these user records, and of a part that cannot be decoded. */
   encode(records: readonly Whole[]): Buffer;
   /** By the sequence number of their aggregates: the oracle's ids of the parts. */
@@ -34,9 +36,10 @@ function isEnded({ java, onFailure, outOfRange }: Of): boolean {
 
 export function createUndecodable(seed: number, world: () => Of): Undecodable {
   const dice = createDice(seed ^ 0x0bad9a7);
-  const chance = dice.pick([0, 0.02, 0.1]);
+  let chance = dice.pick([0, 0.02, 0.1]);
   return {
     draws: () => chance > 0 && isEnded(world()) && dice.chance(chance),
+    end: () => void (chance = 0),
     encode: (records) => {
       const parts = records.map(({ data }, index) => ({ pk: index, data }));
       const keys = records.map(({ partitionKey }) => partitionKey);

@@ -12,6 +12,8 @@ export interface Work {
   readonly slow: boolean;
   /** Whether this call takes seconds (`world.lingering`). */
   lingers(): boolean;
+  /** Whether its process is to give the lease of this item away: another worker asks for it, the shard is closed, or the process stops. */
+  isToGo(item: Item<string>): boolean;
   /** `together`: the items that the call got before this one, if an item that fails is called alone (I51). */
   note(item: Item<string>, together?: readonly string[]): void;
   /** These items count as done from now on. */

@@ -362,7 +362,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     resumedAt: () => machine.resumedAt(),
     violate,
   });
-  const sources = createSourceLaw(name, () => machine.worldNow(), violate);
+  const troubles = (): string => troublesOf(process);
+  const sources = createSourceLaw(name, () => machine.worldNow(), troubles, violate);
   const made = application(world, machine, { incarnations, limits, sources, tenures, ...watch }, mine);
   const { link, ...actors } = makeActors({ machine });
   const { reducesSlowly: _, ...options } = made;
@@ -400,7 +401,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
           oracle.wrote(written);
           world.calls.wrote(written);
           world.fanOut.laws.wrote(written);
-          sources.wrote(written);
+          for (const each of processes) each.sources.wrote(written);
           lags.wrote(written.leaseKey);
         }),
       },

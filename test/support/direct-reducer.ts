@@ -23,7 +23,7 @@ export function direct(definition: Partial<Calls> | Processes = {}, options: Par
   const whole = definition.process === undefined ? { ...fold, ...definition } : definition;
   const behaviour = reducer({
     ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
-    ...{ application: 'orders-app', callDeadlineMs: 1_000, random: { next: () => 0 }, progress: { settled: 0 } },
+    ...{ application: 'orders-app', answerDeadlineMs: 1_000, random: { next: () => 0 }, progress: { settled: 0 } },
     definition: whole as ReducerOptions['definition'],
     sendFromOutside: (_, message) => told.push(message),
     ...options,

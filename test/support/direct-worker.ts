@@ -37,7 +37,7 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
       onFailure: 'crash',
       application: 'test',
       random: { next: () => 0 },
-      callDeadlineMs: 1_000,
+      answerDeadlineMs: 1_000,
       clock,
     },
     ...{ maxPending: 4, maxPendingBytes: 1_000_000, watchdogMs: 1_000, flushes: false, acksEarly: false },

@@ -1,5 +1,5 @@
 // Calls `initial` and `receive` of a behaviour as plain functions. There is no runtime: the test carries out an effect by hand, or
-// leaves it undone. Nothing happens by itself, and time passes only by `move`.
+// leaves it undone. Nothing happens by itself, and time passes only by `move` and `sleep`.
 import type { Behaviour, Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
@@ -7,12 +7,15 @@ import type { KinactEvent } from '../../src/api/events.js';
 
 type Effects<Message> = readonly Effect<Message>[];
 
-export function handClock(): Clock & { move(ms: number): void } {
+/** `sleep`: the machine sleeps, and its monotonic clock stands still. A negative time sets the wall clock back. */
+export function handClock(): Clock & { move(ms: number): void; sleep(ms: number): void } {
   let passed = 0;
+  let slept = 0;
   return {
     now: () => 1_000 + passed,
-    wallNow: () => 1_700_000_000_000 + passed,
+    wallNow: () => 1_700_000_000_000 + passed + slept,
     move: (ms) => void (passed += ms),
+    sleep: (ms) => void (slept += ms),
   };
 }
 

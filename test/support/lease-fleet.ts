@@ -93,8 +93,8 @@ export function fleet(leases: number, random: () => number): Fleet {
         }
       }
       const picture = [...rows.values()];
-      for (const [worker, { take, steal }] of workers.map((each) => [each, plan(each, picture)] as const)) {
-        for (const row of [...take, ...steal]) {
+      for (const [worker, { take, fromPeers }] of workers.map((each) => [each, plan(each, picture)] as const)) {
+        for (const row of [...take, ...fromPeers]) {
           if (!write(row, worker.id)) continue;
           self.moves++;
           worker.held.add(row.leaseKey);

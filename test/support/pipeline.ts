@@ -85,7 +85,7 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
   const runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event), ...options.runtime });
   const onFailure = options.stage?.onFailure ?? options.reducer?.onFailure ?? 'crash';
   const random = { next: () => 0.5 };
-  const shared = { application: 'test', clock, random, onFailure, callDeadlineMs: 30_000 };
+  const shared = { application: 'test', clock, random, onFailure, answerDeadlineMs: 30_000 };
   const count = options.reducers ?? 2;
   const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
   const stages = Array.from({ length: options.stages ?? 1 }, (_, index) =>

@@ -77,7 +77,7 @@ export function reducerWorld(
 
   const behaviour = reducer({
     ...{ index: 0, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock },
-    ...{ application: 'orders-app', callDeadlineMs: 1_000, random: { next: () => 0.5 }, progress: { settled: 0 } },
+    ...{ application: 'orders-app', answerDeadlineMs: 1_000, random: { next: () => 0.5 }, progress: { settled: 0 } },
     stages: stages.map((stage) => stage.ref),
     sendFromOutside: (_, message) => void mailbox.push({ message }),
     ...options,

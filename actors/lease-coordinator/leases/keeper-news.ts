@@ -2,7 +2,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { KeeperNotice } from '../../protocol/lease-messages.js';
 import { noteFailedWish, coolDown, retakeLater } from '../unread/cool-downs.js';
-import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded } from '../unread/standstill.js';
+import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded, reportIfDue } from '../unread/standstill.js';
 import { doubtStream } from '../sources/source-failure.js';
 import { scanWithin, warn, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
@@ -36,7 +36,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       lease.fence = news.fence;
       lease.workingSince = now;
       noteWorkerBegan(turn, lease);
-      return noteTenureBegan(turn, lease, news);
+      return reportIfDue(turn, lease, noteTenureBegan(turn, lease, news));
     case 'advanced':
       noteAdvanced(turn, lease);
       return noteTenureAdvanced(turn, lease, news);

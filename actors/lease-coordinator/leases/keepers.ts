@@ -56,7 +56,7 @@ function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish: LeaseKeeperOpti
         leaseKey: row.leaseKey,
         shardId,
         source: source.name,
-        idempotencyPrefix: `${stream.idempotencyName}:${shardId}`,
+        idempotencyPrefix: `${stream.idempotencyPrefix}:${shardId}`,
         stream: stream.rowStamp,
         seenRow: row,
         ...(wish === undefined ? {} : { wish }),

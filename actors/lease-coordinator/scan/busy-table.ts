@@ -1,6 +1,6 @@
 // Detects a lease table that is too busy for another lease: takes wait for their permits behind renewals, and free leases stay
 // without an owner. The event `leaseTableBusy` reports this once; `status()` shows it while it lasts. During that time only a few
-// takes wait for a permit. The scan calls `takesAllowed`.
+// takes wait for a permit. The scan calls `watchBusyTable`, then `takesAllowed`.
 import { emit, type CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
@@ -9,14 +9,11 @@ const fewTakes = 16;
 /** A table counts as busy when a take has waited for this multiple of `failoverMs`. */
 const patience = 2;
 
-/**
- * Returns how many leases this worker may take or ask for now, out of the `wanted` ones of the plan. Also notes whether the table
- * is busy, and reports that once.
- */
-export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
+/** Notes whether the table is busy, and reports that once. `wanted`: how many leases the plan takes or asks for. */
+export function watchBusyTable(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): void {
   const { options, state } = turn;
   const report = options.traffic?.report();
-  if (report === undefined) return wanted;
+  if (report === undefined) return;
   const { takesWaiting, oldestTakeMs, perSecond } = report;
   if (state.planning.busy !== undefined && takesWaiting === 0 && wanted === 0) state.planning.busy = undefined;
 
@@ -27,6 +24,11 @@ export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readon
     if (!wasBusy)
       emit(turn, { name: 'leaseTableBusy', data: { table: options.store.tableName, ...state.planning.busy } });
   }
+}
 
-  return state.planning.busy === undefined ? wanted : Math.max(0, Math.min(wanted, fewTakes - takesWaiting));
+/** How many of the `wanted` leases this worker may take or ask for now. */
+export function takesAllowed({ options, state }: CoordinatorTurn, wanted: number): number {
+  const report = options.traffic?.report();
+  if (report === undefined || state.planning.busy === undefined) return wanted;
+  return Math.max(0, Math.min(wanted, fewTakes - report.takesWaiting));
 }

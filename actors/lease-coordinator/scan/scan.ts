@@ -1,7 +1,7 @@
 // The coordinator's main loop: it scans the table, finds out which workers live, takes leases, and schedules the next scan. Scans
 // never overlap. All periodic work (shard sync, audit, clean-up) follows a scan, so that it has fresh rows.
 import { effect } from '../../protocol/actor.js';
-import { takesAllowed } from './busy-table.js';
+import { takesAllowed, watchBusyTable } from './busy-table.js';
 import { keysNotToTake, keysNotToAskFor } from '../unread/cool-downs.js';
 import { noteDeletedRows } from './deleted-rows.js';
 import { noteFailoverTimes } from '../failover-times.js';
@@ -222,9 +222,10 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   });
   state.planning.plan = plan;
 
-  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.steal]);
-  const heldByPeers = new Set(plan.steal);
-  const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
+  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
+  const heldByPeers = new Set(plan.fromPeers);
+  watchBusyTable(turn, wanted.length, rows);
+  const toTake = wanted.slice(0, takesAllowed(turn, wanted.length));
   for (const row of toTake) if (!heldByPeers.has(row)) takeLease(turn, row);
   askOrTake(
     turn,

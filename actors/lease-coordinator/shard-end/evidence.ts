@@ -55,13 +55,39 @@ interface RowWork {
   readonly signal: AbortSignal;
 }
 
-/** Decides whether the evidence proves the end of the shard. If it does, creates the rows of the children. */
-export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence): Promise<ShardEndResult> {
+/** The end of a shard that the evidence proves; its children need rows yet. */
+interface ProvenEnd {
+  readonly type: 'proven';
+  readonly children: readonly ListedChild[];
+  readonly gone: boolean;
+  readonly mayHaveLost: boolean;
+}
+
+/** Creates the rows of the children if the evidence proves the end of the shard. */
+export async function createRowsOfEnded(work: RowWork, end: EndCase, evidence: Evidence): Promise<ShardEndResult> {
+  const proven = proveEnd(work.rowContext, end, evidence);
+  if (proven.type !== 'proven') return proven;
+
+  const { children, gone, mayHaveLost } = proven;
+  const missingRow = await createChildRows(work, end, children, evidence);
+  if (missingRow !== undefined) return missingRow;
+  return {
+    type: 'ready',
+    childShardIds: children.map((child) => child.shardId),
+    childless: children.length === 0,
+    disabled: evidence.description.disabled === true,
+    gone,
+    mayHaveLost,
+  };
+}
+
+/** Decides whether the evidence proves the end of the shard. Otherwise returns the obstacle. */
+function proveEnd(rowContext: RowContext, end: EndCase, evidence: Evidence): ProvenEnd | ShardEndResult {
   const { shards, description, askedAt } = evidence;
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING') return blockedResult(`the stream is ${status}`);
 
-  const rowStream = end.row.kinactStream ?? work.rowContext.stream;
+  const rowStream = end.row.kinactStream ?? rowContext.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
 
@@ -77,15 +103,10 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
     if (reason !== undefined) return blockedResult(reason);
   }
 
-  const missingRow = await createChildRows(work, end, children, evidence);
-  if (missingRow !== undefined) return missingRow;
-
   const createdMs = description.creationEpochSeconds * 1_000;
   return {
-    type: 'ready',
-    childShardIds: children.map((child) => child.shardId),
-    childless: children.length === 0,
-    disabled: description.disabled === true,
+    type: 'proven',
+    children,
     gone: found.type === 'absent',
     mayHaveLost:
       found.type === 'absent' ||

@@ -6,13 +6,13 @@
 //   1. shard worker   `readDone` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
-//   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
+//   4. here           `gathered`, `startJudging`; `createRowsOfEnded` (evidence.ts) calls `proveEnd`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd, Message } from '../messages.js';
-import { gatherEvidence, judgeEnd } from './evidence.js';
+import { createRowsOfEnded, gatherEvidence } from './evidence.js';
 import type { Evidence, ShardEndResult } from '../effect-results.js';
 import { doubtStream } from '../sources/source-failure.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
@@ -184,7 +184,7 @@ function startJudging(
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
       start: callFor<ShardEndResult>(stream, (signal) =>
-        judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
+        createRowsOfEnded({ store: options.store, rowContext, signal }, end, evidence),
       ),
       done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', question, result }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', question, error }),

@@ -18,7 +18,7 @@ export function newStream(sourceOptions: CoordinatorSource, index: number): Stre
     opened: false,
     opening: { attempt: 0, error: undefined, missing: undefined },
     keyPrefix: undefined,
-    idempotencyName: '',
+    idempotencyPrefix: '',
     rowStamp: '',
     placement: undefined,
     ranges: new Map(),

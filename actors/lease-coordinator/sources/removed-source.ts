@@ -3,7 +3,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { ReleaseOutcome } from '../../protocol/lease-messages.js';
 import type { Message } from '../messages.js';
-import { unreleasedLine } from '../release.js';
+import { unreleasedOutcome } from '../release.js';
 import type { Stream } from '../state.js';
 import { endCalls } from '../streams/stream-calls.js';
 import { streamOfLease } from '../streams/stream-rows.js';
@@ -50,7 +50,7 @@ export function finishLeaving(turn: CoordinatorTurn, stream: Stream): void {
 
 /** Leases of keepers that have died. */
 function abandonedOf({ state }: CoordinatorTurn, stream: Stream): readonly ReleaseOutcome[] {
-  return [...state.abandoned.values()].filter((lease) => lease.stream === stream).map(unreleasedLine);
+  return [...state.abandoned.values()].filter((lease) => lease.stream === stream).map(unreleasedOutcome);
 }
 
 function forget({ state, effects }: CoordinatorTurn, stream: Stream): void {

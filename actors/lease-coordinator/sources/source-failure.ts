@@ -49,22 +49,26 @@ export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
 const goneAfterMs = 60_000;
 const goneAfterTimes = 5;
 
-/**
- * Notes a failed describe or shard sync. Returns true if the failure ends the source. A source that has worked ends only if
- * another stream has its name, or if the stream is gone. One answer does not prove that a stream is gone.
- */
-export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: unknown): error is KinactError {
-  if (isFinalForSource(error)) return true;
-  if (!stream.history.worked) return isFinalBeforeFirstRead(error);
-  if (!isStreamNotFound(error)) {
-    stream.opening.missing = undefined;
-    return false;
-  }
+/** Notes a failed describe or shard sync: how often in a row, and since when, the stream was missed. */
+export function noteLook({ now }: CoordinatorTurn, { history, opening }: Stream, error: unknown): void {
+  if (!history.worked || isFinalForSource(error)) return;
+  const { since = now, times = 0 } = opening.missing ?? {};
+  opening.missing = isStreamNotFound(error) ? { since, times: times + 1 } : undefined;
+}
 
-  const { now } = turn;
-  const { since = now, times = 0 } = stream.opening.missing ?? {};
-  stream.opening.missing = { since, times: times + 1 };
-  return now - since >= goneAfterMs && times + 1 >= goneAfterTimes;
+/**
+ * Whether a failure that was noted ends the source. A source that has worked ends only if another stream has its name, or if the
+ * stream is gone. One answer does not prove that a stream is gone.
+ */
+export function endsSource(
+  { now }: CoordinatorTurn,
+  { history, opening }: Stream,
+  error: unknown,
+): error is KinactError {
+  if (isFinalForSource(error)) return true;
+  if (!history.worked) return isFinalBeforeFirstRead(error);
+  const { missing } = opening;
+  return missing !== undefined && now - missing.since >= goneAfterMs && missing.times >= goneAfterTimes;
 }
 
 /** Ends every source of this table. */

@@ -4,7 +4,7 @@
 import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { failSource, failTable, noteSourceFailure } from './source-failure.js';
+import { endsSource, failSource, failTable, noteLook } from './source-failure.js';
 import { reportRetry, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
 import { callFor } from '../streams/stream-calls.js';
 import { streamAt, type Stream } from '../state.js';
@@ -69,7 +69,7 @@ export function noteRetention(
  */
 export function noteIdentity({ options }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
-  stream.idempotencyName = identifier;
+  stream.idempotencyPrefix = identifier;
   stream.rowStamp = streamIdentityOf(description);
   if (options.multiStream) stream.keyPrefix = identifier;
 }
@@ -78,7 +78,8 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   const { options, state, effects } = turn;
   const stream = streamAt(state, index);
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
-  if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
+  noteLook(turn, stream, error);
+  if (endsSource(turn, stream, error)) return failSource(turn, stream, error);
 
   stream.opening.error = error;
   const delayMs = backoffMs(retryShape, stream.opening.attempt++, options.random);

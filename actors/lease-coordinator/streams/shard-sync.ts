@@ -4,7 +4,7 @@ import { answerJoins } from '../sources/joins.js';
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { failSource, noteSourceFailure } from '../sources/source-failure.js';
+import { endsSource, failSource, noteLook } from '../sources/source-failure.js';
 import { reportPlacement } from './stream-placement.js';
 import { noteContradictions } from './contradictions.js';
 import { isAuditedByLineage, planLookForLateChildren } from './lineage-audit.js';
@@ -256,7 +256,8 @@ export function syncFailed(turn: CoordinatorTurn, { stream: index, error }: Mess
   const stream = streamAt(turn.state, index);
   stream.sync.running = false;
   if (hasFailed(stream)) return;
-  if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
+  noteLook(turn, stream, error);
+  if (endsSource(turn, stream, error)) return failSource(turn, stream, error);
   syncAgain(turn, stream, error);
 }
 

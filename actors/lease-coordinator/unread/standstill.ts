@@ -9,29 +9,37 @@ const minReportedTenures = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
 
-export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'working'>): void {
-  const { state, now } = turn;
+/** Notes that a tenure has begun. Returns the standstill if one more tenure has ended without progress before it. */
+export function noteTenureBegan(
+  { state, now }: CoordinatorTurn,
+  lease: Lease,
+  { fence }: NewsOf<'working'>,
+): Standstill | undefined {
   const known = state.standstills.get(lease.leaseKey);
   if (known === undefined) {
     state.standstills.set(lease.leaseKey, { fence, tenures: 0, since: now, ended: undefined, reason: '' });
-    return;
+    return undefined;
   }
-  if (fence <= known.fence) return;
+  if (fence <= known.fence) return undefined;
   known.fence = fence;
   if (known.ended === undefined) {
     if (known.tenures === 0) known.since = now;
-    return;
+    return undefined;
   }
 
   known.reason = known.ended;
   known.ended = undefined;
   known.tenures += 1;
-  if (!isReportDue(known.tenures)) return;
+  return known;
+}
 
+/** Reports a standstill the first time it counts as one, and each time it has doubled. */
+export function reportIfDue(turn: CoordinatorTurn, lease: Lease, standstill: Standstill | undefined): void {
+  if (standstill === undefined || !isReportDue(standstill.tenures)) return;
+  const { tenures, since, reason } = standstill;
   const { leaseKey, shardId, stream } = lease;
   const source = stream.sourceOptions.source.name;
-  const { tenures, reason } = known;
-  const sinceMs = Math.round(now - known.since);
+  const sinceMs = Math.round(turn.now - since);
   emit(turn, { name: 'noProgress', data: { source, shardId, leaseKey, tenures, sinceMs, reason } });
 }
 

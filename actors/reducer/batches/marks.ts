@@ -13,13 +13,13 @@ import type { Mark, ReducerState, ReducerTurn } from '../state.js';
 import type { ReducerMessage as ToBehaviour } from '../../../src/api/reducer.js';
 
 /** Handles a mark that was taken from the queue. */
-export function startMark(turn: ReducerTurn, mark: Mark): void {
+export function handleMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
 
   // A drain that was deferred has been a message already.
   if (options.definition.behaviour === undefined || state.toldMarks.has(mark)) {
-    finishMark(turn, mark);
+    finishOrDefer(turn, mark);
     return;
   }
 
@@ -50,7 +50,7 @@ export function requeueDeferredDrains({ state }: ReducerTurn): void {
  * Ends a mark. Punctuation is answered, with the records that wait for another attempt. While a policy or a sink is about to answer about
  * a record of the worker, a drain is not answered: the record may be settled then. Items of other workers go on meanwhile.
  */
-export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
+export function finishOrDefer({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
     if (mark.kind === 'drain' && mustDefer(state, mark.worker)) {
       state.deferredDrains.push(mark);

@@ -35,7 +35,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
   }
 
   const reduce = definition.reduce as Parameters<typeof fold>[1];
-  const job = createFoldJob(items, (item) => slotOf(options, state, item));
+  const job = createFoldJob(items, (item) => openSlot(options, state, item));
   state.running = { type: 'fold', job };
 
   effects.push(
@@ -49,7 +49,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
   );
 }
 
-function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
+function openSlot(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
   const key = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
   let slot = state.slots.get(key);
   if (slot === undefined) {

@@ -27,9 +27,9 @@ export function callsDue(turn: ReducerTurn): void {
       call.abortedAt = now;
       call.own.abort(timeoutError(call, timeoutMs));
     }
-    const dueAt = call.abortedAt === undefined ? call.since + timeoutMs : call.abortedAt + options.callDeadlineMs;
+    const dueAt = call.abortedAt === undefined ? call.since + timeoutMs : call.abortedAt + options.answerDeadlineMs;
     if (call.abortedAt !== undefined && now >= dueAt) {
-      effects.push(effect.fail(overdueError(call, timeoutMs, options.callDeadlineMs)));
+      effects.push(effect.fail(overdueError(call, timeoutMs, options.answerDeadlineMs)));
       return;
     }
     next = Math.min(next, dueAt);

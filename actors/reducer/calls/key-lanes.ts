@@ -70,17 +70,17 @@ export function dropGathered(turn: ReducerTurn, worker: number): void {
   const { batching, reports } = turn.state;
   const { lanes } = batching;
   const dropped: DeliveredItem[] = [];
-  const isKept = (item: DeliveredItem): boolean => {
+  const keepOrDrop = (item: DeliveredItem): boolean => {
     if (item.tenure.worker !== worker) return true;
     dropped.push(item);
     return false;
   };
 
   if (lanes !== undefined) {
-    for (const { behind } of lanes.byKey.values()) lanes.waiting -= behind?.retain(isKept) ?? 0;
-    lanes.free.retain(isKept);
+    for (const { behind } of lanes.byKey.values()) lanes.waiting -= behind?.retain(keepOrDrop) ?? 0;
+    lanes.free.retain(keepOrDrop);
   }
-  batching.open = batching.open.filter(isKept);
+  batching.open = batching.open.filter(keepOrDrop);
   for (const item of dropped) {
     returnCredit(reports, item);
     leaveLane(turn, item);

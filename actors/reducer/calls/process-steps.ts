@@ -2,12 +2,18 @@
 // what is behind it: it waits beside the queue until the calls that it is about have ended.
 import { effect } from '../../protocol/actor.js';
 import { DeliveredItem } from '../../protocol/item.js';
-import { creditAtOnce, holdIfItMustWait, tryOnceMore, repeatWaitingCall, startAttempt } from '../failures/attempts.js';
+import {
+  creditAtOnce,
+  holdIfItMustWait,
+  makeDueOnceMore,
+  proceedWaitingCall,
+  startAttempt,
+} from '../failures/attempts.js';
 import { reportBatchRecovery } from '../failures/bisection.js';
 import { holdNew, isHolding, nextAttemptAt } from '../failures/held-keys.js';
 import { requestItems, noteHandedOut, noteNotHandedOut } from '../batches/item-tokens.js';
 import { enterLane, leaveLane, noteBatchStarted, noteGathered } from './key-lanes.js';
-import { finishMark } from '../batches/marks.js';
+import { finishOrDefer } from '../batches/marks.js';
 import { drop } from './call-outcome.js';
 import {
   addTask,
@@ -25,14 +31,14 @@ import type { ReducerState, ReducerTurn } from '../state.js';
 
 /** Starts every call that may begin. */
 export function proceedProcess(turn: ReducerTurn): void {
-  while (takeStep(turn));
+  while (takeProcessStep(turn));
 }
 
-function takeStep(turn: ReducerTurn): boolean {
+function takeProcessStep(turn: ReducerTurn): boolean {
   const { state } = turn;
   const { batching, waitingCall } = state;
   if (continueTask(turn)) return true;
-  if (waitingCall !== undefined) return repeatWaitingCall(turn, waitingCall) || answerMarks(turn);
+  if (waitingCall !== undefined) return proceedWaitingCall(turn, waitingCall) || answerMarks(turn);
 
   const hasSlot = batching.tasks.size < maxCallsOf(turn.options.definition);
   // A batch grows while others are called. A single item need not be chosen before there is a slot for it.
@@ -56,13 +62,13 @@ export function continueTask(turn: ReducerTurn): boolean {
   const [task] = place < 0 ? [] : batching.idle.splice(place, 1);
   if (task === undefined) return false;
 
-  for (let part = nextPart(turn, task); part !== undefined; part = nextPart(turn, task)) {
+  for (let part = takeNextPart(turn, task); part !== undefined; part = takeNextPart(turn, task)) {
     const isFiltered = !task.isAttempt && isHolding(keys);
     // Where no token is needed, the call itself leaves them out.
     const live = turn.options.limit === undefined ? part : part.filter((item) => !dropIfDead(turn, item));
     // An attempt has its token already.
     if (task.isAttempt) noteNotHandedOut(turn, part.length - live.length);
-    const items = isFiltered ? live.filter((item) => !holdIfHeld(turn, item)) : live;
+    const items = isFiltered ? live.filter((item) => !holdGatheredIfItMustWait(turn, item)) : live;
     if (items.length < live.length) withdrawBehind(turn, live);
     if (items.length === 0) continue;
     const allowed = task.isAttempt ? items.length : requestItems(turn, items.length);
@@ -81,7 +87,7 @@ export function continueTask(turn: ReducerTurn): boolean {
 }
 
 /** The part of a task to call next. What the rate limit has cut off begins again: its own failures count, and not those before it. */
-function nextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] | undefined {
+function takeNextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] | undefined {
   const part = task.parts.shift();
   if (!task.hasRest || task.parts.length > 0 || part === undefined) return part;
   reportBatchRecovery(turn, task);
@@ -118,7 +124,7 @@ function dropIfDead(turn: ReducerTurn, item: DeliveredItem): boolean {
 }
 
 /** Holds an item that has been gathered, if it has to wait: true then. */
-function holdIfHeld(turn: ReducerTurn, item: DeliveredItem): boolean {
+function holdGatheredIfItMustWait(turn: ReducerTurn, item: DeliveredItem): boolean {
   if (!holdIfItMustWait(turn, item)) return false;
   leaveLane(turn, item);
   return true;
@@ -143,15 +149,15 @@ function gather(turn: ReducerTurn): void {
 
   const { lanes } = batching;
   while (lanes !== undefined && lanes.free.length > 0 && open.length < batchSize)
-    take(turn, lanes.free.shift() as DeliveredItem, now);
+    gatherItem(turn, lanes.free.shift() as DeliveredItem, now);
 
   let carried = 0;
   for (; carried < state.carry.length && open.length < batchSize; carried += 1)
-    take(turn, state.carry[carried] as DeliveredItem, now);
+    gatherItem(turn, state.carry[carried] as DeliveredItem, now);
   if (carried > 0) state.carry = state.carry.slice(carried);
 
   while (open.length < batchSize && state.queue.peek() instanceof DeliveredItem)
-    take(turn, state.queue.shift() as DeliveredItem, Math.min(now, batching.queuedSince));
+    gatherItem(turn, state.queue.shift() as DeliveredItem, Math.min(now, batching.queuedSince));
   if (state.queue.length === 0) batching.queuedSince = Infinity;
 
   if (batching.timerIsSet || open.length === 0 || open.length >= batchSize) return;
@@ -162,11 +168,11 @@ function gather(turn: ReducerTurn): void {
 }
 
 /** Takes an item that has waited since then into the open batch, unless it must wait for another one. */
-function take(turn: ReducerTurn, item: DeliveredItem, since: number): void {
+function gatherItem(turn: ReducerTurn, item: DeliveredItem, since: number): void {
   const { state } = turn;
   const { batching } = state;
   // First the lane: behind a call under way, an item must wait for its end and not for an attempt.
-  if (!enterLane(turn, item) || (isHolding(state.keys) && holdIfHeld(turn, item))) return;
+  if (!enterLane(turn, item) || (isHolding(state.keys) && holdGatheredIfItMustWait(turn, item))) return;
   creditAtOnce(state, item);
   if (batching.open.length === 0) batching.openSince = since;
   batching.open.push(item);
@@ -204,7 +210,7 @@ function takeMark(turn: ReducerTurn): boolean {
   if (head === undefined || head instanceof DeliveredItem) return false;
   if (head.type !== 'punctuation') {
     queue.shift();
-    finishMark(turn, head);
+    finishOrDefer(turn, head);
     return true;
   }
   if (batching.open.length > 0) return false;
@@ -221,10 +227,10 @@ function answerMarks(turn: ReducerTurn): boolean {
   const left: OpenMark[] = [];
   let isTried = false;
   for (const open of batching.marks) {
-    const mayEnd = hasEnded(turn, open);
-    if (mayEnd && tryOnceMore(turn, open.mark)) isTried = true;
+    const mayEnd = callsHaveEnded(turn, open);
+    if (mayEnd && makeDueOnceMore(turn, open.mark)) isTried = true;
     else if (mayEnd && !isAttemptDue(turn)) {
-      finishMark(turn, open.mark);
+      finishOrDefer(turn, open.mark);
       continue;
     }
     left.push(open);
@@ -234,12 +240,12 @@ function answerMarks(turn: ReducerTurn): boolean {
 }
 
 /** Whether the calls have ended that the answer to this mark waits for. What waits for another attempt is named in the answer. */
-function hasEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): boolean {
-  const { batching, waitingCall, lastTries } = state;
+function callsHaveEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): boolean {
+  const { batching, waitingCall, drainsTriedFor } = state;
   if (mark.kind === 'flush') return tasks.every((task) => !batching.tasks.has(task));
   if (tasksForDrain(batching, mark.worker).length > 0) return false;
   if (waitingCall === undefined) return !isToBeCalled(state, mark.worker);
-  return waitingCall.undecided === 0 && lastTries.has(mark);
+  return waitingCall.undecided === 0 && drainsTriedFor.has(mark);
 }
 
 /** Whether an item of this worker is to be called, and waits for no attempt. */

@@ -6,7 +6,7 @@ import { DeliveredItem } from '../../protocol/item.js';
 import { runFlush, startItems, startRaw } from '../calls/call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
 import { requestItems, noteHandedOut } from '../batches/item-tokens.js';
-import { finishMark } from '../batches/marks.js';
+import { finishOrDefer } from '../batches/marks.js';
 import { dropParkingsOf } from './parked-call.js';
 import { hurryParkings } from '../../protocol/parking.js';
 import {
@@ -67,10 +67,11 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
 }
 
 /** Before a drain is answered, makes everything that waits due once more. Returns true if it did: once per mark. */
-export function tryOnceMore(turn: ReducerTurn, mark: Mark): boolean {
-  const { keys, lastTries } = turn.state;
-  if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || lastTries.has(mark)) return false;
-  lastTries.add(mark);
+export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
+  const { keys, drainsTriedFor } = turn.state;
+  if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || drainsTriedFor.has(mark))
+    return false;
+  drainsTriedFor.add(mark);
   makeDue(keys, mark.worker, turn.now);
   hurryParkings(turn, (tenure) => tenure.worker === mark.worker);
   return true;
@@ -80,22 +81,22 @@ export function tryOnceMore(turn: ReducerTurn, mark: Mark): boolean {
  * Repeats the waiting call if it is due, or answers the punctuation that waits behind it: a worker asks for a drain only when its
  * last flush is answered. Returns true if a call has started.
  */
-export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
+export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
   const { state, now } = turn;
   const queued = state.punctuationInQueue > 0 ? punctuationOf(state) : [];
   // Those beside the queue are answered by process-steps.ts.
   const all = [...queued.filter(isDrain), ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
-  const isLastTry = all.some((drain) => !state.lastTries.has(drain));
+  const isLastTry = all.some((drain) => !state.drainsTriedFor.has(drain));
 
   if (waiting.undecided > 0) {
-    for (const drain of all) state.lastTries.add(drain);
+    for (const drain of all) state.drainsTriedFor.add(drain);
     if (isLastTry) hurryParkings(turn, () => true);
     if (queued.length > 0 && onlyPauses(state)) answerQueued(turn, queued);
     return false;
   }
 
   if (isLastTry || waiting.dueAt <= now) {
-    for (const drain of all) state.lastTries.add(drain);
+    for (const drain of all) state.drainsTriedFor.add(drain);
     state.waitingCall = undefined;
     if (waiting.type === 'batch') for (const task of waiting.tasks) repeatTask(state.batching, task);
     else if (waiting.type === 'flush') {
@@ -124,7 +125,7 @@ function answerQueued(turn: ReducerTurn, answered: readonly Punctuation[]): void
   const marks = new Set<unknown>(answered);
   state.queue.retain((queued) => !marks.has(queued));
   state.punctuationInQueue -= marks.size;
-  for (const mark of answered) finishMark(turn, mark);
+  for (const mark of answered) finishOrDefer(turn, mark);
 }
 
 function punctuationOf({ queue }: ReducerState): readonly Punctuation[] {

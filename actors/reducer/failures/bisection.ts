@@ -6,7 +6,7 @@ import type { Verdict } from '../../protocol/failure-policy.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { creditAllQueued } from './attempts.js';
 import { addTask, createTask, raiseAttempts, type Task } from '../batches/batching.js';
-import { giveUpLate, itemsFailed, askAndApply, pauseMs, waitingCallOf } from './failed-call.js';
+import { giveUpLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
 import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
 import { leaveLane } from '../calls/key-lanes.js';
 import { markCredited } from '../stage-reports.js';
@@ -23,7 +23,7 @@ type FailedBatch = Extract<FailedCall, { readonly type: 'batch' }>;
 export function batchFailed(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[], cause: unknown): void {
   const { state, now } = turn;
   const { batching, keys, reports } = state;
-  const live = liveOf(turn, items);
+  const live = dropLate(turn, items);
   for (const item of live) markCredited(reports, item);
   // An item whose neighbours have left has not failed alone: it is called again, and no policy is asked about it.
   if (task.isBisected || keys.outage !== undefined || live.length < 2) {
@@ -40,12 +40,12 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   if (task.failures === 1) {
     task.failedSince = now;
     // A drain that waits here must see one more try of this batch.
-    state.lastTries = new WeakSet();
+    state.drainsTriedFor = new WeakSet();
   }
   // The rate limit may have cut the batch: what has not been handed out stays behind what has failed.
   task.parts = [live, ...task.parts];
   batching.tasks.delete(task);
-  const call: FailedBatch = { type: 'batch', task, decide: (later, verdict) => decide(later, call, verdict) };
+  const call: FailedBatch = { type: 'batch', task, apply: (later, verdict) => applyToBatch(later, call, verdict) };
   const failed = failedItemOf(live[0] as DeliveredItem, task.at, live.length);
   askAndApply(turn, call, { cause, failed, attempt: task.failures });
   if (state.waitingCall !== undefined) creditAllQueued(state);
@@ -58,14 +58,14 @@ export function flushPartFailed(turn: ReducerTurn, { slot, items, cause }: Flush
   else batchFailed(turn, createTask([], 'flush'), items, cause);
 }
 
-function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: Verdict): void {
+function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: Verdict): void {
   const { state, effects } = turn;
   const { task } = call;
   const { waitingCall } = state;
   if (waitingCall?.type === 'batch') waitingCall.tasks = waitingCall.tasks.filter((each) => each !== task);
 
   const [failed = [], ...rest] = task.parts;
-  const live = liveOf(turn, failed);
+  const live = dropLate(turn, failed);
   task.parts = [live, ...rest];
   if (live.length === 0 && rest.length === 0) return;
   // `then` of a retry policy is for the single item.
@@ -86,7 +86,7 @@ function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: 
   }
 }
 
-function liveOf(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+function dropLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   const live = giveUpLate(turn, items);
   if (live.length < items.length) for (const item of items) if (item.tenure.dead) leaveLane(turn, item);
   return live;
@@ -96,7 +96,7 @@ function repeatLater(turn: ReducerTurn, call: FailedBatch, policy: Retry): void 
   const { task } = call;
   const { at, cause, failures: attempt } = task;
   const delayMs = pauseMs(turn, policy, attempt);
-  const waiting = waitingCallOf(turn, call);
+  const waiting = openWaitingCall(turn, call);
   if (waiting.type === 'batch') waiting.tasks.push(task);
   waiting.dueAt = Math.max(waiting.dueAt === Infinity ? 0 : waiting.dueAt, turn.now + delayMs);
   const [oldest, ...others] = task.parts.flat();

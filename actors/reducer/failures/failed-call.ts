@@ -53,7 +53,7 @@ export function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   if (group.failures === 1) {
     group.failedSince = now;
     // A drain that waits here must see one more try of this flush.
-    state.lastTries = new WeakSet();
+    state.drainsTriedFor = new WeakSet();
   }
   const { cause, failures: attempt, items } = group;
   const failed = failedItemOf(items[0] as DeliveredItem, 'flush', items.length);
@@ -100,7 +100,7 @@ function waitForVerdict(turn: ReducerTurn, call: FailedCall, isParked = false): 
   if (call.type === 'items')
     for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, isUndecided: true, isParked });
   else {
-    const waiting = waitingCallOf(turn, call);
+    const waiting = openWaitingCall(turn, call);
     waiting.undecided += 1;
     if (call.type === 'batch' && waiting.type === 'batch') waiting.tasks.push(call.task);
   }
@@ -143,19 +143,19 @@ export function waitingFlushes(state: ReducerState): readonly FlushGroup[] {
 
 /** A flush or message does not wait for a verdict any more. The reducer goes on if nothing else holds it. */
 export function endVerdict(turn: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): void {
-  const waiting = waitingCallOf(turn, call);
+  const waiting = openWaitingCall(turn, call);
   waiting.undecided -= 1;
   if (waiting.undecided === 0 && waiting.dueAt === Infinity) turn.state.waitingCall = undefined;
 }
 
 export function applyVerdict(turn: ReducerTurn, call: FailedCall, failure: Failure, verdict: Verdict): void {
   const { policy, error } = verdict;
-  if (call.type === 'batch') call.decide(turn, verdict);
+  if (call.type === 'batch') call.apply(turn, verdict);
   else if (policy === 'crash') turn.effects.push(effect.fail(error));
-  else if (typeof policy === 'string') endCall(turn, call, policy, error);
+  else if (typeof policy === 'string') skipOrStop(turn, call, policy, error);
   else if (policy.type === 'retry') retryLater(turn, call, policy, error);
   // A message has no items.
-  else if (call.type === 'message') endCall(turn, call, 'skip', error);
+  else if (call.type === 'message') skipOrStop(turn, call, 'skip', error);
   else parkCall(turn, call, failure, policy);
 }
 
@@ -174,7 +174,7 @@ function parkCall(
   beginParking(turn, call, failure, { policy, items, failedSince: since ?? turn.now });
 }
 
-function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
+function skipOrStop(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
   const { options, state } = turn;
   let items: readonly DeliveredItem[];
   if (call.type === 'items') {
@@ -204,7 +204,7 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
   if (call.type === 'flush') {
     const { group } = call;
     const delayMs = pauseMs(turn, policy, group.failures);
-    const waiting = waitingCallOf(turn, call);
+    const waiting = openWaitingCall(turn, call);
     if (waiting.type === 'flush') waiting.groups.push(group);
     waiting.dueAt = Math.max(waiting.dueAt === Infinity ? 0 : waiting.dueAt, now + delayMs);
     const oldest = group.items[0] as DeliveredItem;
@@ -217,7 +217,7 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
   // A batch that is acknowledged cannot be delivered again.
   if (job.items.length > 0) return callFailed(turn, job, error);
   const delayMs = pauseMs(turn, policy, job.attempt);
-  waitingCallOf(turn, call).dueAt = now + delayMs;
+  openWaitingCall(turn, call).dueAt = now + delayMs;
   if (call.failed.items > 0 || call.failed.shardId !== '')
     reportRetry(turn, call.failed, { attempt: job.attempt, delayMs, error: call.cause });
 }
@@ -258,7 +258,7 @@ function hold(
   for (const later of withdraw(turn.state.batching, item.key)) holdNew(keys, later, turn.now);
 }
 
-export function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
+export function openWaitingCall({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
   state.waitingCall ??=
     call.type === 'flush'
       ? { type: 'flush', groups: [], dueAt: Infinity, undecided: 0 }

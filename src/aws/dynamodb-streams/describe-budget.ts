@@ -2,7 +2,7 @@
 // together. Invariant: a call waits here before it is sent, so its deadline does not count the wait.
 import { createTokenBucket, take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import type { Clock, Timers } from '../../api/ports.js';
-import { pause } from '../pause.js';
+import { sleep } from '../sleep.js';
 
 /** Ten pages list a thousand shards at once. */
 const burst = 10;
@@ -19,5 +19,5 @@ export async function describeTurn(clock: Clock, timers: Timers, signal: AbortSi
   // A take may leave a debt, so each call waits behind those that came before it.
   const ms = waitMs(bucket, 1, clock.now());
   take(bucket, 1, clock.now());
-  if (ms > 0) await pause(timers, ms, signal, 'DescribeStream');
+  if (ms > 0) await sleep(timers, ms, signal, 'DescribeStream');
 }

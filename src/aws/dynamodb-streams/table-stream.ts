@@ -36,11 +36,13 @@ export function newestStream({ table, caller, clock, reading }: Tables): TableSt
   /** The stream that has taken the place of the known one, and when this process first saw it. */
   let successor: { readonly arn: string; readonly seenAt: number } | undefined;
 
+  const noteLatest = (latest: string): void => {
+    if (latest !== known && successor?.arn !== latest) successor = { arn: latest, seenAt: clock.now() };
+  };
   /** A worker without shards may be about to take those of one that has died, so it waits for as long as the others. */
-  const isStillRead = (latest: string): boolean => {
+  const isKnownStillRead = (): boolean => {
     const { shards, lastAt } = reading();
-    if (successor?.arn !== latest) successor = { arn: latest, seenAt: clock.now() };
-    return shards > 0 || clock.now() - Math.max(lastAt, successor.seenAt) < quietMs;
+    return shards > 0 || clock.now() - Math.max(lastAt, successor?.seenAt ?? -Infinity) < quietMs;
   };
 
   return {
@@ -52,8 +54,9 @@ export function newestStream({ table, caller, clock, reading }: Tables): TableSt
     },
     async arn(signal) {
       const { latest, isEnabled } = await describeTable(await caller(), table, signal);
+      if (known !== undefined && latest !== undefined) noteLatest(latest);
       // Also a stream that was disabled is read to its end.
-      if (known !== undefined && (latest === undefined || latest === known || isStillRead(latest))) return known;
+      if (known !== undefined && (latest === undefined || latest === known || isKnownStillRead())) return known;
       if (latest === undefined) throw noStream(table);
       if (!isEnabled) throw disabledStream(table, latest);
       known = latest;

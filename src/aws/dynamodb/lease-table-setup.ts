@@ -9,7 +9,7 @@ import {
 import { KinactError } from '../../api/errors.js';
 import type { Timers } from '../../api/ports.js';
 import { badAnswer, type DynamoDbCaller } from './dynamodb-client.js';
-import { pause } from '../pause.js';
+import { sleep } from '../sleep.js';
 import { presentMembers } from '../present-members.js';
 
 /** How a table that kinact creates is billed. */
@@ -59,7 +59,7 @@ export async function ensureLeaseTable(
         });
       }
     }
-    await pause(setup.timers, pollMs, signal, 'waiting for the lease table');
+    await sleep(setup.timers, pollMs, signal, 'waiting for the lease table');
   }
 }
 

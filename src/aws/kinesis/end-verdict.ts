@@ -57,7 +57,7 @@ export function weighEnd(
   if (progress.end.proof?.upToDate === true) return 'end';
 
   const doubt = backlogMeaning.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
-  const { since = now, times = 0 } = progress.end.unclear ?? {};
-  progress.end.unclear = { since, times: times + 1 };
+  const { since = now, times = 0 } = progress.end.doubts ?? {};
+  progress.end.doubts = { since, times: times + 1 };
   return times + 1 >= repeatsForProof[doubt].times && now - since >= repeatsForProof[doubt].ms ? 'end' : doubt;
 }

@@ -24,7 +24,7 @@ export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetch
   const { records, behind } = fetched;
   progress.failures = noFailures();
   // Whichever way they came: the ends before them were not the shard's.
-  if (records.length > 0) progress.end.unclear = undefined;
+  if (records.length > 0) progress.end.doubts = undefined;
 
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, fetched.more);

@@ -7,7 +7,7 @@ import { backoffMs, type Backoff } from '../../core/backoff.js';
 import { KinactError } from '../../api/errors.js';
 import type { Clock, Random, Shard, StreamDescription, Timers } from '../../api/ports.js';
 import { createKinesisClient, kinesisCaller, streamNames, type KinesisClientLike } from './kinesis-client.js';
-import { pause } from '../pause.js';
+import { sleep } from '../sleep.js';
 import { describeStream, listShards } from './stream-listing.js';
 
 /** A record to put, as it goes to the service. */
@@ -162,7 +162,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       if (open.length < sending.length) giveUpAt = clock.now() + retryForMs;
       const delayMs = Math.max(minRetryMs, backoffMs(putBackoff, attempt, random));
       if (clock.now() + delayMs > giveUpAt) return results.map((result) => result ?? { type: 'refused', reason });
-      await pause(timers, delayMs, signal, 'putting records');
+      await sleep(timers, delayMs, signal, 'putting records');
     }
   };
 

@@ -256,7 +256,7 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
 
     if (!isOpen) return 'notOpen';
     progress.end.proof = undefined;
-    progress.end.unclear = undefined;
+    progress.end.doubts = undefined;
     await reportFalseEnd(reader, progress);
     return 'open';
   } catch (thrown) {

@@ -6,7 +6,7 @@ import { recordBytes } from '../../core/record-bytes.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { RawRecord, StreamSource, Timers, Unpacked } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
-import { pause } from '../pause.js';
+import { sleep } from '../sleep.js';
 import type { Answer, PolledService } from './polled-service.js';
 import { iteratorPosition, type FoundIterator } from './shard-iterator.js';
 
@@ -96,6 +96,6 @@ async function once<Result extends object>(
     const outcome = await call();
     if (!('failure' in outcome)) return outcome;
     if (outcome.failure.kind !== 'throttled' || attempt > 0) throw outcome.failure.error;
-    await pause(timers, throttledPauseMs, signal, 'a look at a shard');
+    await sleep(timers, throttledPauseMs, signal, 'a look at a shard');
   }
 }

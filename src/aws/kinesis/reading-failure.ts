@@ -3,7 +3,7 @@
 import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
-import { pause } from '../pause.js';
+import { sleep as sleepUnlessAborted } from '../sleep.js';
 import { stoppedError } from './prefetch-buffer.js';
 import type { Progress } from './reading-progress.js';
 import type { ReadOperation } from './shard-iterator.js';
@@ -69,5 +69,5 @@ export async function recover(
 /** Waits, or throws when the reader is closed. */
 export async function sleep({ timers, signal }: Pick<RecoveryContext, 'timers' | 'signal'>, ms: number): Promise<void> {
   if (signal.aborted) throw stoppedError();
-  if (ms > 0) await pause(timers, ms, signal, 'reading the shard');
+  if (ms > 0) await sleepUnlessAborted(timers, ms, signal, 'reading the shard');
 }

@@ -57,7 +57,7 @@ interface EndSearch {
   /** Set while this chain has to prove that the end of the chain before was the shard's. */
   proof: EndProof | undefined;
   /** Chains in a row that ended without records, by an answer that did not report being up to date. */
-  unclear: { readonly since: number; readonly times: number } | undefined;
+  doubts: { readonly since: number; readonly times: number } | undefined;
   /** False or unclear ends in a row. */
   falseEnds: number;
 }
@@ -101,7 +101,7 @@ export function progressFrom(start: StartPosition, resumesAfter = false): Progre
     start: { unseen: start.type === 'after' && !isAfter, unjudged: start.type === 'atTimestamp' },
     skip: { arrivedBefore: undefined, cutToMs: resumesAfter ? minuteMs : undefined, askAgain: false, upTo: undefined },
     gap: { unreported: undefined, upTo: undefined },
-    end: { awaitsListing: false, proof: undefined, unclear: undefined, falseEnds: 0 },
+    end: { awaitsListing: false, proof: undefined, doubts: undefined, falseEnds: 0 },
     failures: noFailures(),
     middle: undefined,
   };

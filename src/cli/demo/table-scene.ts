@@ -1,6 +1,6 @@
 // The demo on a DynamoDB table of the scripted server: each record is a write to one of 97 items, so most changes are MODIFY. The server
 // runs in the demo's process. No local server but this one has shards that roll over. Called by demo.ts.
-import { pause } from '../../aws/pause.js';
+import { sleep } from '../../aws/sleep.js';
 import { hostEnvironment } from '../../consumer/host-environment.js';
 import type { ScriptedServer } from '../../testing/scripted-server/scripted-server.js';
 import { tableName } from './messages.js';
@@ -46,6 +46,6 @@ async function writeItems(
     for (const id of ids) put(id);
     accepted(ids);
     next += count;
-    await pause(hostEnvironment.timers, roundMs, signal, 'writing');
+    await sleep(hostEnvironment.timers, roundMs, signal, 'writing');
   }
 }

@@ -5,7 +5,7 @@ import { encodeAggregate } from '../../aws/aggregation/aggregate-encoder.js';
 import { hashKeyOf } from '../../aws/aggregation/hash-key.js';
 import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis/kinesis-producer.js';
 import { shardMap } from '../../aws/kinesis/shard-map.js';
-import { pause } from '../../aws/pause.js';
+import { sleep } from '../../aws/sleep.js';
 import { hostEnvironment } from '../../consumer/host-environment.js';
 import { KinactError } from '../../api/errors.js';
 import type { Shard } from '../../api/ports.js';
@@ -117,7 +117,7 @@ async function write(options: WriterOptions, writer: Pick<Writer, 'limit' | 'cou
       }
       next += count;
     }
-    await pause(hostEnvironment.timers, Math.max(10, roundMs - (performance.now() - roundStart)), signal, 'writing');
+    await sleep(hostEnvironment.timers, Math.max(10, roundMs - (performance.now() - roundStart)), signal, 'writing');
   }
 }
 

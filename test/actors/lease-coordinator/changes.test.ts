@@ -9,7 +9,7 @@ import type {
   ReleaseOutcome,
 } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../../src/api/errors.js';
-import type { SourceHistory } from '../../../src/api/final-errors.js';
+import type { SourceHistory } from '../../../src/api/source-history.js';
 
 const gone = new KinactError('STREAM_NOT_FOUND', 'no such stream');
 const at = (

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver, type StubKeeper } from '../../support/coordinator-driver.js';
 import { listedStream, type ListedStream } from '../../support/listed-stream.js';
 import { KinactError } from '../../../src/api/errors.js';
-import type { SourceHistory } from '../../../src/api/final-errors.js';
+import type { SourceHistory } from '../../../src/api/source-history.js';
 
 const gone = new KinactError('STREAM_NOT_FOUND', 'no such stream');
 const changed = new KinactError('STREAM_CHANGED', 'another stream');

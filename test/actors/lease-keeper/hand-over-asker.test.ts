@@ -233,7 +233,7 @@ describe('a keeper that asks for a lease', () => {
         newestHandedOut: { sequenceNumber: '7', subSequenceNumber: 0 },
       });
       const keeper = await driveKeeper({ seenRow, store, handedOut, wish: { stale: undefined } });
-      expect(keeper.state.leftovers.callsLeft).to.equal('awaited');
+      expect(keeper.state.leftovers.callsLeftBehind).to.equal('awaited');
       handOver(store);
       await keeper.tell(stopping);
       expect(keeper.row).to.not.have.property('leaseOwner');

@@ -115,7 +115,7 @@ describe('a stage whose reducers have not joined yet', () => {
     onFailure: 'crash',
     application: 'test',
     random: { next: () => 0 },
-    callDeadlineMs: 1_000,
+    answerDeadlineMs: 1_000,
     maxPending: 10,
     flushIntervalMs: 1_000,
   });

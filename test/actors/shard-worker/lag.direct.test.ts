@@ -96,6 +96,25 @@ describe('the lag of a shard', () => {
     expect(paused.lag()).to.deep.equal([3_000, 3_000]);
   });
 
+  it('counts the sleep of the machine, during which the monotonic clock stands still, until the next answer', () => {
+    const { records, lag, clock } = reading();
+    records({}, 0);
+    clock.sleep(30_000);
+    expect(lag(), 'the last answer is old').to.deep.equal([30_000, 30_000]);
+    records({}, 0);
+    expect(lag()).to.deep.equal([0, 0]);
+    clock.sleep(-60_000);
+    clock.move(11_000);
+    expect(lag(), 'a wall clock that was set back').to.deep.equal([11_000, 11_000]);
+    const intake = createIntake();
+    const paused = reading({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
+    paused.records({}, 0);
+    pauseIntake(intake, paused.clock.now());
+    paused.clock.move(1_000);
+    paused.clock.sleep(9_000);
+    expect(paused.lag()).to.deep.equal([10_000, 10_000]);
+  });
+
   it('is not known before the first answer, and then grows with a reader that never answers', () => {
     const { lag, clock } = reading();
     expect(lag()).to.deep.equal([undefined, undefined]);
@@ -132,6 +151,24 @@ describe('the lag of a shard', () => {
     records({ 1: -60_000 }, 0);
     clock.move(2_000);
     expect(lag()[0]).to.equal(2_000);
+  });
+
+  it('counts what a drain drops: records that were not admitted, and those of an answer that comes later', () => {
+    const { records, answer, lag, clock, control } = reading({ maxPending: 1 });
+    records({ 1: 5_000, 2: 4_000, 3: 3_000 }, 0);
+    control('drain');
+    answer('notify', settled(0));
+    expect(lag()[0]).to.equal(4_000);
+    clock.move(1_000);
+    records({ 4: 500 }, 0);
+    expect(lag()[0], 'the oldest one counts').to.equal(5_000);
+
+    const other = reading();
+    other.records({ 1: 100 }, 0);
+    other.control('drain');
+    other.records({ 2: 9_000 }, 0);
+    other.answer('notify', settled(0));
+    expect(other.lag()[0]).to.equal(9_000);
   });
 
   it('is 0 once the end of the shard is found and everything is settled', () => {

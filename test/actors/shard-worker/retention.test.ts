@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { defineReducer } from '../../../src/api/reducer.js';
 import type { ConsumerEvents } from '../../../src/api/events.js';
-import type { SourceHistory } from '../../../src/api/final-errors.js';
+import type { SourceHistory } from '../../../src/api/source-history.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../../src/core/intake.js';
 import { fakeStream } from '../../../src/testing/fake-stream/fake-stream.js';

@@ -32,7 +32,7 @@ const plain = {
   onFailure: 'crash',
   application: 'test',
   random: { next: () => 0 },
-  callDeadlineMs: 1_000,
+  answerDeadlineMs: 1_000,
   opaqueOf: () => 0,
 } as const;
 

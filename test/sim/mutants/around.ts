@@ -8,21 +8,44 @@ import type { Kind } from '../pool.js';
 import type { Link } from '../subscribing.js';
 
 export type AnyMessage = { readonly type: string } & Record<string, any>;
-export type AnyState = any;
 export type AnyEffect = Effect<any>;
 
-export interface Around {
-  /** The message that the behaviour gets instead; undefined: none. */
-  readonly before?: (state: AnyState, message: AnyMessage) => AnyMessage | undefined;
-  readonly after?: (state: AnyState, message: AnyMessage, effects: readonly AnyEffect[]) => readonly AnyEffect[];
+/** Without `readonly`: a mutant may change what production code may not. */
+type Writable<T> = T extends (...given: never) => unknown
+  ? T
+  : T extends ReadonlyMap<infer Key, infer Value>
+    ? Map<Key, Writable<Value>>
+    : T extends ReadonlySet<infer Member>
+      ? Set<Member>
+      : T extends object
+        ? { -readonly [Key in keyof T]: Writable<T[Key]> }
+        : T;
+
+type Parts<Kind extends keyof Actors> =
+  ReturnType<Actors[Kind]> extends Behaviour<infer State, infer Message, infer _> ? [State, Message] : never;
+
+interface Typed {
+  readonly type: string;
 }
 
-export function around<B>(behaviour: B, { before, after }: Around): B {
-  const inner = behaviour as Behaviour<AnyState, AnyMessage>;
-  const outer: Behaviour<AnyState, AnyMessage> = {
+/** The types of production code, so that tsc finds a mutant of what no longer exists. */
+export type StateOf<Kind extends keyof Actors> = Writable<Parts<Kind>[0]>;
+export type MessageTo<Kind extends keyof Actors> = Writable<Extract<Parts<Kind>[1], Typed>>;
+
+export interface Around<State, Message extends Typed> {
+  /** The message that the behaviour gets instead; undefined: none. */
+  readonly before?: (state: State, message: Message) => Message | undefined;
+  readonly after?: (state: State, message: Message, effects: readonly AnyEffect[]) => readonly AnyEffect[];
+}
+
+export type AroundOf<Kind extends keyof Actors> = Around<StateOf<Kind>, MessageTo<Kind> & Typed>;
+
+export function around<B, State, Message extends Typed>(behaviour: B, { before, after }: Around<State, Message>): B {
+  const inner = behaviour as Behaviour<State, Message>;
+  const outer: Behaviour<State, Message> = {
     ...inner,
     receive(state, message) {
-      const given = before === undefined ? message : before(state, message);
+      const given = (before === undefined ? message : before(state, message)) as Message | undefined;
       if (given === undefined) return [state, []];
       const [next, effects] = inner.receive(state, given);
       return [next, after === undefined ? effects : after(next, given, effects)];
@@ -32,15 +55,18 @@ export function around<B>(behaviour: B, { before, after }: Around): B {
 }
 
 /** A part that is made as usual and then wrapped. */
-export const wrapped = <Kind extends keyof Actors>(kind: Kind, how: Around, base: Actors = actors): Actors => ({
+export const wrapped = <Kind extends keyof Actors>(kind: Kind, how: AroundOf<Kind>, base: Actors = actors): Actors => ({
   ...base,
   [kind]: (options: never) => around((base[kind] as (given: never) => unknown)(options), how),
 });
 
-/** A part that is made with changed options. */
-export const given = <Kind extends keyof Actors>(
+type OptionsOf<Kind extends keyof Actors> = Parameters<Actors[Kind]>[0];
+type Known<Others> = [Others] extends [never] ? unknown : never;
+
+/** A part that is made with changed options. An option that does not exist is an error, because it would change nothing. */
+export const given = <Kind extends keyof Actors, Changed extends OptionsOf<Kind>>(
   kind: Kind,
-  change: (options: Parameters<Actors[Kind]>[0]) => Parameters<Actors[Kind]>[0],
+  change: ((options: OptionsOf<Kind>) => Changed) & Known<Exclude<keyof Changed, keyof OptionsOf<Kind>>>,
   base: Actors = actors,
 ): Actors => ({
   ...base,

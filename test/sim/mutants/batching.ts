@@ -2,13 +2,13 @@
 import { addTask, createTask, type Batching, type ProcessCall } from '../../../actors/reducer/batches/batching.js';
 import type { ReducerOptions } from '../../../actors/reducer/reducer.js';
 import { createRateLimit } from '../../../src/core/rate-limit.js';
-import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
+import { given, wrapped, type MessageTo, type Mutant, type StateOf } from './around.js';
 
-const batchingOf = (state: AnyState): Batching => state.batching as Batching;
+const batchingOf = (state: StateOf<'reducer'>): Batching => state.batching as Batching;
 
 /** Reducers whose state is changed before each message. */
 const nudged =
-  (nudge: (state: AnyState, message: AnyMessage) => void): Mutant['make'] =>
+  (nudge: (state: StateOf<'reducer'>, message: MessageTo<'reducer'>) => void): Mutant['make'] =>
   () =>
     wrapped('reducer', {
       before: (state, message) => {
@@ -26,9 +26,10 @@ const redefined = (change: (definition: ReducerOptions['definition']) => object)
   return () => given('reducer', changed);
 };
 
-const failedHalf = (message: AnyMessage): ProcessCall | undefined => {
-  const call = message['call'] as ProcessCall | undefined;
-  return message.type === 'processed' && call?.failure !== undefined && call.handed.length > 1 ? call : undefined;
+const failedHalf = (message: MessageTo<'reducer'>): ProcessCall | undefined => {
+  if (message.type !== 'processed') return undefined;
+  const call = message.call as ProcessCall;
+  return call.failure !== undefined && call.handed.length > 1 ? call : undefined;
 };
 
 const settledHalf = nudged((_state, message) => {

@@ -5,7 +5,7 @@ import { given, resent, wrapped, type AnyEffect, type AnyMessage, type Mutant } 
 const repeatedDispositions: Mutant['make'] = () =>
   wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'disposed') state.queues[message['reducer']].lastReceived = 0;
+      if (message.type === 'disposed') state.queues[message.reducer]!.lastReceived = 0;
       return message;
     },
   });
@@ -15,9 +15,9 @@ const grantedAgain: Mutant['make'] = () => {
   const granted = new Map<number, number>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'join') granted.set(message['reducer'], message['credit']);
+      if (message.type === 'join') granted.set(message.reducer, message.credit);
       if (message.type === 'beat')
-        for (const [reducer, credit] of granted) if (state.queues[reducer].ref) state.queues[reducer].credit = credit;
+        for (const [reducer, credit] of granted) if (state.queues[reducer]!.ref) state.queues[reducer]!.credit = credit;
       return message;
     },
   });

@@ -47,10 +47,10 @@ const settlesByShard = (base: Actors = actors): Actors => {
     'stage',
     {
       before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+        if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
         if (message.type !== 'disposed') return message;
-        const known = [...(state.workerEntries.keys() as Iterable<number>)];
-        const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
+        const known = [...state.workerEntries.keys()];
+        const dispositions = message.dispositions.map((ofWorker) => {
           if (state.workerEntries.has(ofWorker.worker)) return ofWorker;
           const shard = shardOf.get(ofWorker.worker);
           return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? -1 };
@@ -67,10 +67,10 @@ const withoutStream: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
-      const known = [...(state.workerEntries.keys() as Iterable<number>)];
-      const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
+      const known = [...state.workerEntries.keys()];
+      const dispositions = message.dispositions.map((ofWorker) => {
         const shard = shardOf.get(ofWorker.worker);
         return { ...ofWorker, worker: known.find((worker) => shardOf.get(worker) === shard) ?? ofWorker.worker };
       });
@@ -96,9 +96,9 @@ const namesReused = (base: Actors = actors): Actors => {
     'shardWorker',
     (options) => {
       const { leaseKey } = options.lease;
-      const worker = numbers.get(leaseKey) ?? numbers.size + 1;
-      numbers.set(leaseKey, worker);
-      return { ...options, worker };
+      const workerNumber = numbers.get(leaseKey) ?? numbers.size + 1;
+      numbers.set(leaseKey, workerNumber);
+      return { ...options, workerNumber };
     },
     keepers,
   );
@@ -133,8 +133,8 @@ const fenceOfTheTake = (): Actors => {
   const first = new Map<object, number>();
   return wrapped('shardWorker', {
     before: (state, message) => {
-      const { answer } = message as { answer?: { type: string; tenure: Tenure } };
-      if (message.type !== 'tenure' || answer?.type !== 'granted') return message;
+      if (message.type !== 'tenure' || message.answer.type !== 'granted') return message;
+      const { answer } = message;
       const fence = first.get(state.keeper as object) ?? answer.tenure.fence;
       first.set(state.keeper as object, fence);
       Object.assign(answer.tenure, { fence });

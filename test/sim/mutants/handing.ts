@@ -1,9 +1,10 @@
-// Mutants of wishes and hand-overs: one for each step.
+// Mutants of wishes and hand-overs: one for each step. That a worker counts what others have asked for is not among them: it would only ask
+// for more than its share, and get less later. test/actors/lease-coordinator/asked-by-others.test.ts holds the rule.
 import { send } from '../../../supervision/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { LeaseStore, LeaseUpdate, WriteOutcome } from '../../../src/api/ports.js';
+import type { LeaseStore, LeaseUpdate } from '../../../src/api/ports.js';
 import { isJava } from '../cluster.js';
-import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
+import { given, wrapped, type MessageTo, type Mutant, type StateOf } from './around.js';
 
 /** A keeper with another store: only its writes, or the answers to them, differ. */
 const withStore =
@@ -16,7 +17,7 @@ const withStore =
 
 /** A keeper whose state is changed before each message. */
 const nudged =
-  (nudge: (state: AnyState, message: AnyMessage) => void): Mutant['make'] =>
+  (nudge: (state: StateOf<'leaseKeeper'>, message: MessageTo<'leaseKeeper'>) => void): Mutant['make'] =>
   () =>
     wrapped('leaseKeeper', {
       before: (state, message) => {
@@ -61,15 +62,6 @@ const unwished = withStore((store) => ({
 }));
 
 /** A coordinator that sees no wish, neither its own nor those of others. */
-const blindToWishes: Mutant['make'] = () =>
-  given('leaseCoordinator', (options) => {
-    const scan: LeaseStore['scan'] = async (signal) => {
-      const seen = await options.store.scan(signal);
-      return { ...seen, rows: seen.rows.map(({ kinactWish: _, ...row }) => row) };
-    };
-    return { ...options, store: { ...options.store, scan } };
-  });
-
 /** In the middle of a hand-over, the keeper misses that a Java worker has taken the lease, and its worker continues to deliver. */
 const robbedUnheard: Mutant['make'] = () => {
   let goesOn = false;
@@ -77,12 +69,12 @@ const robbedUnheard: Mutant['make'] = () => {
     before: (state, message) => {
       const { tenure, yielding } = state;
       if (message.type !== 'written' || yielding === undefined || tenure?.revoked !== false) return message;
-      const { type, current } = message['outcome'] as WriteOutcome & { readonly current?: LeaseRow };
-      goesOn = type === 'refused' && isJava(current?.leaseOwner ?? '');
-      return goesOn ? { type: 'writeFailed', id: message['id'], error: new Error('no answer') } : message;
+      const { outcome, id } = message;
+      goesOn = outcome.type === 'refused' && isJava(outcome.current?.leaseOwner ?? '');
+      return goesOn ? { type: 'writeFailed' as const, id, error: new Error('no answer') } : message;
     },
     after: ({ workers, tenure, yielding }, _message, effects) => {
-      if (!goesOn) return effects;
+      if (!goesOn || yielding === undefined || tenure === undefined) return effects;
       goesOn = false;
       yielding.phase = 'stale';
       return [
@@ -112,7 +104,7 @@ export const handingMutants: readonly Mutant[] = [
     name: 'a lease is taken as soon as its holder yields',
     make: nudged((state, message) => {
       if (message.type !== 'looked' || state.wishing === undefined || state.phase !== 'wishing') return;
-      const { row } = message as unknown as { row?: { kinactAnswer?: string } };
+      const { row } = message;
       if (row?.kinactAnswer?.startsWith('yielding') !== true) return;
       state.lease.row = row;
       state.phase = 'taking';
@@ -131,16 +123,16 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
-      if (message.type === 'workerEnded' && message['end'].type === 'stopShard') stoppedByFailure.add(state);
-      if (stoppedByFailure.has(state) && state.leftovers.callsLeft === 'awaited')
-        state.leftovers.callsLeft = 'possible';
+      if (message.type === 'workerEnded' && message.end.type === 'stopShard') stoppedByFailure.add(state);
+      if (stoppedByFailure.has(state) && state.leftovers.callsLeftBehind === 'awaited')
+        state.leftovers.callsLeftBehind = 'possible';
     }),
   },
   {
     name: 'a stop does not wait for the calls of a pipeline that has crashed',
     make: nudged((state) => {
-      let left = state.leftovers.callsLeft;
-      Object.defineProperty(state.leftovers, 'callsLeft', {
+      let left = state.leftovers.callsLeftBehind;
+      Object.defineProperty(state.leftovers, 'callsLeftBehind', {
         get: () => (left === 'awaited' ? 'possible' : left),
         set: (next) => {
           left = next;
@@ -172,10 +164,9 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a wish is raised once and never again',
     make: nudged((state) => {
-      if (state.wishing?.number > 0) state.wishing.raiseAt = Infinity;
+      if (state.wishing !== undefined && state.wishing.number > 0) state.wishing.raiseAt = Infinity;
     }),
   },
-  { name: 'what others have asked for is not counted', make: blindToWishes },
   {
     name: 'what a worker that crashed has left open is handed over',
     make: nudged((state, message) => {

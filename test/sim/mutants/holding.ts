@@ -98,7 +98,7 @@ const givesBack: Mutant['make'] = ({ machine }) => {
       heldSince.set(state, since);
       if (machine.clock.now() - since < 60_000) return message;
       heldSince.delete(state);
-      return { type: 'release', reason: 'a minute is over', deadlineMs: 1_000 };
+      return { type: 'release' as const, reason: 'a minute is over', deadlineMs: 1_000 };
     },
   });
 };

@@ -79,11 +79,11 @@ const oneParent: Mutant['make'] = () => {
     ...options,
     store: {
       ...options.store,
-      scan: async (signal) => {
+      scan: async (signal: AbortSignal) => {
         const scan = await options.store.scan(signal);
         return { ...scan, rows: scan.rows.map(first) };
       },
-      get: async (leaseKey, signal) => {
+      get: async (leaseKey: string, signal: AbortSignal) => {
         const row = await options.store.get(leaseKey, signal);
         return row === undefined ? undefined : first(row);
       },
@@ -101,13 +101,8 @@ const spuriousCounts: Mutant['make'] = () =>
   wrapped('leaseKeeper', {
     after: (state, message, effects) => {
       const { lease } = state;
-      const recovered = message.type === 'written' && message['outcome'].type === 'refused';
-      if (
-        recovered &&
-        state.phase === 'held' &&
-        lease.row === message['outcome'].current &&
-        lease.frontier !== undefined
-      ) {
+      if (message.type !== 'written' || message.outcome.type !== 'refused') return effects;
+      if (state.phase === 'held' && lease.row === message.outcome.current && lease.frontier !== undefined) {
         const { checkpoint, subSequenceNumber } = checkpointOf(lease.frontier);
         lease.row = { ...lease.row, checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
       }
@@ -119,9 +114,9 @@ const settledIsEnded: Mutant['make'] = () =>
   wrapped('leaseCoordinator', {
     before: (state, message) => {
       if (message.type !== 'askShardEnd') return message;
-      const parent = message['leaseKey'] as string;
+      const parent = message.leaseKey;
       state.endedHere.add(parent);
-      for (const [leaseKey, lease] of state.leases as Map<string, { awaited: readonly string[] | undefined }>) {
+      for (const [leaseKey, lease] of state.leases) {
         if (lease.awaited?.includes(parent) !== true) continue;
         lease.awaited = lease.awaited.filter((shardId) => shardId !== parent);
         state.publishing.changed.add(leaseKey);
@@ -136,7 +131,7 @@ const ownFailoverOnly: Mutant['make'] = () =>
     ...options,
     store: {
       ...options.store,
-      scan: async (signal) => {
+      scan: async (signal: AbortSignal) => {
         const scan = await options.store.scan(signal);
         return { ...scan, rows: scan.rows.map(({ kinactFailover: _, ...row }) => row) };
       },

@@ -4,13 +4,19 @@ import type { PendingFailure } from '../../../actors/protocol/pending-failures.j
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import type { FailurePolicy, OnFailure } from '../../../src/api/failure-policy.js';
 import type { ParkSink } from '../../../src/api/parking.js';
-import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
+import { given, wrapped, type AroundOf, type MessageTo, type Mutant, type StateOf } from './around.js';
+
+/** Actors that call sinks. */
+type Parker = 'reducer' | 'stage' | 'shardWorker';
 
 /** Counts everything that is left as kept. */
-const refusedIsKept = (state: AnyState, message: AnyMessage): AnyMessage => {
-  if (message.type !== 'parkingEnded') return message;
-  const pending = state.pendingFailures.byNumber.get(message['number']) as PendingFailure<unknown> | undefined;
-  return { ...message, parked: pending?.parking?.notParked ?? message['parked'], error: undefined };
+const refusedIsKept = <Kind extends Parker>(kind: Kind): Mutant['make'] => {
+  const before = (state: StateOf<Parker>, message: MessageTo<Parker>): MessageTo<Parker> => {
+    if (message.type !== 'parkingEnded') return message;
+    const parking = state.pendingFailures.byNumber.get(message.number)?.parking;
+    return { ...message, parked: parking?.notParked ?? message.parked, error: undefined } as typeof message;
+  };
+  return () => wrapped(kind, { before } as object as AroundOf<Kind>);
 };
 
 const withSink =
@@ -46,8 +52,9 @@ const keptTwice = withSink((sink) => async (item, context) => {
 const keyOfTheTenure: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (_state, message) => {
-      const tenure = message['answer']?.tenure as { fence: number; idempotencyPrefix: string } | undefined;
-      if (message.type === 'tenure' && tenure !== undefined) tenure.idempotencyPrefix += `#${tenure.fence}`;
+      if (message.type !== 'tenure' || message.answer.type !== 'granted') return message;
+      const { tenure } = message.answer;
+      tenure.idempotencyPrefix += `#${tenure.fence}`;
       return message;
     },
   });
@@ -55,13 +62,13 @@ const keyOfTheTenure: Mutant['make'] = () =>
 /** What no sink has kept yet counts as parked once the lease is lost. */
 const lostIsKept: Mutant['make'] = () => {
   let lost: readonly DeliveredItem[] = [];
-  const leftOf = (state: AnyState, worker: number): readonly DeliveredItem[] =>
+  const leftOf = (state: StateOf<'reducer'>, worker: number): readonly DeliveredItem[] =>
     [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
       .flatMap(({ parking }) => (parking?.notParked ?? []) as readonly DeliveredItem[])
       .filter(({ tenure }) => tenure.worker === worker);
   return wrapped('reducer', {
     before: (state, message) => {
-      lost = message.type === 'revoked' ? leftOf(state, message['worker']) : [];
+      lost = message.type === 'revoked' ? leftOf(state, message.worker) : [];
       return message;
     },
     after: (_state, _message, effects) => [
@@ -74,17 +81,19 @@ const lostIsKept: Mutant['make'] = () => {
   });
 };
 
-const neverAgain = (_state: AnyState, message: AnyMessage): AnyMessage | undefined =>
-  message.type === 'parkingDue' ? undefined : message;
+const neverAgain = <Message extends MessageTo<'reducer' | 'stage'>>(
+  _state: unknown,
+  message: Message,
+): Message | undefined => (message.type === 'parkingDue' ? undefined : message);
 
 export const parkingMutants: readonly Mutant[] = [
-  { name: 'an item that its sink refuses is settled', make: () => wrapped('reducer', { before: refusedIsKept }) },
-  { name: 'a record that its sink refuses is settled', make: () => wrapped('stage', { before: refusedIsKept }) },
+  { name: 'an item that its sink refuses is settled', make: refusedIsKept('reducer') },
+  { name: 'a record that its sink refuses is settled', make: refusedIsKept('stage') },
   { name: 'an item is settled before its sink answers', make: () => given('reducer', keptUnheard) },
   { name: 'a record is settled before its sink answers', make: () => given('stage', keptUnheard) },
   {
     name: 'a part that cannot be decoded is settled although its sink refuses it',
-    make: () => wrapped('shardWorker', { before: refusedIsKept }),
+    make: refusedIsKept('shardWorker'),
   },
   {
     name: 'a part that cannot be decoded is settled before its sink answers',

@@ -4,26 +4,26 @@ import type { ReadResult, ShardReader, SourceNotice, StreamSource } from '../../
 import { effect } from '../../../actors/protocol/actor.js';
 import { given, wrapped, type Mutant } from './around.js';
 
-const brings = (type: string): boolean => type === 'notified' || type === 'collected';
-
 const noItemsNeverSettle: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (_state, message) => {
-      if (!brings(message.type)) return message;
-      const pairs = message['dispositions'].itemCounts as number[];
+      if (message.type !== 'notified' && message.type !== 'collected') return message;
+      const pairs = message.dispositions.itemCounts;
       const itemCounts: number[] = [];
       for (let at = 0; at < pairs.length; at += 2)
         if (pairs[at + 1] !== 0) itemCounts.push(pairs[at] as number, pairs[at + 1] as number);
-      return { ...message, dispositions: { ...message['dispositions'], itemCounts } };
+      return { ...message, dispositions: { ...message.dispositions, itemCounts } };
     },
   });
 
 const wholeAggregates: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (_state, message) => {
-      const start = message['answer']?.tenure?.start;
-      if (message.type === 'tenure' && start?.type === 'after')
-        message['answer'].tenure.start = { ...start, position: { ...start.position, subSequenceNumber: 1_000_000 } };
+      if (message.type !== 'tenure' || message.answer.type !== 'granted') return message;
+      const { tenure } = message.answer;
+      const { start } = tenure;
+      if (start.type === 'after')
+        tenure.start = { ...start, position: { ...start.position, subSequenceNumber: 1_000_000 } };
       return message;
     },
   });
@@ -100,7 +100,7 @@ const endsAtOnce: Mutant['make'] = () =>
   wrapped('shardWorker', {
     after: (state, message, effects) => {
       if (message.type !== 'readDone' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
-      const { worker, fence } = state.tenure;
+      const { worker, fence } = state.tenure!;
       const end = { type: 'workerEnded', worker, fence, end: state.ending };
       return [...effects, effect.send(state.keeper, end as never)];
     },
@@ -113,7 +113,10 @@ const childrenAtLatest: Mutant['make'] = ({ machine }) => {
       : row;
   return given('leaseCoordinator', (options) => ({
     ...options,
-    store: { ...options.store, create: (row, signal) => options.store.create(late(row), signal) },
+    store: {
+      ...options.store,
+      create: (row: LeaseRow, signal: AbortSignal) => options.store.create(late(row), signal),
+    },
   }));
 };
 

@@ -67,7 +67,7 @@ const deaf = (base: Actors = actors): Actors => {
     {
       before: (state, message) => {
         if (message.type !== 'disposed') return message;
-        const dispositions = message['dispositions'] as { worker: number }[];
+        const dispositions = message.dispositions;
         for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(worker);
         return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(worker)) };
       },
@@ -84,9 +84,9 @@ const deafByShard = (base: Actors = actors): Actors => {
     'stage',
     {
       before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+        if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
         if (message.type !== 'disposed') return message;
-        const dispositions = message['dispositions'] as { worker: number }[];
+        const dispositions = message.dispositions;
         for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(shardOf.get(worker));
         return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(shardOf.get(worker))) };
       },

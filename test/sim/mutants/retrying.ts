@@ -1,13 +1,14 @@
 // Mutants of waiting for another attempt: keys that are not held, items that are forgotten, attempts that never come, credit that
 // returns twice, and drains that leave waiting records out.
 import type { HeldKey, HeldKeys } from '../../../actors/reducer/failures/held-keys.js';
-import { resent, wrapped, type AnyState, type Mutant } from './around.js';
+import { actors, type Actors } from '../../../src/consumer/wiring.js';
+import { resent, wrapped, type Mutant, type StateOf } from './around.js';
 
-const keysOf = (state: AnyState): HeldKeys => state.keys as HeldKeys;
-const heldIn = (state: AnyState): readonly HeldKey[] => [...keysOf(state).byKey.values()];
+const keysOf = (state: StateOf<'reducer'>): HeldKeys => state.keys as HeldKeys;
+const heldIn = (state: StateOf<'reducer'>): readonly HeldKey[] => [...keysOf(state).byKey.values()];
 
 /** Changes the state of a reducer after each message. */
-const afterEach = (change: (state: AnyState) => void): ReturnType<Mutant['make']> =>
+const afterEach = (change: (state: StateOf<'reducer'>) => void): ReturnType<Mutant['make']> =>
   wrapped('reducer', {
     after: (state, _message, effects) => {
       change(state);
@@ -39,30 +40,58 @@ const outOfOrder: Mutant['make'] = () =>
     for (const held of heldIn(state)) if (held.behind.length > 1) held.behind = held.behind.toReversed();
   });
 
+/** To drop `attemptDue` would not do: every other message looks at what is due. */
 const neverAgain: Mutant['make'] = () =>
-  wrapped('reducer', {
-    before: (_state, message) => (message.type === 'attemptDue' ? undefined : message),
+  afterEach((state) => {
+    for (const held of heldIn(state)) held.dueAt = Infinity;
+    keysOf(state).nextAt = undefined;
+    if (state.waitingCall !== undefined) state.waitingCall.dueAt = Infinity;
   });
 
 const creditTwice: Mutant['make'] = () => afterEach((state) => state.reports.credited.clear());
 
-const outageWithoutEnd: Mutant['make'] = () =>
-  afterEach((state) => {
-    const { outage } = keysOf(state);
-    if (outage === undefined) return;
-    outage.dueAt = Infinity;
-    keysOf(state).nextAt = undefined;
+/** A drain tries once more, and a success then ends the outage: it goes on all the same. */
+const outageWithoutEnd: Mutant['make'] = () => {
+  const known = new WeakMap<object, NonNullable<HeldKeys['outage']>>();
+  return afterEach((state) => {
+    const keys = keysOf(state);
+    keys.outage ??= known.get(state);
+    if (keys.outage === undefined) return;
+    known.set(state, keys.outage);
+    keys.outage.dueAt = Infinity;
+    keys.nextAt = undefined;
   });
+};
 
-const drainedAnyway: Mutant['make'] = () =>
-  wrapped('shardWorker', {
-    after: (_state, _message, effects) =>
-      resent(effects, (message) => {
-        const { type, end } = message;
-        if (type !== 'workerEnded' || end.type !== 'drained' || end.open === 0) return message;
-        return { ...message, end: { type: 'drained', open: 0 } };
-      }),
-  });
+const drainedAnyway = (base: Actors = actors): Actors =>
+  wrapped(
+    'shardWorker',
+    {
+      after: (_state, _message, effects) =>
+        resent(effects, (message) => {
+          const { type, end } = message;
+          if (type !== 'workerEnded' || end.type !== 'drained' || end.open === 0) return message;
+          return { ...message, end: { ...end, open: 0 } };
+        }),
+    },
+    base,
+  );
+
+/** The keeper believes what its worker says, whatever the row has reached. */
+const rowIsNotLookedAt = (base: Actors = actors): Actors =>
+  wrapped(
+    'leaseKeeper',
+    {
+      after: (state, _message, effects) =>
+        resent(effects, (message) => {
+          const { type, news } = message;
+          if (type !== 'keeperNotice' || news.type !== 'released' || state.releaseOrder?.recordsLeft !== 0)
+            return message;
+          return { ...message, news: { ...news, lease: { ...news.lease, recordsLeft: 0 } } };
+        }),
+    },
+    base,
+  );
 
 const flushForgotten: Mutant['make'] = () =>
   afterEach((state) => {
@@ -85,7 +114,15 @@ export const retryingMutants: readonly Mutant[] = [
   { name: 'attempts never come', make: neverAgain },
   { name: 'the credit of items that wait returns twice', make: creditTwice },
   { name: 'an outage never ends', make: outageWithoutEnd },
-  { name: 'a worker that stops beside waiting records reports that it has drained', make: drainedAnyway },
+  {
+    name: 'a worker that stops beside waiting records reports that it has drained',
+    make: () => drainedAnyway(),
+    masked: {
+      by: 'the keeper looks at the row',
+      make: () => rowIsNotLookedAt(drainedAnyway()),
+      off: () => rowIsNotLookedAt(),
+    },
+  },
   { name: 'a flush that waits is forgotten', make: flushForgotten },
   { name: 'a drain drops what waits behind a failed item', make: settledUnsaid },
 ];

@@ -7,10 +7,10 @@ import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequ
 import type { Position } from '../../../src/core/position.js';
 import { effect } from '../../../actors/protocol/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
-import { around, resent, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
+import { around, resent, wrapped, type MessageTo, type Mutant, type StateOf } from './around.js';
 
 /** The values that a mutant keeps per actor. */
-function perState<T>(make: () => T): (state: AnyState) => T {
+function perState<T>(make: () => T): (state: object) => T {
   const kept = new WeakMap<object, T>();
   return (state: object) => {
     const known = kept.get(state) ?? make();
@@ -19,20 +19,23 @@ function perState<T>(make: () => T): (state: AnyState) => T {
   };
 }
 
-const brings = ({ type }: AnyMessage): boolean => type === 'notified' || type === 'collected';
+type ToWorker = MessageTo<'shardWorker'>;
+type Brings = Extract<ToWorker, { readonly type: 'notified' | 'collected' }>;
 
-function countsOf(itemCounts: Map<number, number>, { dispositions }: AnyMessage): void {
-  const pairs = dispositions.itemCounts as number[];
+const brings = (message: ToWorker): message is Brings => message.type === 'notified' || message.type === 'collected';
+
+function countsOf(itemCounts: Map<number, number>, { dispositions }: Brings): void {
+  const pairs = dispositions.itemCounts;
   for (let at = 0; at < pairs.length; at += 2) itemCounts.set(pairs[at] as number, pairs[at + 1] as number);
 }
 
 function byOverlap(): Mutant['make'] {
   const countsIn = perState(() => new Map<number, number>());
-  const before = (state: AnyState, message: AnyMessage): AnyMessage => {
+  const before = (state: StateOf<'shardWorker'>, message: ToWorker): ToWorker => {
     if (!brings(message)) return message;
     const itemCounts = countsIn(state);
     countsOf(itemCounts, message);
-    const { ordinals, items } = message['dispositions'] as { ordinals: number[]; items: number[] };
+    const { ordinals, items } = message.dispositions;
     for (const ordinal of [...ordinals]) {
       for (let item = 0; item < (itemCounts.get(ordinal) ?? 1); item += 1) {
         ordinals.push(ordinal);
@@ -47,11 +50,11 @@ function byOverlap(): Mutant['make'] {
 /** The token of a record names the item that was settled last. If that is not its last item, no frontier is reported. */
 function tokenOfTheLast(): Mutant['make'] {
   const known = perState(() => ({ itemCounts: new Map<number, number>(), last: new Map<string, boolean>() }));
-  const before = (state: AnyState, message: AnyMessage): AnyMessage => {
-    if (!brings(message) || message['dispositions'].itemCounts === undefined) return message;
+  const before = (state: StateOf<'shardWorker'>, message: ToWorker): ToWorker => {
+    if (!brings(message)) return message;
     const { itemCounts, last } = known(state);
     countsOf(itemCounts, message);
-    const { ordinals, items } = message['dispositions'] as { ordinals: number[]; items: number[] };
+    const { ordinals, items } = message.dispositions;
     for (const [at, ordinal] of ordinals.entries()) {
       const position = recordAt(state.ledger, ordinal)?.position;
       if (position === undefined) continue;
@@ -76,11 +79,11 @@ const nameOf = ({ sequenceNumber, subSequenceNumber }: Position): string => `${s
 const duplicateCounts: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (state, message) => {
-      if (message.type !== 'readDone' || message['result'].type !== 'records') return message;
+      if (message.type !== 'readDone' || message.result.type !== 'records') return message;
       const { newest } = state.ledger;
       const isKnown = ({ sequenceNumber }: { sequenceNumber: string }): boolean =>
         newest !== undefined && compareSequenceNumbers(sequenceNumber, newest.sequenceNumber) <= 0;
-      if (state.tenure?.dead === false && (message['result'].records as { sequenceNumber: string }[]).some(isKnown)) {
+      if (newest !== undefined && state.tenure?.dead === false && message.result.records.some(isKnown)) {
         admit(state.ledger, { ...newest, subSequenceNumber: newest.subSequenceNumber + 1_000 }, 0, 0);
       }
       return message;
@@ -97,7 +100,7 @@ function byCompletionOrder(): Mutant['make'] {
       before: (state, message) => {
         if (!brings(message)) return message;
         const known = furthest(state);
-        for (const ordinal of message['dispositions'].ordinals as number[]) {
+        for (const ordinal of message.dispositions.ordinals) {
           const position = recordAt(state.ledger, ordinal)?.position;
           if (position === undefined) continue;
           if (known.position === undefined || comparePositions(position, known.position) > 0) known.position = position;
@@ -118,14 +121,14 @@ function byCompletionOrder(): Mutant['make'] {
     });
 }
 
-const settle = (state: AnyState, items: readonly DeliveredItem[]): void => {
+const settle = (state: StateOf<'reducer'>, items: readonly DeliveredItem[]): void => {
   for (const item of items) settleItem(state.reports, item);
 };
 
 const beforeTheFlush: Mutant['make'] = () =>
   wrapped('reducer', {
     before: (state, message) => {
-      if (message.type === 'folded') settle(state, message['job'].reduced.slice(message['job'].noted));
+      if (message.type === 'folded') settle(state, message.job.reduced.slice(message.job.noted));
       return message;
     },
   });
@@ -133,7 +136,7 @@ const beforeTheFlush: Mutant['make'] = () =>
 const beforeItIsDone: Mutant['make'] = () =>
   wrapped('reducer', {
     before: (state, message) => {
-      if (message.type === 'items') settle(state, message['items']);
+      if (message.type === 'items') settle(state, message.items);
       return message;
     },
   });

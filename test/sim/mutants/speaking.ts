@@ -1,8 +1,9 @@
 // Mutants of reports, and of promises to the application: events, policies, states, the watchdog, starts at a time.
+import type { OnFailure } from '../../../src/api/failure-policy.js';
 import type { LeaseStore } from '../../../src/api/ports.js';
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Machine } from '../machine.js';
-import { around, given, wrapped, type AnyEffect, type Mutant } from './around.js';
+import { around, given, wrapped, type AnyEffect, type AroundOf, type Mutant } from './around.js';
 
 const silent = (name: string, effects: readonly AnyEffect[]): readonly AnyEffect[] =>
   effects.filter((effect) => effect.type !== 'emit' || effect.event.name !== name);
@@ -18,15 +19,17 @@ const dropUnsaid: Mutant['make'] = () =>
 
 const toldTooSoon: Mutant['make'] = () => ({
   ...actors,
-  leaseKeeper: (options) =>
-    around(actors.leaseKeeper(options), {
+  leaseKeeper: (options) => {
+    const how: AroundOf<'leaseKeeper'> = {
       after: (_state, message, effects) => {
         if (message.type !== 'frontier') return effects;
         const { source, shardId } = options;
-        const data = { source, shardId, ...message['frontier'].position };
+        const data = { source, shardId, ...message.frontier.position };
         return [...effects, { type: 'emit', event: { name: 'checkpoint', data } }];
       },
-    }),
+    };
+    return around(actors.leaseKeeper(options), how);
+  },
 });
 
 const triedAtOnce: Mutant['make'] = ({ machine }) =>
@@ -57,13 +60,13 @@ const overlooked = (base: Actors = actors): Actors => {
     shardWorkerSupervisor: (options) => {
       pipelines += 1;
       const isFirst = pipelines === 1;
-      return around(base.shardWorkerSupervisor(options), {
+      const how: AroundOf<'shardWorkerSupervisor'> = {
         before: (_state, message) => {
           if (isFirst || message.type !== 'held') return message;
-          const leases = message['leases'] as { readonly leaseKey: string }[];
-          return { ...message, leases: leases.filter(({ leaseKey }) => !leaseKey.endsWith('1')) };
+          return { ...message, leases: message.leases.filter(({ leaseKey }) => !leaseKey.endsWith('1')) };
         },
-      });
+      };
+      return around(base.shardWorkerSupervisor(options), how);
     },
   };
 };
@@ -82,8 +85,7 @@ const neverHandedOver: Mutant['make'] = () =>
   wrapped('shardWorkerSupervisor', {
     before: (_state, message) => {
       if (message.type !== 'held') return message;
-      const leases = message['leases'] as { readonly leaseKey: string }[];
-      return { ...message, leases: leases.filter(({ leaseKey }) => !leaseKey.endsWith('2')) };
+      return { ...message, leases: message.leases.filter(({ leaseKey }) => !leaseKey.endsWith('2')) };
     },
   });
 
@@ -97,13 +99,11 @@ const noBudget: Mutant['make'] = () =>
 const stopIsSkip: Mutant['make'] = () =>
   given('reducer', (options) => {
     const { onFailure } = options;
-    return {
-      ...options,
-      onFailure: (error, item, attempt) => {
-        const policy = typeof onFailure === 'function' ? onFailure(error, item, attempt) : onFailure;
-        return policy === 'stopShard' ? 'skip' : policy;
-      },
+    const skips: OnFailure = (error, item, attempt) => {
+      const policy = typeof onFailure === 'function' ? onFailure(error, item, attempt) : onFailure;
+      return policy === 'stopShard' ? 'skip' : policy;
     };
+    return { ...options, onFailure: skips };
   });
 
 const noWatchdog: Mutant['make'] = () => given('shardWorker', (options) => ({ ...options, watchdogMs: 1e9 }));
@@ -112,15 +112,16 @@ const oneState: Mutant['make'] = () =>
   given('reducer', (options) => {
     const { definition } = options;
     if (definition.reduce === undefined) return options;
-    return { ...options, definition: { ...definition, stateBy: 'reducer' } };
+    return { ...options, definition: { ...definition, stateBy: 'reducer' as const } };
   });
 
 const timeIsLate: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (_state, message) => {
-      const start = message['answer']?.tenure?.start;
-      if (message.type === 'tenure' && start?.type === 'atTimestamp')
-        message['answer'].tenure.start = { ...start, timestampMs: start.timestampMs + 10_000 };
+      if (message.type !== 'tenure' || message.answer.type !== 'granted') return message;
+      const { tenure } = message.answer;
+      const { start } = tenure;
+      if (start.type === 'atTimestamp') tenure.start = { ...start, timestampMs: start.timestampMs + 10_000 };
       return message;
     },
   });

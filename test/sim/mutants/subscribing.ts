@@ -1,5 +1,7 @@
 // Mutants of enhanced fan-out and of several sources. The reader of a shard is no actor, so some mutants change what a process sends
-// and gets (`link`), as if its reader did.
+// and gets (`link`), as if its reader did. That the identity of the stream is asked for each subscription is not among them: in a cluster
+// the reader polls between a deleted stream and the next subscription, and polling asks, too. test/src/aws/kinesis/shard-reader.test.ts
+// holds the rule.
 import type { LeasedRead, StreamSource } from '../../../src/api/ports.js';
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Link, Place } from '../subscribing.js';
@@ -81,23 +83,6 @@ const eventsProveTheEnd: Mutant['make'] = ({ machine }) => {
   return { ...parts, link };
 };
 
-/** Nobody asks whether the stream of a new subscription is the one that the lease belongs to. */
-const identityNotAsked: Mutant['make'] = () => {
-  const accepted = new Set<string>();
-  const link: Link = {
-    answered: (operation, { ShardId }) => {
-      if (operation === 'SubscribeToShard') accepted.add(ShardId as string);
-    },
-  };
-  const parts = leasedBy((lease, shardId) => ({
-    ...lease,
-    get stream() {
-      return accepted.delete(shardId) ? undefined : lease.stream;
-    },
-  }));
-  return { ...parts, link };
-};
-
 /** A reader is not closed when its lease is lost. */
 const goesOn: Mutant['make'] = readBy(() => ({ close: () => undefined }));
 
@@ -113,10 +98,10 @@ const streamsMixedUp: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
-      const known = [...(state.workerEntries.keys() as Iterable<number>)];
-      const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
+      const known = [...state.workerEntries.keys()];
+      const dispositions = message.dispositions.map((ofWorker) => {
         const shard = shardOf.get(ofWorker.worker);
         return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? ofWorker.worker };
       });
@@ -130,7 +115,6 @@ export const subscribingMutants: readonly Mutant[] = [
   { name: 'fan-out: a continuation number is used after polling', make: continuesAfterPolling },
   { name: 'fan-out: a continuation number is checkpointed', make: checkpointsContinuations },
   { name: 'fan-out: an event proves the end of a shard', make: eventsProveTheEnd },
-  { name: 'fan-out: the identity of the stream is not asked', make: identityNotAsked },
   { name: 'fan-out: the subscription of a lost lease goes on', make: goesOn },
   { name: 'sources: a removed source keeps its leases', make: removedStays },
   { name: 'sources: streams with the same shard ids are mixed up', make: streamsMixedUp },

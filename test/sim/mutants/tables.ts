@@ -2,7 +2,7 @@
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { StreamSource } from '../../../src/api/ports.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
+import { given, wrapped, type AroundOf, type Mutant } from './around.js';
 
 /** Coordinators and workers with a changed source. */
 function withSource(change: (source: StreamSource) => StreamSource, base: Actors = actors): Actors {
@@ -23,7 +23,7 @@ const listing =
 
 /** Before each message of the coordinator. */
 const coordinating =
-  (step: (state: AnyState, message: AnyMessage) => AnyMessage | undefined): Mutant['make'] =>
+  (step: NonNullable<AroundOf<'leaseCoordinator'>['before']>): Mutant['make'] =>
   () =>
     wrapped('leaseCoordinator', { before: step });
 
@@ -45,8 +45,8 @@ const cleansAtOnce: Mutant['make'] = () =>
 const endsAreBelieved: Mutant['make'] = () =>
   wrapped('leaseKeeper', {
     before: (_state, message) =>
-      message.type === 'shardEndPlanned' && message['plan'].type !== 'ready'
-        ? { ...message, plan: { type: 'ready', childShardIds: [] } }
+      message.type === 'shardEndPlanned' && message.plan.type !== 'ready'
+        ? { ...message, plan: { type: 'ready' as const, childShardIds: [] } }
         : message,
   });
 

@@ -1,7 +1,7 @@
 // When `ready()` turns false because of what waits for another attempt: after ten failed attempts, or after a minute. In an outage it is
 // false at once.
 import { expect } from 'chai';
-import { readiness } from '../../../src/consumer/inspection.js';
+import { readyOfConsumer } from '../../../src/consumer/inspection.js';
 import type { ActorSnapshot, ConsumerStatus, WaitingSnapshot } from '../../../src/api/status.js';
 
 const place = { source: 'orders', shardId: 'shardId-000000000000', sequenceNumber: '4711', error: 'database down' };
@@ -16,7 +16,7 @@ const reasons = (...tree: readonly ActorSnapshot[]): readonly string[] => {
   const sources = [{ source: 'orders', table: 'orders', state: 'running' }];
   const rest = { workerId: 'w', limit: null, restarts: 0, shards: [], sources, leases: [] };
   const status = { state: 'running', pausedForMs: null, paused: [], ...rest, tree } as unknown as ConsumerStatus;
-  const { ok, reasons: why } = readiness(status);
+  const { ok, reasons: why } = readyOfConsumer(status);
   expect(ok).to.equal(why.length === 0);
   return why;
 };

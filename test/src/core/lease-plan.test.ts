@@ -77,7 +77,7 @@ describe('a plan among kinact workers', () => {
     const made = plan([...many(2, 'f'), ...many(2, 'x', 'dead', 10_001), ...many(4, 'b', 'b')]);
     expect(made).to.include({ target: 4, hasForeignOwners: false, hasPeers: true, leavesSome: false });
     expect(keys(made.take)).to.deep.equal(['f0', 'f1', 'x0', 'x1']);
-    expect(made.steal).to.deep.equal([]);
+    expect(made.fromPeers).to.deep.equal([]);
   });
 
   it('takes no lease whose counter has been unchanged for failoverMs or less', () => {
@@ -110,23 +110,23 @@ describe('a plan among kinact workers', () => {
 
   it('steals up to an even share in one round, from the worker with the most leases', () => {
     const made = plan([...many(9, 'a', 'a'), ...many(3, 'b', 'b')]);
-    expect(made.steal).to.have.length(4);
-    expect(made.steal.every((row) => row.leaseOwner === 'a')).to.equal(true);
+    expect(made.fromPeers).to.have.length(4);
+    expect(made.fromPeers.every((row) => row.leaseOwner === 'a')).to.equal(true);
   });
 
   it('steals only from a worker with at least two more leases, so that no worker steals back', () => {
-    expect(plan([...many(2, 'm', 'me'), ...many(3, 'b', 'b')]).steal).to.deep.equal([]);
-    expect(plan([...many(2, 'm', 'me'), ...many(4, 'b', 'b')]).steal).to.have.length(1);
+    expect(plan([...many(2, 'm', 'me'), ...many(3, 'b', 'b')]).fromPeers).to.deep.equal([]);
+    expect(plan([...many(2, 'm', 'me'), ...many(4, 'b', 'b')]).fromPeers).to.have.length(1);
   });
 
   it('steals nothing while a lease is available', () => {
-    expect(plan([lease('free'), ...many(9, 'b', 'b')]).steal).to.deep.equal([]);
+    expect(plan([lease('free'), ...many(9, 'b', 'b')]).fromPeers).to.deep.equal([]);
   });
 
   it('steals beyond an even share with a probability of one in the number of rivals', () => {
     const leases = [...many(3, 'm', 'me'), ...many(3, 'b', 'b'), ...many(3, 'c', 'c'), ...many(5, 'd', 'd')];
-    expect(plan(leases, { random: () => 0.34 }).steal).to.deep.equal([]);
-    expect(plan(leases, { random: () => 0.33 }).steal).to.have.length(1);
+    expect(plan(leases, { random: () => 0.34 }).fromPeers).to.deep.equal([]);
+    expect(plan(leases, { random: () => 0.33 }).fromPeers).to.have.length(1);
   });
 
   it('neither counts nor takes nor steals ended leases', () => {
@@ -148,21 +148,21 @@ describe('a plan among kinact workers', () => {
   it('counts a held lease that the scan lacks, and so steals nothing that would be stolen back', () => {
     const held = new Set(['new']);
     const leases = [...many(2, 'p', 'peer'), lease('gone', 'me', 0, { checkpoint: 'SHARD_END' }), lease('o', 'other')];
-    expect(plan(leases, { held }).steal).to.deep.equal([]);
-    expect(plan(leases, { held: new Set() }).steal).to.have.length(1);
-    expect(plan([...many(4, 'p', 'peer'), lease('o', 'other')], { held }).steal).to.have.length(1);
+    expect(plan(leases, { held }).fromPeers).to.deep.equal([]);
+    expect(plan(leases, { held: new Set() }).fromPeers).to.have.length(1);
+    expect(plan([...many(4, 'p', 'peer'), lease('o', 'other')], { held }).fromPeers).to.have.length(1);
   });
 
   it('never plans beyond maxLeases, and reports the leases left over as `overflow`', () => {
     const made = plan(many(9, 'f', undefined, 60_000), { maxLeases: 4 });
     expect(made.take).to.have.length(4);
     expect(made).to.include({ target: 4, overflow: 5 });
-    expect(plan(many(9, 'b', 'b'), { maxLeases: 2 }).steal).to.have.length(2);
+    expect(plan(many(9, 'b', 'b'), { maxLeases: 2 }).fromPeers).to.have.length(2);
   });
 
   it('neither takes, steals nor takes back a lease in `avoid`', () => {
     expect(keys(plan(many(2, 'f'), { avoid: new Set(['f0']) }).take)).to.deep.equal(['f1']);
-    expect(keys(plan(many(4, 'b', 'b'), { avoid: new Set(['b0', 'b1', 'b2', 'b3']) }).steal)).to.deep.equal([]);
+    expect(keys(plan(many(4, 'b', 'b'), { avoid: new Set(['b0', 'b1', 'b2', 'b3']) }).fromPeers)).to.deep.equal([]);
     expect(
       keys(plan(many(1, 'm', 'me'), { held: new Set(), reclaim: new Set(['m0']), avoid: new Set(['m0']) }).take),
     ).to.deep.equal([]);
@@ -171,8 +171,8 @@ describe('a plan among kinact workers', () => {
   it('counts its own rows in `avoid` as held until they expire', () => {
     const leases = (age: number) => [...many(3, 'm', 'me', age), ...many(4, 'a', 'a')];
     const more = { held: new Set(['m1', 'm2']), reclaim: new Set(['m0']), avoid: new Set(['m0']) };
-    expect(keys(plan(leases(0), more).steal)).to.deep.equal([]);
-    expect(plan(leases(failoverMs + 1), { ...more, random: () => 0 }).steal).to.have.length(1);
+    expect(keys(plan(leases(0), more).fromPeers)).to.deep.equal([]);
+    expect(plan(leases(failoverMs + 1), { ...more, random: () => 0 }).fromPeers).to.have.length(1);
   });
 
   it('takes back rows with its own worker id at once, beyond its share, up to maxLeases', () => {
@@ -266,25 +266,27 @@ describe("a plan by the KCL's formula, with a Java worker in the table", () => {
   it('steals one lease, from the worker with the most, and only if no lease is available', () => {
     const leases = [...many(8, 'j', 'java'), ...many(2, 'k', 'java-2')];
     const made = plan(leases);
-    expect(made.steal).to.have.length(1);
-    expect(made.steal[0]!.leaseOwner).to.equal('java');
+    expect(made.fromPeers).to.have.length(1);
+    expect(made.fromPeers[0]!.leaseOwner).to.equal('java');
     expect(plan([...leases, lease('free', undefined, 5_000)])).to.deep.include({ steal: [] });
   });
 
   it('steals from a worker at the target only if it needs more than one lease', () => {
     expect(
-      plan([...many(3, 'm', 'me'), ...many(4, 'j', 'java'), ...many(3, 'k', 'java-2')]).steal,
+      plan([...many(3, 'm', 'me'), ...many(4, 'j', 'java'), ...many(3, 'k', 'java-2')]).fromPeers,
       'one needed',
     ).to.deep.equal([]);
     expect(
-      plan([...many(2, 'm', 'me'), ...many(4, 'j', 'java'), ...many(4, 'k', 'java-2')]).steal,
+      plan([...many(2, 'm', 'me'), ...many(4, 'j', 'java'), ...many(4, 'k', 'java-2')]).fromPeers,
       'two needed',
     ).to.have.length(1);
-    expect(plan([...many(1, 'm', 'me'), ...many(1, 'j', 'java'), ...many(1, 'k', 'java-2')]).steal).to.deep.equal([]);
+    expect(plan([...many(1, 'm', 'me'), ...many(1, 'j', 'java'), ...many(1, 'k', 'java-2')]).fromPeers).to.deep.equal(
+      [],
+    );
   });
 
   it('steals no ended lease, because nothing is left to read', () => {
-    expect(plan(many(4, 'e', 'java', 0, ended)).steal).to.deep.equal([]);
+    expect(plan(many(4, 'e', 'java', 0, ended)).fromPeers).to.deep.equal([]);
   });
 
   it('stays within maxLeases', () => {
@@ -292,7 +294,7 @@ describe("a plan by the KCL's formula, with a Java worker in the table", () => {
       target: 2,
       overflow: 4,
     });
-    expect(plan([...many(2, 'm', 'me'), ...many(6, 'j', 'java')], { maxLeases: 2 }).steal).to.deep.equal([]);
+    expect(plan([...many(2, 'm', 'me'), ...many(6, 'j', 'java')], { maxLeases: 2 }).fromPeers).to.deep.equal([]);
   });
 
   it('is no longer used once all leases of Java workers have expired', () => {
@@ -317,7 +319,7 @@ describe('leases that another worker asks for', () => {
           ['a0', 'you'],
           ['a1', 'you'],
         ]),
-      }).steal,
+      }).fromPeers,
       '2, 6 and 0',
     ).to.have.length(2);
   });
@@ -325,15 +327,15 @@ describe('leases that another worker asks for', () => {
   it('are not asked for again, nor are leases that this worker asked for without success', () => {
     const rows = many(6, 'a', 'other');
     const asked = new Map([['a0', 'you']]);
-    const { steal } = plan(rows, { askedBy: asked, notToAskFor: new Set(['a1', 'a2', 'a3']) });
-    expect(keys(steal)).to.deep.equal(['a4', 'a5']);
+    const { fromPeers } = plan(rows, { askedBy: asked, notToAskFor: new Set(['a1', 'a2', 'a3']) });
+    expect(keys(fromPeers)).to.deep.equal(['a4', 'a5']);
   });
 
-  it('do not let this worker steal from the asking worker, whose wish may come to nothing', () => {
+  it('do not let this worker fromPeers from the asking worker, whose wish may come to nothing', () => {
     const rows = [...many(6, 'a', 'busy'), lease('b0', 'you')];
     const asked = new Map(['a0', 'a1', 'a2'].map((leaseKey) => [leaseKey, 'you'] as const));
     const notToAskFor = new Set(['a3', 'a4', 'a5']);
-    expect(plan(rows, { askedBy: asked, notToAskFor }).steal).to.deep.equal([]);
+    expect(plan(rows, { askedBy: asked, notToAskFor }).fromPeers).to.deep.equal([]);
   });
 
   it('count against the holder’s maxLeases until they are handed over', () => {

@@ -7,7 +7,7 @@ const held: KeeperSituation = {
   phase: 'held',
   wishing: undefined,
   queuePlace: { queued: false, takeBy: Infinity },
-  leftovers: { callsLeft: 'none', hookCalls: 0 },
+  leftovers: { callsLeftBehind: 'none', hookCalls: 0 },
   yielding: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
@@ -51,7 +51,7 @@ describe('a lease keeper', () => {
   });
 
   it('writes no SHARD_END while an `onCheckpoint` call runs, until `callsUntil`', () => {
-    const leftovers = { callsLeft: 'none' as const, hookCalls: 1 };
+    const leftovers = { callsLeftBehind: 'none' as const, hookCalls: 1 };
     const ended = { ...held, leftovers, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
     expect(nextWakeAt(ended, limits, 899)).to.equal(900);

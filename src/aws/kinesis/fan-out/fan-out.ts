@@ -43,7 +43,7 @@ export function createFanOut(options: FanOutOptions | undefined, deps: FanOutDep
       if (options.isRequired) await consumer.confirm(signal);
       isOpen = true;
       // So that it is ACTIVE as soon as possible.
-      consumer.arn();
+      consumer.startLooking();
     },
     close: () => consumer.close(),
   };

@@ -28,8 +28,8 @@ const quietMs = 600_000;
 
 export interface Retrieval {
   readonly subscriptions: Subscriptions;
-  /** The ARN to subscribe with now; undefined if the shard is to be polled. */
-  due(progress: Progress): string | undefined;
+  /** The ARN to subscribe with now, or undefined: the shard is to be polled. Counts a take-over that is over, and says why it polls. */
+  arnToSubscribe(progress: Progress): string | undefined;
   /** Where to subscribe: after the last event if nothing was polled since, otherwise at the reader's position. */
   start(progress: Progress): StartingPosition;
   /** A call of SubscribeToShard was answered. */
@@ -63,21 +63,21 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
     else notice({ type: 'retrieval', shardId, by: 'polling', why: now, ...(error === undefined ? {} : { error }) });
   };
 
-  /** Whether the lease is known to be ours still, after a take-over. */
-  const isStillOurs = (): boolean => {
-    if (takenOverAt === undefined) return true;
+  /** Whether the lease is known to be ours still, after this take-over. */
+  const isRenewedSince = (at: number): boolean => {
     const renewalBegunAt = lease?.renewalBegunAt?.();
-    if (renewalBegunAt !== undefined && renewalBegunAt <= takenOverAt) return false;
+    return renewalBegunAt === undefined || renewalBegunAt > at;
+  };
 
-    if (takenOverAt - takeOvers.lastAt > quietMs) Object.assign(takeOvers, { inARow: 0, reported: false });
-    takeOvers.lastAt = takenOverAt;
+  const noteTakeOverSurvived = (at: number): void => {
+    if (at - takeOvers.lastAt > quietMs) Object.assign(takeOvers, { inARow: 0, reported: false });
+    takeOvers.lastAt = at;
     takeOvers.inARow += 1;
     takenOverAt = undefined;
     if (takeOvers.inARow >= takeOversToReport && !takeOvers.reported) {
       takeOvers.reported = true;
       notice({ type: 'takenOver', shardId, consumer: consumer.name, times: takeOvers.inARow });
     }
-    return true;
   };
 
   const backOff = (failure: AwsFailure | undefined): void => {
@@ -88,9 +88,13 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
 
   return {
     subscriptions,
-    due(progress) {
+    arnToSubscribe(progress) {
       if (progress.end.proof !== undefined) return undefined;
-      if (clock.now() < dueAt || !isStillOurs()) return undefined;
+      if (clock.now() < dueAt) return undefined;
+      if (takenOverAt !== undefined) {
+        if (!isRenewedSince(takenOverAt)) return undefined;
+        noteTakeOverSurvived(takenOverAt);
+      }
       const arn = consumer.arn();
       if (arn === undefined) say('noConsumer', consumer.trouble());
       return arn;

@@ -6,7 +6,7 @@ import { isKinactError, KinactError } from '../../../api/errors.js';
 import type { Clock, Random, StreamDescription, Timers } from '../../../api/ports.js';
 import { backoffMs, type Backoff } from '../../../core/backoff.js';
 import type { AwsFailure } from '../../aws-errors.js';
-import { pause } from '../../pause.js';
+import { sleep } from '../../sleep.js';
 import { sharedRequest, type Ask } from '../../shared-request.js';
 import type { KinesisCaller } from '../kinesis-client.js';
 
@@ -15,6 +15,8 @@ export interface StreamConsumer {
   readonly name: string;
   /** The ARN to subscribe with, once the consumer is ACTIVE. While it is not, this looks for it in the background. */
   arn(): string | undefined;
+  /** Looks for the consumer in the background, unless it is known to be ACTIVE. */
+  startLooking(): void;
   /** Why there is no ARN, if a call has failed: FAN_OUT_UNAVAILABLE if the reason lasts. */
   trouble(): KinactError | undefined;
   /** A subscription was refused because something is not found: looks whether it is the consumer. */
@@ -81,7 +83,7 @@ export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
       if (now.type === 'active') return;
       const backoff = now.type === 'changing' ? changingBackoff : now.lasts ? lastingBackoff : passingBackoff;
       const delayMs = Math.max(minDelayMs, backoffMs(backoff, attempt, random));
-      await pause(timers, delayMs, closing.signal, 'looking for the consumer');
+      await sleep(timers, delayMs, closing.signal, 'looking for the consumer');
     }
   };
   const lookInBackground = (): void => {
@@ -99,6 +101,9 @@ export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
       if (found?.type === 'active') return found.arn;
       lookInBackground();
       return undefined;
+    },
+    startLooking() {
+      if (found?.type !== 'active') lookInBackground();
     },
     trouble: () => trouble,
     doubt: lookInBackground,

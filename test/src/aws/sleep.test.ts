@@ -1,14 +1,14 @@
 // The wait that the loops in src/aws use takes its time, ends at an abort, and leaves neither a timer nor a listener.
 import { expect } from 'chai';
-import { pause } from '../../../src/aws/pause.js';
+import { sleep } from '../../../src/aws/sleep.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
-describe('pause', () => {
+describe('sleep', () => {
   it('resolves after its time and leaves no listener', async () => {
     const clock = new ManualClock();
     const controller = new AbortController();
     let done = false;
-    void pause(clock, 100, controller.signal, 'waiting').then(() => (done = true));
+    void sleep(clock, 100, controller.signal, 'waiting').then(() => (done = true));
     await clock.advance(99);
     expect(done).to.equal(false);
     await clock.advance(1);
@@ -22,7 +22,7 @@ describe('pause', () => {
     for (const before of [true, false]) {
       const controller = new AbortController();
       if (before) controller.abort();
-      const waiting = pause(clock, 100, controller.signal, 'waiting').then(
+      const waiting = sleep(clock, 100, controller.signal, 'waiting').then(
         () => undefined,
         (error: unknown) => error,
       );

@@ -3,7 +3,7 @@ import { KinactError } from '../api/errors.js';
 import type { Timers } from '../api/ports.js';
 
 /** Resolves after `ms`; rejects with STOPPED, with `activity` in its message, as soon as `signal` aborts. */
-export function pause(timers: Timers, ms: number, signal: AbortSignal, activity: string): Promise<void> {
+export function sleep(timers: Timers, ms: number, signal: AbortSignal, activity: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       cancel();
