@@ -93,7 +93,9 @@ export function createSourceChanges(consumer: ChangingConsumer): SourceChanges {
     const outcome = await join(consumer, opened);
     opened.history.joining = false;
     if (outcome.type === 'started') return;
-    await remove(opened.source.name, 0).catch(() => undefined);
+    // A removal may have ended before this addition noticed it. By then the name may be that of a source added since.
+    if (wiring.sources.byName.get(opened.source.name) === opened)
+      await remove(opened.source.name, 0).catch(() => undefined);
     // While this one was being added, the others may have failed.
     consumer.endIfAllFailed();
     throw outcome.error;
@@ -204,18 +206,15 @@ async function removeNow(
 /** Asks the coordinator, or its successor, to release. Undefined if the consumer is stopped meanwhile. */
 async function release(
   consumer: ChangingConsumer,
-  { tableName, source, history }: OpenSource,
+  { tableName, source }: OpenSource,
   remainingMs: () => number,
 ): Promise<readonly ReleaseOutcome[] | undefined> {
   const { wiring, stopping, options } = consumer;
   for (;;) {
     const coordinator = wiring.coordinators.get(tableName);
-    if (coordinator === undefined) {
-      // No coordinator has ever had the source, unless one is being started for it.
-      if (history.joining !== true) return [];
-      await sleep(consumer.environment.timers, againMs);
-      continue;
-    }
+    // No coordinator has ever had the source. One that is being started for it does not read what was removed, and `endCoordinator`
+    // ends it: its supervisor was told to start it before.
+    if (coordinator === undefined) return [];
     const deadlineMs = remainingMs();
     const request = (replyTo: ReplyTo<readonly ReleaseOutcome[]>) =>
       ({ type: 'removeSource', source: source.name, deadlineMs, replyTo }) as const;

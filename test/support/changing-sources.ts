@@ -81,6 +81,8 @@ interface Scene extends Laws {
   source(name: Name): AnySource;
   /** Names of sources whose removal has ended, and that nobody has begun to add again. */
   readonly removed: Set<string>;
+  /** Names of sources that were added, and that nobody has begun to remove since the addition began. */
+  readonly added: Set<string>;
 }
 
 const wayMs = 3;
@@ -95,6 +97,7 @@ function scene({ seed }: Drawn): Scene {
   const stores = new Map(['shared', 'apart'].map((each) => [each, memoryLeaseStore([], each)]));
   const down = new Set<string>();
   const removed = new Set<string>();
+  const added = new Set<string>();
   const open = new Set<string>();
   const complaints: string[] = [];
   const put = new Set<string>();
@@ -169,6 +172,7 @@ function scene({ seed }: Drawn): Scene {
     stores,
     down,
     removed,
+    added,
     complaints,
     source,
     put: (of) => {
@@ -197,8 +201,14 @@ async function change(
   };
   if (type === 'add') {
     removed.delete(of);
-    return consumer.addSource(world.source(of)).catch(refused);
+    const before = removalsOf(world, of);
+    const note = (): void => {
+      if (removalsOf(world, of) === before) world.added.add(of);
+    };
+    return consumer.addSource(world.source(of)).then(note, refused);
   }
+  removals.set(world, [...(removals.get(world) ?? []), of]);
+  world.added.delete(of);
   const report = await consumer.removeSource(of, { deadlineMs }).catch(refused);
   if (report === undefined || adding.get(world)?.has(of) === true) return;
   const rows = [...(stores.get(tableOf(of)) as MemoryLeaseStore).rows.values()];
@@ -209,6 +219,10 @@ async function change(
   if (!consumer.status().sources.some(({ source }) => source === of)) removed.add(of);
   else complaints.push(`${of} is still shown after its removal`);
 }
+
+/** The names of the removals that have begun. */
+const removals = new WeakMap<Scene, readonly Name[]>();
+const removalsOf = (world: Scene, of: Name): number => removals.get(world)?.filter((each) => each === of).length ?? 0;
 
 /** The sources that somebody is adding now. */
 const adding = new WeakMap<Scene, Set<string>>();
@@ -273,6 +287,7 @@ async function readAll(world: Scene): Promise<void> {
   await clock.advance(5_000);
   down.clear();
   const there = new Set(consumer.status().sources.map(({ source }) => source));
+  for (const each of world.added) if (!there.has(each)) complaints.push(`${each} was added, and is gone`);
   for (const each of names.filter((one) => !there.has(one))) {
     removed.delete(each);
     await inVirtualTime(clock, consumer.addSource(world.source(each)));

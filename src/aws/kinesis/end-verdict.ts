@@ -38,8 +38,8 @@ export function noteAnswer(backlogMeaning: BacklogMeaning, progress: Progress, o
   const { MillisBehindLatest: behind } = output;
   const isOn = hasNextIterator(output);
   if (isOn && (behind ?? 0) > 0) backlogMeaning.backlogs = true;
-  if (records > 0) progress.end.doubts = undefined;
-  else if (isOn && progress.end.proof !== undefined) progress.end.proof.upToDate = behind === 0;
+  const { proof } = progress.end;
+  if (records === 0 && isOn && proof !== undefined) proof.upToDate = behind === 0;
 }
 
 /**

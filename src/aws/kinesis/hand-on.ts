@@ -23,6 +23,8 @@ export interface Fetched {
 export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetched): void {
   const { records, behind } = fetched;
   progress.failures = noFailures();
+  // Whichever way they came: the ends before them were not the shard's.
+  if (records.length > 0) progress.end.doubts = undefined;
 
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, fetched.more);

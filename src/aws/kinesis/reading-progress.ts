@@ -52,7 +52,7 @@ interface NotedGap {
 
 /** What is known about the shard's end. */
 interface EndSearch {
-  /** A chain has ended, and no listing was asked since then whether the shard is closed. */
+  /** A chain has ended, and no listing was asked since then whether the shard is closed. `proof` is set then, too. */
   awaitsListing: boolean;
   /** Set while this chain has to prove that the end of the chain before was the shard's. */
   proof: EndProof | undefined;
@@ -145,7 +145,6 @@ export function lagInMiddle(
 /** Notes that the record at the position is gone, so all records that are left come after it. */
 export function noteRecordGone(progress: Progress): void {
   const { position } = progress;
-  progress.start.unseen = false;
   if (position.type === 'atRecord') noteGap(progress, position.position);
   if (position.type !== 'afterRecord') return;
   const { sequenceNumber } = position;

@@ -86,7 +86,7 @@ describe('a source that is added', () => {
     expect(answer()).to.deep.equal({ type: 'failed', error: gone });
   });
 
-  it('is answered at the deadline, which counts again from each row, with the last error as the cause', async () => {
+  it('is answered at the deadline, with the last error as the cause', async () => {
     const made = await running();
     const late = new Error('still down');
     made.returns.faults.describe.push(...Array.from({ length: 100 }, () => late));
@@ -96,6 +96,29 @@ describe('a source that is added', () => {
     await made.driver.harness.advance(200);
     expect(answer()).to.have.nested.property('error.code', 'START_TIMEOUT');
     expect(answer()).to.have.nested.property('error.cause', late);
+  });
+
+  it('has a deadline that counts again from each row that is created', async () => {
+    for (const isCreated of [true, false]) {
+      const made = await running();
+      const { harness, store } = made.driver;
+      const create: (() => void)[] = [];
+      for (const index of [0, 1])
+        store.script('create', {
+          type: 'holdBefore',
+          until: new Promise<void>((resolve) => (create[index] = resolve)),
+        });
+      const answer = await made.add(listedStream({ name: 'large', shards: 2 }));
+      await harness.advance(3_000);
+      create[0]!();
+      await harness.advance(4_900);
+      expect(answer(), 'less than the deadline after the first row').to.equal(undefined);
+      if (isCreated) create[1]!();
+      await harness.advance(200);
+      if (isCreated) expect(answer()).to.deep.equal({ type: 'started' });
+      else expect(answer()).to.have.nested.property('error.code', 'START_TIMEOUT');
+      create[1]!();
+    }
   });
 
   it('is answered with STOPPED when the coordinator is stopped, also if it is asked only then', async () => {

@@ -12,7 +12,7 @@ import { inVirtualTime, virtualClock } from '../../support/virtual.js';
 
 const failBefore = { type: 'failBefore' } as const;
 
-describe('a source that is removed while its coordinator is down', () => {
+describe('a source that is removed or added while its coordinator is down', () => {
   let clock: ManualClock;
   let consumer: Consumer;
   let store: MemoryLeaseStore;
@@ -20,6 +20,7 @@ describe('a source that is removed while its coordinator is down', () => {
   let seen: string[];
   let orders: FakeStream;
   let refunds: FakeStream;
+  let onCheckpoint: () => Promise<void> | undefined;
   /** Lets the reads of the left rows go on. */
   let answer: () => void = () => undefined;
   beforeEach(async () => {
@@ -27,6 +28,7 @@ describe('a source that is removed while its coordinator is down', () => {
     store = memoryLeaseStore([], 'totals');
     closed = false;
     seen = [];
+    onCheckpoint = () => undefined;
     [orders, refunds] = ['orders', 'refunds'].map((name) => fakeStream({ name, clock, shards: 2 })) as [
       FakeStream,
       FakeStream,
@@ -40,6 +42,7 @@ describe('a source that is removed while its coordinator is down', () => {
         init: () => 0,
         reduce: (count: number, { source, key }: Item<unknown>) => (seen.push(`${source} ${key}`), count + 1),
       }),
+      onCheckpoint: () => onCheckpoint(),
       runtime: { clock, timers: clock },
     }) as unknown as Consumer;
     await inVirtualTime(clock, consumer.start());
@@ -66,6 +69,11 @@ describe('a source that is removed while its coordinator is down', () => {
     const [coordinator] = actorsOf(consumer.runtime).filter(({ path }) => path.startsWith('lease-coordinator'));
     crash(coordinator!, new Error('killed'));
   };
+  const codeOf = (adding: Promise<void>): Promise<string | undefined> =>
+    adding.then(
+      () => 'added',
+      (error: unknown) => (error as { readonly code?: string }).code,
+    );
   const owned = (): string[] =>
     [...store.rows.values()]
       .filter(({ leaseKey, leaseOwner }) => leaseKey.includes(':refunds:') && leaseOwner !== undefined)
@@ -151,14 +159,86 @@ describe('a source that is removed while its coordinator is down', () => {
     expect([...released]).to.deep.equal([me]);
   });
 
-  it('ends with STOPPED if it is being added when the consumer is stopped', async () => {
+  for (const [when, isWaiting] of [
+    ['at the same moment', false],
+    ['while the addition waits for the next coordinator, which ends meanwhile', true],
+  ] as const)
+    it(`ends with STOPPED if it is being added when the consumer is stopped: ${when}`, async () => {
+      const more = fakeStream({ name: 'more', clock, shards: 1 });
+      crashCoordinator();
+      const adding = codeOf(consumer.addSource(shared(more)));
+      if (isWaiting) await clock.advance(0);
+      const stopping = consumer.stop({ deadlineMs: 0 });
+      expect(await inVirtualTime(clock, Promise.all([adding, stopping]))).to.have.property('0', 'STOPPED');
+    });
+
+  it('can be added again at once after it was removed, though its first addition still waits for the coordinator', async () => {
     const more = fakeStream({ name: 'more', clock, shards: 1 });
     crashCoordinator();
-    const adding = consumer.addSource(shared(more)).then(
-      () => 'added',
-      (error: unknown) => (error as { readonly code?: string }).code,
-    );
-    const stopping = consumer.stop();
-    expect(await inVirtualTime(clock, Promise.all([adding, stopping]))).to.have.property('0', 'STOPPED');
+    const first = codeOf(consumer.addSource(shared(more)));
+    await clock.advance(10);
+    const removed = consumer.removeSource('more');
+    await clock.advance(10);
+    expect((await removed).leases.map(({ released }) => released)).to.deep.equal([true]);
+    const second = codeOf(consumer.addSource(shared(more)));
+    await clock.advance(5_000);
+    expect(await Promise.all([first, second])).to.deep.equal(['STOPPED', 'added']);
+    more.put({ partitionKey: 'm', data: 'x' });
+    await clock.advance(3_000);
+    expect(seen.filter((each) => !each.startsWith('refunds'))).to.deep.equal(['more m']);
+    expect(consumer.status().sources.map(({ source }) => source)).to.have.members(['orders', 'refunds', 'more']);
+  });
+
+  it('stays away after its removal, though its addition still waited for the coordinator', async () => {
+    const more = fakeStream({ name: 'more', clock, shards: 1 });
+    crashCoordinator();
+    const adding = codeOf(consumer.addSource(shared(more)));
+    await clock.advance(10);
+    const removed = consumer.removeSource('more');
+    await clock.advance(10);
+    await removed;
+    more.put({ partitionKey: 'm', data: 'x' });
+    await clock.advance(5_000);
+    expect(await adding).to.equal('STOPPED');
+    expect(consumer.status().sources.map(({ source }) => source)).to.have.members(['orders', 'refunds']);
+    expect(seen).to.not.include('more m');
+  });
+
+  it('leaves nothing behind if it is removed while the coordinator of its table is being started', async () => {
+    for (const crashes of [false, true])
+      for (let ticks = 1; ticks < 20; ticks += 1) {
+        const apart = fakeStream({ name: 'apart', application: 'apart', clock, shards: 1 });
+        if (crashes) crashCoordinator();
+        const adding = codeOf(consumer.addSource(apart.source));
+        // The addition goes on by microtasks, and the actors by immediates, which the clock holds back.
+        for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
+        const removing = consumer.removeSource('apart');
+        expect(await inVirtualTime(clock, adding), `${crashes} ${ticks}`).to.equal('STOPPED');
+        expect((await inVirtualTime(clock, removing)).leases, `${crashes} ${ticks}`).to.deep.equal([]);
+        // More crashes in ten seconds would end the consumer.
+        await clock.advance(11_000);
+        const left = actorsOf(consumer.runtime).filter(({ path }) => path.includes('apart'));
+        expect(left, `${crashes} ${ticks}`).to.deep.equal([]);
+      }
+  });
+
+  it('leaves its table free, though the coordinator of the table was started again while it was being ended', async () => {
+    const own = (name: string): FakeStream => fakeStream({ name, application: 'apart', clock, shards: 1 });
+    const [first, second] = [own('first'), own('second')];
+    await inVirtualTime(clock, consumer.addSource(first.source));
+    // A call that never settles keeps the coordinator from ending at once.
+    onCheckpoint = () => new Promise<void>(() => {});
+    first.put({ partitionKey: 'b', data: 'x' });
+    await clock.advance(12_000);
+    const removed = consumer.removeSource('first', { deadlineMs: 1_000 });
+    await clock.advance(2_000);
+    const [supervisor] = actorsOf(consumer.runtime).filter(({ path }) => path.startsWith('coordinators'));
+    crash(supervisor!, new Error('killed'));
+    onCheckpoint = () => undefined;
+    await inVirtualTime(clock, removed);
+    await inVirtualTime(clock, consumer.addSource(second.source));
+    second.put({ partitionKey: 'c', data: 'x' });
+    await clock.advance(3_000);
+    expect(seen).to.deep.equal(['refunds a', 'first b', 'second c']);
   });
 });

@@ -89,7 +89,7 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
   return {
     subscriptions,
     arnToSubscribe(progress) {
-      if (progress.end.awaitsListing || progress.end.proof !== undefined) return undefined;
+      if (progress.end.proof !== undefined) return undefined;
       if (clock.now() < dueAt) return undefined;
       if (takenOverAt !== undefined) {
         if (!isRenewedSince(takenOverAt)) return undefined;

@@ -88,10 +88,7 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
   const more = (lagMs ?? 0) > 0;
   // The iterator of an earlier chain stands where that chain ended.
   progress.iterator = undefined;
-  if (records.length > 0) {
-    progress.end.doubts = undefined;
-    if (!ends) progress.end.falseEnds = 0;
-  }
+  if (records.length > 0 && !ends) progress.end.falseEnds = 0;
   handOn(reader, progress, { records, lagMs, ageMs, more, behind: more, ends });
   reader.allowance.answered(records);
   if (!ends) return;

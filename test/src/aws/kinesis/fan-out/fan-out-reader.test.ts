@@ -236,6 +236,26 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     on.reader.close();
   });
 
+  it('asks more and more rarely while every subscription breaks at once, and soon again after one that has lasted', async () => {
+    const on = fanOut({ random: 0.999 });
+    const breaks = (): unknown => ({
+      EventStream: (async function* () {
+        yield await Promise.resolve({ InternalFailureException: { message: 'sorry' } });
+      })(),
+    });
+    on.client.script = only('SubscribeToShard', () => ({ body: breaks() as object }));
+    on.consume();
+    await on.clock.advance(600_000);
+    expect(on.client.of('SubscribeToShard').length).to.be.within(25, 45);
+    on.client.script = () => undefined;
+    await on.clock.advance(60_000);
+    expect(on.client.subscriptions.open.size).to.equal(1);
+    subscription(on).end('InternalFailureException');
+    await on.clock.advance(2_000);
+    expect(on.client.subscriptions.open.size, 'the series of failures has ended').to.equal(1);
+    on.reader.close();
+  });
+
   it('gives a subscription up after a minute of silence, and polls meanwhile', async () => {
     const on = fanOut();
     on.put('a');
