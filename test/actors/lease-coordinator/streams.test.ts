@@ -136,7 +136,9 @@ describe('shard sync', () => {
       { table: 'memory', leaseKey: zero, reason: 'leaseCounter is missing' },
       { table: 'memory', leaseKey: zero, reason: 'checkpoint is missing' },
     ]);
-    expect(driver.status().malformed).to.deep.equal([{ leaseKey: zero, reason: 'checkpoint is missing' }]);
+    expect(driver.status().malformed).to.deep.equal([
+      { leaseKey: zero, reason: 'checkpoint is missing', isOurs: true },
+    ]);
   });
 
   it('is repeated after failures, while the held leases stay held', async () => {
