@@ -71,8 +71,10 @@ export async function mochaSideBySide(groups) {
   const queueOf = (lane) => groups.filter((group) => group.lane === lane);
   const runLane = (lane, queue) => Promise.all(Array.from({ length: lanes[lane] }, () => runNext(queue)));
   const waiting = queueOf('waiting');
-  // Once nothing computes, the processors have room for one more that waits.
-  const computed = runLane('computing', queueOf('computing')).then(() => runNext(waiting));
+  // Once nothing computes, the processors have room for two more that wait.
+  const computed = runLane('computing', queueOf('computing')).then(() =>
+    Promise.all([runNext(waiting), runNext(waiting)]),
+  );
   await Promise.all([computed, runLane('waiting', waiting)]);
   const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));
   if (unknown !== undefined) throw unknown.reason;

@@ -19,11 +19,11 @@ const groups = [
   ['models and kill points', 'computing', (file) => models.test(file)],
   // Last, because its pool of threads can use both processors.
   ['simulations', 'computing', (file) => simulates.test(file)],
-  // First, because a file already plays three cases at a time.
-  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
-  ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
   ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), 5],
   ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 4],
+  // Those that wait most come last, because four run side by side then.
+  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
+  ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
 ];
 
 const below = (place) =>

@@ -60,6 +60,10 @@ export interface LogLine {
 
 /** The members whose text is part of the line, in this order. The error comes last. */
 const spoken = ['operation', 'actor', 'key', 'message', 'reason', 'complaint', 'remedy'] as const;
+/** What an event means whose data are only a place. */
+const meanings: Partial<Record<ConsumerEventName, string>> = {
+  trimmed: 'records may have expired before they were read',
+};
 /** A line longer than this is cut; the fields have everything. */
 const maxCharacters = 2_000;
 
@@ -76,16 +80,22 @@ function levelOf(name: ConsumerEventName, error: unknown): LogLevel {
   return levels[name];
 }
 
-function textOf(name: string, data: Readonly<Record<string, unknown>>, error: unknown): string {
-  const parts = spoken.flatMap((member) => {
-    const said = data[member];
-    return typeof said === 'string' ? [said] : [];
-  });
+function textOf(name: ConsumerEventName, data: Readonly<Record<string, unknown>>, error: unknown): string {
+  const parts = [placeOf(data), meanings[name], ...spoken.map((member) => data[member])].filter(
+    (part) => typeof part === 'string',
+  );
   const why = error === undefined ? '' : chainText(error);
   // A warning may say what its error says, too.
   if (why !== '' && !parts.some((part) => part.includes(why))) parts.push(why);
   const text = [name, ...parts].join(': ');
   return text.length > maxCharacters ? `${text.slice(0, maxCharacters)}…` : text;
+}
+
+/** The shard, or the lease, and the record. */
+function placeOf({ source, shardId, leaseKey, sequenceNumber }: Readonly<Record<string, unknown>>): string | undefined {
+  const place = shardId === undefined ? leaseKey : [source, shardId].filter((part) => part !== undefined).join('/');
+  if (typeof place !== 'string') return undefined;
+  return typeof sequenceNumber === 'string' ? `${place}, record ${sequenceNumber}` : place;
 }
 
 /** The line for a listener that has thrown. */

@@ -102,7 +102,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect(second).to.equal('  caused by ResourceNotFoundException: Stream orders not found');
     expect(rest.slice(-2)).to.deep.equal([
       '  data: {"stream":"orders"}',
-      '  what to do: Create the stream, or correct name, region or account.',
+      '  what to do: Create the stream (of a table: enable it), or correct name, region or account.',
     ]);
     expect(stderr.split('\n').length).to.be.below(8);
     expect(code).to.equal(1);

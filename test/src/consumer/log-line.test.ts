@@ -69,6 +69,25 @@ describe('a log line', () => {
     );
   });
 
+  it('says the place: the shard, or the lease, and the record', () => {
+    const shard = { source: 'orders', shardId: 's-0' } as const;
+    expect(text({ name: 'trimmed', data: { ...shard, sequenceNumber: '49', certain: false } })).to.equal(
+      'trimmed: orders/s-0, record 49: records may have expired before they were read',
+    );
+    const retrying = {
+      ...shard,
+      operation: 'GetRecords',
+      kind: 'network',
+      attempt: 1,
+      error: refused,
+      delayMs: 5,
+    } as const;
+    expect(text({ name: 'retrying', data: retrying })).to.equal(`retrying: orders/s-0: GetRecords: ${refused.message}`);
+    expect(text({ name: 'malformedLease', data: { table: 't', leaseKey: 's-1', reason: 'no counter' } })).to.equal(
+      'malformedLease: s-1: no counter',
+    );
+  });
+
   it('is one line, escaped, and not longer than people read', () => {
     const error = new Error(`one\ntwo \u202e ${'x'.repeat(10_000)}`);
     const line = text({ name: 'actorCrashed', data: { actor: 'a', error } });
