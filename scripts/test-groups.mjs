@@ -20,9 +20,10 @@ const groups = [
   // Last, because its pool of threads can use both processors.
   ['simulations', 'computing', (file) => simulates.test(file)],
   ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), 5],
+  // Before the integration tests, because it is the longest process of this lane.
+  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
   ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 4],
   // Those that wait most come last, because four run side by side then.
-  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
   ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
 ];
 

@@ -36,7 +36,7 @@ describe('a row at SHARD_END for a shard that is open', () => {
     const [event] = heard('leaseContradiction');
     expect(event).to.include({ source: 'fake', shardId: ended, table: 'orders', leaseKey: ended });
     expect(event?.remedy).to.include(`kinact reset --application orders --stream fake --shard ${ended} --to`);
-    expect(errors).to.deep.equal([`leaseContradiction: ${event?.remedy}`]);
+    expect(errors).to.deep.equal([`leaseContradiction: fake/${ended}: ${event?.remedy}`]);
     expect(consumer.ready()).to.have.property('ok', false);
     expect(consumer.ready().reasons.join())
       .to.include(`the row ${ended} is at SHARD_END`)
