@@ -152,7 +152,7 @@ class TreeConsumer implements Consumer {
     if (event.name === 'orphaned')
       for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
     this.#emitter.emit(event);
-    if (event.name === 'sourceFailed') this.#endIfAllFailed();
+    if (event.name === 'sourceFailed') this.#endIfAllFailed(event.data.error);
   }
 
   #countThrow(callback: 'logger' | 'meter'): void {
@@ -303,10 +303,10 @@ class TreeConsumer implements Consumer {
     return report;
   }
 
-  /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
-  #endIfAllFailed(): void {
+  /** Ends the consumer when its last source has failed, with time for the pipeline to drain. `last`: the failure just reported. */
+  #endIfAllFailed(last?: Error): void {
     const failure = this.#wiring === undefined ? undefined : failureOfAll(this.#wiring.sources);
-    if (failure !== undefined) void this.#end(failure, this.#options.callDeadlineMs);
+    if (failure !== undefined) void this.#end(last ?? failure, this.#options.callDeadlineMs);
   }
 
   /** Ends the consumer without a `stop`. Releases the leases, so other workers need not wait until they expire. */

@@ -251,6 +251,22 @@ describe('a consumer that runs', () => {
     expect(await inVirtualTime(clock, closed)).to.have.property('code', 'STREAM_CHANGED');
   });
 
+  it('ends with the error of the source that failed last, whichever was given first', async () => {
+    const [orders, refunds] = [named('orders'), named('refunds')];
+    await started([orders.source, refunds.source]);
+    const closed = consumer.closed.catch((error: unknown) => error);
+    for (const { port } of [orders, refunds]) {
+      const { describe: real } = port;
+      Object.assign(port, {
+        describe: async (signal: AbortSignal) => ({ ...(await real(signal)), creationEpochSeconds: 2 }),
+      });
+      await clock.advance(90_000);
+    }
+    expect(await inVirtualTime(clock, closed))
+      .to.have.property('message')
+      .that.includes("'refunds-app'");
+  });
+
   it('says what is wrong: an unknown name, a deadline, a consumer that has not started or has stopped', async () => {
     const orders = named('orders');
     made(orders.source);
