@@ -60,12 +60,12 @@ async function follow(
   for (let events = 0; ; events += 1) {
     if (!(await isDemandedWithin(reader, unusedMs))) return retrieval.ended({ outcome: 'unused' });
     // While nothing was asked for, an event may have waited in the connection: it shows the tip as it was then.
-    const mayBeOld = clock.now() > readyAt;
+    const unaskedMs = clock.now() - readyAt;
     const step = await subscription.next(silentMs);
     if (reader.signal.aborted) throw stoppedError();
     switch (step.type) {
       case 'event':
-        handOnEvent(reader, progress, step.event, mayBeOld ? clock.now() - readyAt : 0);
+        handOnEvent(reader, progress, step.event, unaskedMs);
         readyAt = clock.now();
         retrieval.handedOn(progress, step.event.continuation);
         if (step.event.ends) return retrieval.ended({ outcome: 'shardEnd' });

@@ -336,6 +336,38 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     on.reader.close();
   });
 
+  it('says of an event that may have waited in the connection how old it may be, and no more than that of a later one', async () => {
+    const on = fanOut();
+    const ageOfLast = (): number => {
+      const last = on.results.at(-1);
+      return last?.type === 'records' ? on.clock.wallNow() - (last.fetchedAt ?? NaN) : NaN;
+    };
+    on.put('a');
+    on.consume();
+    await on.clock.advance(1_000);
+    on.reader.hold?.(true);
+    await on.clock.advance(20_000);
+    on.reader.hold?.(false);
+    await on.clock.advance(50);
+    expect(ageOfLast(), 'empty events have waited').to.be.within(15_000, 21_100);
+
+    // The next event comes seconds after it was asked for, so it cannot be older than the time without a demand.
+    const nextEvent = async (): Promise<void> => {
+      const before = on.results.length;
+      while (on.results.length === before) await on.clock.advance(100);
+    };
+    const unaskedMs = 1_000;
+    on.reader.hold?.(true);
+    await nextEvent();
+    await on.clock.advance(unaskedMs);
+    on.reader.hold?.(false);
+    for (let events = 1; events <= 3; events += 1) {
+      await nextEvent();
+      expect(ageOfLast(), `event ${events}`).to.be.at.most((events === 1 ? unaskedMs : 0) + 200);
+    }
+    on.reader.close();
+  });
+
   it('holds no bytes while it waits for an event', async () => {
     const account = openAccount(createByteBudget(1_000_000), () => {});
     const on = fanOut({ lease: { stream: undefined, bytes: account } });
