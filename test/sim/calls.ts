@@ -46,6 +46,11 @@ export interface Calls {
   shardStops(process: string, worker: number): void;
   /** This process has been told to stop: until then it must wait for running calls. */
   stopping(process: string, until: number): void;
+  /**
+   * This process removes a source, whose leases wait until then. If a stop comes meanwhile, the earlier deadline counts (seed 900098). The
+   * returned function notes that the removal has ended.
+   */
+  removing(process: string, source: string, until: number): () => void;
   /** The process has stopped, and reports whether it has drained. */
   stopped(process: string, drained: boolean): void;
 }
@@ -55,6 +60,8 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   const running = new Map<string, Set<Call>>();
   const drainsUntil = new Map<string, number>();
   const stopsAt = new Map<string, number>();
+  /** By process and source: until when its leases wait while it is being removed. */
+  const removedAt = new Map<string, number>();
   /** By process and worker: its lease. */
   const leaseOf = new Map<string, string>();
   /** By process and lease. */
@@ -66,6 +73,13 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
 
   /** Whether a lease that the process releases now is given up: it had no deadline for a release (`draining`) lately. */
   const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + callDeadlineMs;
+
+  /** Until when a process that stops, or removes the source, must keep this lease while its call runs. */
+  const keptUntil = (process: string, leaseKey: string): number | undefined => {
+    const ends = [stopsAt.get(process), removedAt.get(`${process}/${leaseKey.slice(0, leaseKey.indexOf('/'))}`)];
+    const known = ends.filter((end) => end !== undefined);
+    return known.length === 0 ? undefined : Math.min(...known);
+  };
 
   /** I52. A call that a restart has left running no longer counts. */
   const apart = (process: string, { reducer, slots }: Place, keys: ReadonlySet<string>, items: number): void => {
@@ -100,8 +114,8 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
       if (checkpoint === 'SHARD_END' && before.checkpoint !== 'SHARD_END')
         oracle.violate('I48', `${said} says that it has ended`);
       else if (heir !== undefined && heir !== process) oracle.violate('I48', `${said} hands it over to ${heir}`);
-      else if (heir === undefined && sentAt < (stopsAt.get(process) ?? -Infinity))
-        oracle.violate('I48', `${said} stops and gives it back`);
+      else if (heir === undefined && sentAt < (keptUntil(process, leaseKey) ?? -Infinity))
+        oracle.violate('I48', `${said} stops or removes its source, and gives it back`);
       else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
         oracle.violate('I48', `${said} gives it up`);
     },
@@ -116,6 +130,10 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
     },
     draining: (process, until) => void drainsUntil.set(process, Math.max(until, drainsUntil.get(process) ?? 0)),
     stopping: (process, until) => void stopsAt.set(process, until),
+    removing: (process, source, until) => {
+      removedAt.set(`${process}/${source}`, until);
+      return () => void removedAt.delete(`${process}/${source}`);
+    },
     stopped: (process, drained) => {
       const left = runsOf(process);
       if (drained && left.length > 0)

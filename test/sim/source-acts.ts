@@ -40,6 +40,8 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
   const deadlineMs = dice.pick([100, 5_000, 20_000]);
   world.say(`${source} is removed from ${machine.name} within ${deadlineMs}`);
   sources.removing(source);
+  // As in a stop, the rest of the deadline is kept for the writes that release the leases.
+  const ended = world.calls.removing(machine.name, source, clock.now() + deadlineMs / 2);
   const awayMs = dice.pick([0, 1_000, 20_000]);
   const addOnce = (): void => {
     if (!sources.isWanted(source)) add(world, process, source);
@@ -47,6 +49,7 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
   machine.run(() => {
     consumer.removeSource(source, { deadlineMs }).then(
       ({ leases }) => {
+        ended();
         if (!isAtWork(process)) return;
         const named = leases.map((lease) => ({ ...lease, leaseKey: world.nameOf(source, lease.shardId) }));
         const kept = new Set(named.flatMap(({ leaseKey, released }) => (released ? [] : [leaseKey])));
