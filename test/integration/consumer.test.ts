@@ -4,7 +4,8 @@ import * as nact from 'nact';
 import { isKinactError, type KinactError } from '../../src/index.js';
 import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { gate, textOf } from '../support/consumer-harness.js';
+import { gate } from '../support/gate.js';
+import { textOf } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 

@@ -4,7 +4,8 @@ import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerHarness, eventually, gate, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
+import { gate } from '../support/gate.js';
+import { consumerHarness, eventually, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const first = 'shardId-000000000000';

@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';
-import { gate, textOf } from '../support/consumer-harness.js';
+import { gate } from '../support/gate.js';
+import { textOf } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 

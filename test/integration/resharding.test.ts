@@ -8,7 +8,8 @@ import {
 } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { consumerHarness, eventually, gate, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
+import { gate } from '../support/gate.js';
+import { consumerHarness, eventually, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { isActive } from '../support/fleet.js';
 import { startKinesisLocal, type KinesisLocal } from '../support/kinesis-local.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';

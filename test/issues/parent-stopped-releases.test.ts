@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import * as nact from 'nact';
 import type { ConsumerEvents } from '../../src/index.js';
 import { expectNothingLost, fakeStream, ManualClock, nemesis, type FakeStream } from '../../src/testing/index.js';
-import { textOf, gate } from '../support/consumer-harness.js';
+import { gate } from '../support/gate.js';
+import { textOf } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer, type VirtualOptions } from '../support/virtual-consumer.js';
 

@@ -5,7 +5,8 @@
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { gate, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
+import { gate } from '../support/gate.js';
+import { pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { Delivery } from '../../supervision/intercept.js';
 
 const start = pipelines();

@@ -3,20 +3,13 @@
 // SHARD_END that was written here outlived a reset of the row. An older row from a scan was preferred to the row that the keeper
 // had taken.
 import { expect } from 'chai';
-import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { driveCoordinator, type CoordinatorDriver, holdingAll } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
-
-async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
-  const driver = driveCoordinator(setup);
-  await driver.started();
-  await driver.takenAll();
-  return driver;
-}
 
 describe('a shard that one listing lacks and later listings name', () => {
   const lostAndTakenAgain = async (driver: CoordinatorDriver, ms: number): Promise<void> => {

@@ -159,10 +159,3 @@ export async function eventually<T>(
 export function textOf(item: Item): string {
   return Buffer.from(item.value).toString();
 }
-
-/** A promise and the function that resolves it: holds a reducer until the test opens the gate. */
-export function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => {};
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open: () => open() };
-}

@@ -179,3 +179,11 @@ export function driveCoordinator({
   };
   return driver;
 }
+
+/** A coordinator that has started and holds every lease. */
+export async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
+  const driver = driveCoordinator(setup);
+  await driver.started();
+  await driver.takenAll();
+  return driver;
+}

@@ -1,7 +1,7 @@
-// Helpers for tests of the pipeline: pipelines that are stopped even if the test fails, numbered records, promises that a test keeps
-// open, and a record of the messages between actors.
+// Helpers for tests of the pipeline: pipelines that are stopped even if the test fails, numbered records, reducers that
+// collect, and a record of the messages between actors.
 import { startPipeline, type Pipeline, type PipelineOptions } from './pipeline.js';
-import type { Item } from '../../src/api/reducer.js';
+import { defineReducer, type Item } from '../../src/api/reducer.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { Delivery } from '../../supervision/intercept.js';
 
@@ -39,18 +39,6 @@ export function numberOf(item: Pick<Item, 'value'> | { readonly data: Uint8Array
   return Number(Buffer.from('data' in item ? item.data : (item.value as Uint8Array)).toString());
 }
 
-export interface Gate {
-  readonly opened: Promise<void>;
-  open(): void;
-}
-
-/** A promise for which user code waits until the test opens the gate. */
-export function gate(): Gate {
-  let open: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open: () => open() };
-}
-
 export interface Seen {
   readonly type: string;
   readonly to: string;
@@ -67,4 +55,17 @@ export function wiretap(): { readonly seen: Seen[]; readonly deliver: (mail: Del
       go();
     },
   };
+}
+
+/** A reducer that collects the numbers of its items. It waits for what `before` returns. */
+export function collecting(into: number[], before: (n: number, reducer: number) => unknown = () => undefined) {
+  return defineReducer({
+    init: () => 0,
+    reduce: (count: number, item, ctx) => {
+      const n = numberOf(item);
+      const wait = before(n, ctx.reducer);
+      into.push(n);
+      return wait === undefined ? count + 1 : (wait as Promise<void>).then(() => count + 1);
+    },
+  });
 }

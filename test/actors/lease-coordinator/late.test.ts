@@ -2,7 +2,8 @@
 // It forgets what it no longer needs.
 import { expect } from 'chai';
 import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../../actors/lease-coordinator/lease-coordinator.js';
-import { driveCoordinator, type CoordinatorDriver } from '../../support/coordinator-driver.js';
+import { driveCoordinator, holdingAll } from '../../support/coordinator-driver.js';
+import { gate } from '../../support/gate.js';
 import { listedStream } from '../../support/listed-stream.js';
 import { memoryLeaseStore } from '../../support/memory-lease-store.js';
 import { KinactError } from '../../../src/api/errors.js';
@@ -11,19 +12,6 @@ import type { StreamDescription } from '../../../src/api/ports.js';
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
-
-async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
-  const driver = driveCoordinator(setup);
-  await driver.started();
-  await driver.takenAll();
-  return driver;
-}
-
-function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open: () => open() };
-}
 
 describe('a coordinator that gets a late message', () => {
   it('ignores messages about a keeper of another incarnation', async () => {

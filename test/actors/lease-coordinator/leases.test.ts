@@ -1,7 +1,13 @@
 // Which leases a coordinator takes, and when it takes and releases them. A lease counts as held only after its take is written,
 // children wait for their parents, and `maxLeases` is never exceeded. Keepers are stubs, and the table is in memory.
 import { expect } from 'chai';
-import { driveCoordinator, nonce, workerId, type CoordinatorDriver } from '../../support/coordinator-driver.js';
+import {
+  driveCoordinator,
+  nonce,
+  workerId,
+  type CoordinatorDriver,
+  holdingAll,
+} from '../../support/coordinator-driver.js';
 import { listedStream } from '../../support/listed-stream.js';
 import { memoryLeaseStore } from '../../support/memory-lease-store.js';
 import type {
@@ -29,13 +35,6 @@ function released(driver: CoordinatorDriver, leaseKey: string, more: Partial<Rel
     released: true,
     ...more,
   };
-}
-
-async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
-  const driver = driveCoordinator(setup);
-  await driver.started();
-  await driver.takenAll();
-  return driver;
 }
 
 describe('a coordinator that takes leases', () => {

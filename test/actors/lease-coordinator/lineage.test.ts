@@ -1,7 +1,7 @@
 // A coordinator of a stream without hash ranges: what ends a shard, what starts one, and what finds a shard that nobody reads. The
 // rules themselves are tested in test/src/core/shard-lineage.test.ts.
 import { expect } from 'chai';
-import { driveCoordinator, workerId, type CoordinatorDriver } from '../../support/coordinator-driver.js';
+import { driveCoordinator, workerId, type CoordinatorDriver, holdingAll } from '../../support/coordinator-driver.js';
 import { listedStream, type ListedStream } from '../../support/listed-stream.js';
 import { memoryLeaseStore } from '../../support/memory-lease-store.js';
 import type { Shard } from '../../../src/api/ports.js';
@@ -10,12 +10,10 @@ const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0
 const [zero, one, two] = [idOf(0), idOf(1), idOf(2)];
 const failoverMs = 10_000;
 
-async function holdingAll(stream: ListedStream, setup: Parameters<typeof driveCoordinator>[0] = {}) {
-  const driver = driveCoordinator({ stream, ...setup });
-  await driver.started();
-  await driver.takenAll();
-  return driver;
-}
+const holding = (
+  stream: ListedStream,
+  setup: Parameters<typeof driveCoordinator>[0] = {},
+): Promise<CoordinatorDriver> => holdingAll({ stream, ...setup });
 
 /** Closes every shard, as disabling the stream does. */
 const disable = (stream: ListedStream): Shard[] =>
@@ -42,14 +40,14 @@ async function endWithoutChildren(driver: CoordinatorDriver, leaseKey: string): 
 describe('a coordinator of a stream without hash ranges', () => {
   it('lets the shards of a disabled stream end without children, at the sixth look', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     disable(stream);
     expect(await endWithoutChildren(driver, zero)).to.equal(6);
   });
 
   it('does not end a shard that is listed open, or that one listing omits', async () => {
     const stream = listedStream({ lineage: true, shards: 2 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     hide(stream, zero);
     expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
@@ -60,7 +58,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('counts a shard as gone though no shard is open, once two listings lack it, but never by an empty listing', async () => {
     const stream = listedStream({ lineage: true, shards: 2 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     disable(stream);
     const show = hide(stream, zero, one);
     for (let look = 0; look < 3; look += 1) {
@@ -76,7 +74,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('finds within 15 s a child that is listed after its parent has ended, although no other lease is left', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     stream.rollOver(zero);
     const show = hide(stream, one);
     await endWithoutChildren(driver, zero);
@@ -90,7 +88,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('lets a child wait that is listed before its parent, and reads the parent first', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     stream.rollOver(zero);
     stream.rollOver(one);
     const hideAll = hide(stream, one, two);
@@ -108,7 +106,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('reads a child without its parent once listings have lacked the parent for a minute', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     stream.rollOver(zero);
     stream.rollOver(one);
     const hideAll = hide(stream, one, two);
@@ -123,7 +121,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('stops looking for children of a disabled stream after a few listings, and then looks once a minute', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     disable(stream);
     await endWithoutChildren(driver, zero);
     const before = stream.filters.length;
@@ -156,7 +154,7 @@ describe('a coordinator of a stream without hash ranges', () => {
         ...{ startingHashKey: '0', endingHashKey: '1' },
         ...(index === 0 ? {} : { parentShardIds: [idOf(index - 1)] }),
       });
-    const driver = await holdingAll(stream, { store });
+    const driver = await holding(stream, { store });
     await driver.takenAll();
     expect(driver.startable()).to.deep.equal([zero]);
     expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [one] });
@@ -172,7 +170,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('never creates the row of a shard again that was cleaned up, whatever a late listing omits', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     stream.split(zero);
     const show = hide(stream, two);
     expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [one] });
@@ -192,7 +190,7 @@ describe('a coordinator of a stream without hash ranges', () => {
 
   it('removes the row of a shard that is gone only if a second listing lacks the shard, too', async () => {
     const stream = listedStream({ lineage: true, shards: 2 });
-    const driver = await holdingAll(stream);
+    const driver = await holding(stream);
     disable(stream);
     await endWithoutChildren(driver, zero);
     const { listShards } = stream;
@@ -220,7 +218,7 @@ describe('a coordinator of a stream without hash ranges', () => {
       store.put({ leaseKey: idOf(index) });
       store.put({ leaseKey: idOf(count + index), parentShardIds: [idOf(index)] });
     }
-    const driver = await holdingAll(stream, { store });
+    const driver = await holding(stream, { store });
     await driver.takenAll();
     expect(driver.startable()).to.have.length(count);
     const reads = (): number => store.calls.filter(({ operation }) => operation === 'get').length;

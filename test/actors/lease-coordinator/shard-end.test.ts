@@ -1,7 +1,7 @@
 // A shard ends only after a listing shows it closed and its children have rows. One listing is not enough to count a shard as gone.
 // Each test sets the listings, the state of the stream and the rows.
 import { expect } from 'chai';
-import { driveCoordinator, type CoordinatorDriver } from '../../support/coordinator-driver.js';
+import { driveCoordinator, type CoordinatorDriver, holdingAll } from '../../support/coordinator-driver.js';
 import { listedStream, type ListedStream } from '../../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore } from '../../support/memory-lease-store.js';
 import { KinactError } from '../../../src/api/errors.js';
@@ -12,13 +12,6 @@ const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
 const three = 'shardId-000000000003';
 const failoverMs = 10_000;
-
-async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
-  const driver = driveCoordinator(setup);
-  await driver.started();
-  await driver.takenAll();
-  return driver;
-}
 
 const child = (shardId: string, ...parentShards: string[]): ChildShard => ({ shardId, parentShards });
 const warnings = (driver: CoordinatorDriver): string[] =>

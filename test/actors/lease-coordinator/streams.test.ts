@@ -1,20 +1,13 @@
 // Every shard gets a row in the end: the shard sync finds new shards and deleted rows, the audit finds hash keys that no row covers.
 // The clean-up removes only ended rows whose children have begun.
 import { expect } from 'chai';
-import { driveCoordinator, type CoordinatorDriver } from '../../support/coordinator-driver.js';
+import { driveCoordinator, type CoordinatorDriver, holdingAll } from '../../support/coordinator-driver.js';
 import { listedStream } from '../../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore } from '../../support/memory-lease-store.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
-
-async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
-  const driver = driveCoordinator(setup);
-  await driver.started();
-  await driver.takenAll();
-  return driver;
-}
 
 const warnings = (driver: CoordinatorDriver): string[] =>
   driver.harness.eventsOf('warning').map((event) => event.message);

@@ -1,7 +1,7 @@
 // A held lease that no worker reads does not stay unnoticed: an event names the shard and the reason. A lease whose reads fail here
 // is released if a peer is alive.
 import { expect } from 'chai';
-import { driveCoordinator, workerId, type CoordinatorDriver } from '../../support/coordinator-driver.js';
+import { driveCoordinator, workerId, type CoordinatorDriver, holdingAll } from '../../support/coordinator-driver.js';
 import { listedStream } from '../../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore } from '../../support/memory-lease-store.js';
 
@@ -9,18 +9,14 @@ const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const failoverMs = 10_000;
 
-async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> {
-  const driver = driveCoordinator({ failoverMs, ...setup });
-  await driver.started();
-  await driver.takenAll();
-  return driver;
-}
+const holding = (setup: Parameters<typeof driveCoordinator>[0] = {}): Promise<CoordinatorDriver> =>
+  holdingAll({ failoverMs, ...setup });
 const working = (driver: CoordinatorDriver, leaseKey: string, fence = 7): Promise<void> =>
   driver.news(leaseKey, { type: 'working', fence });
 
 describe('a held lease that no worker reads', () => {
   it('is reported once after failoverMs, with the reason, and the pipeline gets the held leases again', async () => {
-    const driver = await holdingAll();
+    const driver = await holding();
     await driver.subscribe();
     await working(driver, zero);
     await working(driver, one);
@@ -56,7 +52,7 @@ describe('a held lease that no worker reads', () => {
       await driver.harness.advance(3_000);
     }
     expect(driver.harness.eventsOf('leaseUnread')).to.deep.equal([]);
-    const other = await holdingAll();
+    const other = await holding();
     await other.releaseAll(60_000);
     await other.harness.advance(50_000);
     expect(other.harness.eventsOf('leaseUnread')).to.deep.equal([]);
@@ -86,7 +82,7 @@ describe('a held lease that no worker reads', () => {
 
   it('is reported with the reason that the end of its shard is not proven', async () => {
     const stream = listedStream({ shards: 1 });
-    const driver = await holdingAll({ stream });
+    const driver = await holding({ stream });
     await working(driver, zero);
     await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
     stream.faults.listShards.push(...Array.from({ length: 40 }, () => new Error('not now')));
@@ -102,7 +98,7 @@ describe('a held lease that no worker reads', () => {
 describe('a lease without a living owner that no worker takes', () => {
   it('causes one warning that names its shard, but not before 80 s', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'dead' })]);
-    const driver = await holdingAll({ store, maxLeases: 1 });
+    const driver = await holding({ store, maxLeases: 1 });
     const said = (): (string | undefined)[] =>
       driver.harness
         .eventsOf('warning')
@@ -118,7 +114,7 @@ describe('a lease without a living owner that no worker takes', () => {
 
 describe('a row at SHARD_END whose shard is open', () => {
   it('is reported after two listings a minute apart, and shown only until its checkpoint changes', async () => {
-    const driver = await holdingAll();
+    const driver = await holding();
     driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
     await driver.news(one, { type: 'ended', childShardIds: [] });
     await driver.harness.advance(66_000);
@@ -136,7 +132,7 @@ describe('a row at SHARD_END whose shard is open', () => {
 
   it('is not reported if a later listing shows the shard closed', async () => {
     const stream = listedStream();
-    const driver = await holdingAll({ stream });
+    const driver = await holding({ stream });
     driver.store.put({ ...driver.store.row(zero), checkpoint: 'SHARD_END' });
     await driver.news(zero, { type: 'ended', childShardIds: [] });
     await driver.harness.advance(70_000);
@@ -187,7 +183,7 @@ describe('a shard whose reads fail', () => {
     expect(released(driver, zero)).to.equal(false);
     await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
     expect(released(driver, zero)).to.equal(true);
-    const alone = await holdingAll();
+    const alone = await holding();
     await alone.harness.advance(3_000);
     await alone.news(zero, { type: 'readsFail', forMs: 600_000 });
     expect(released(alone, zero)).to.equal(false);

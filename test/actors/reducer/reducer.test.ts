@@ -3,7 +3,8 @@
 import { expect } from 'chai';
 import { defineReducer } from '../../../src/api/reducer.js';
 import { fakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
-import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../../support/pipeline-probes.js';
+import { gate } from '../../support/gate.js';
+import { numberOf, pipelines, putNumbered, shard0, wiretap } from '../../support/pipeline-probes.js';
 
 const start = pipelines();
 const one = { reducers: 1 };

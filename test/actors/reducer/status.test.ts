@@ -7,7 +7,8 @@ import type { ReducerStatus } from '../../../actors/reducer/status.js';
 import { defineReducer, type ReducerDefinition } from '../../../src/api/reducer.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { fakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
-import { gate, numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
+import { gate } from '../../support/gate.js';
+import { numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
 
 const start = pipelines();
 

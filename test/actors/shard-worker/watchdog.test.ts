@@ -10,7 +10,8 @@ import type { LedgerEntry } from '../../../src/core/ledger.js';
 import { tenureOf } from '../../support/direct.js';
 import { createRateLimit } from '../../../src/core/rate-limit.js';
 import { retry } from '../../../src/options/retry-policy.js';
-import { gate, numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
+import { gate } from '../../support/gate.js';
+import { numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
 import type { PipelineOptions } from '../../support/pipeline.js';
 
 const start = pipelines();

@@ -3,22 +3,10 @@ import { expect } from 'chai';
 import type { OnFailure } from '../../../src/api/failure-policy.js';
 import { defineReducer } from '../../../src/api/reducer.js';
 import { fakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
-import { numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
+import { collecting, numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
 
 const start = pipelines();
 const two = { reducers: 2 };
-
-function collecting(into: number[], before: (n: number, reducer: number) => unknown = () => undefined) {
-  return defineReducer({
-    init: () => 0,
-    reduce: (count: number, item, ctx) => {
-      const n = numberOf(item);
-      const wait = before(n, ctx.reducer);
-      into.push(n);
-      return wait === undefined ? count + 1 : (wait as Promise<void>).then(() => count + 1);
-    },
-  });
-}
 
 describe('extract', () => {
   it('makes zero or more items of a record, which is settled with its last item', async () => {

@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import { reducerIndexOf } from '../../../src/core/routing.js';
 import { defineReducer, type ReducerDefinition } from '../../../src/api/reducer.js';
 import { fakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
-import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../../support/pipeline-probes.js';
+import { gate } from '../../support/gate.js';
+import { collecting, numberOf, pipelines, putNumbered, shard0, wiretap } from '../../support/pipeline-probes.js';
 
 const start = pipelines();
 const two = { reducers: 2 };
@@ -13,18 +14,6 @@ const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => redu
   string,
   string,
 ];
-
-function collecting(into: number[], before: (n: number, reducer: number) => unknown = () => undefined) {
-  return defineReducer({
-    init: () => 0,
-    reduce: (count: number, item, ctx) => {
-      const n = numberOf(item);
-      const wait = before(n, ctx.reducer);
-      into.push(n);
-      return wait === undefined ? count + 1 : (wait as Promise<void>).then(() => count + 1);
-    },
-  });
-}
 
 describe('a stage that routes items', () => {
   it('picks one reducer per key by the hash of the key', async () => {
