@@ -1,0 +1,84 @@
+// What travels between the nodes of a pipe. The references of a message are private: user code cannot make, copy or change them. The static
+// functions here are the only way to them.
+import type { Ref } from './actor.js';
+import type { Disposed } from './disposition.js';
+import { DeliveredItem } from './item.js';
+import type { Tenure } from './tenure.js';
+import type { MessageLease, PipeMessage } from '../../src/api/pipe.js';
+import { forEachGrant, type References } from '../../src/core/references.js';
+
+export type ItemReferences = References<Tenure, Ref<Disposed>>;
+
+/** A route: a list of heads. `id` is unique among routes. */
+export interface Route {
+  readonly head: string;
+  readonly tail: Route | undefined;
+  readonly id: string;
+}
+
+export const mainRouteId = '';
+
+export function addHead(tail: Route | undefined, head: string): Route {
+  return { head, tail, id: `${tail?.id ?? mainRouteId}/${head.length}:${head}` };
+}
+
+const leases = new WeakMap<Tenure, MessageLease>();
+
+export function leaseOf(tenure: Tenure): MessageLease {
+  let lease = leases.get(tenure);
+  if (lease === undefined) {
+    const { source, shardId, fence } = tenure;
+    leases.set(tenure, (lease = Object.freeze({ source, shardId, fence })));
+  }
+  return lease;
+}
+
+export class SentMessage implements PipeMessage {
+  readonly value: unknown;
+  readonly sizeBytes: number;
+  /** Undefined: it stands for nothing, because it was fed from outside a stream, or because it has been settled or passed on. */
+  #references: ItemReferences | undefined;
+  readonly #route: Route | undefined;
+
+  constructor(value: unknown, references: ItemReferences | undefined, route: Route | undefined, sizeBytes: number) {
+    this.value = value;
+    this.#references = references;
+    this.#route = route;
+    this.sizeBytes = sizeBytes;
+  }
+
+  get route(): string | undefined {
+    return this.#route?.head;
+  }
+
+  get item(): DeliveredItem | undefined {
+    return this.#references instanceof DeliveredItem ? this.#references : undefined;
+  }
+
+  get lease(): MessageLease | undefined {
+    let only: Tenure | undefined;
+    let count = 0;
+    if (this.#references !== undefined)
+      forEachGrant(this.#references, (tenure) => {
+        if (tenure !== only) count += 1;
+        only = tenure;
+      });
+    return only === undefined || count > 1 ? undefined : leaseOf(only);
+  }
+
+  static isMessage(value: unknown): value is SentMessage {
+    return typeof value === 'object' && value !== null && #references in value;
+  }
+
+  static routeOf(message: SentMessage): Route | undefined {
+    return message.#route;
+  }
+
+  static referencesOf(message: SentMessage): ItemReferences | undefined {
+    return message.#references;
+  }
+
+  static setReferences(message: SentMessage, references: ItemReferences | undefined): void {
+    message.#references = references;
+  }
+}

@@ -1,0 +1,69 @@
+// What a state of a pipe's node holds back: the items of messages whose values the state has taken in. The bundle is private, so user code,
+// which keeps the holding in its state, cannot change it.
+import {
+  addTo,
+  emptyBundle,
+  isEmptyBundle,
+  withoutEnded,
+  type Bundle,
+  type Grant,
+  type References,
+} from './references.js';
+
+type AnyReferences = References<Grant, unknown>;
+
+/** An empty holding is made with `createHolding`, and filled only by the actor of the node. */
+export class HeldBundle {
+  #bundle: Bundle<Grant, unknown> = emptyBundle();
+  #messages = 0;
+  #sizeBytes = 0;
+  #hasLost = false;
+
+  /** How many messages were kept in it since it was last emitted or dropped. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** The sum of their `sizeBytes`. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  static isHolding(value: unknown): value is HeldBundle {
+    return typeof value === 'object' && value !== null && #bundle in value;
+  }
+
+  /** Moves references in. Undefined: a message that stands for nothing. */
+  static add(holding: HeldBundle, references: AnyReferences | undefined, sizeBytes: number): void {
+    if (references !== undefined) addTo(holding.#bundle, references);
+    holding.#messages += 1;
+    holding.#sizeBytes += sizeBytes;
+  }
+
+  /** What it holds. */
+  static peek(holding: HeldBundle): Bundle<Grant, unknown> {
+    return holding.#bundle;
+  }
+
+  /** Takes everything out. `hasLost`: a part that the state may still contain was lost before. */
+  static take(holding: HeldBundle): { readonly references: AnyReferences | undefined; readonly hasLost: boolean } {
+    const bundle = holding.#bundle;
+    const hasLost = holding.#hasLost;
+    holding.#bundle = emptyBundle();
+    holding.#messages = 0;
+    holding.#sizeBytes = 0;
+    holding.#hasLost = false;
+    return { references: isEmptyBundle(bundle) ? undefined : bundle, hasLost };
+  }
+
+  /** Takes out what belongs to ended grants. `wasSubtracted`: the state has taken it out, too. */
+  static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
+    const { hasLost } = withoutEnded(holding.#bundle);
+    if (hasLost && !wasSubtracted) holding.#hasLost = true;
+  }
+}
+
+/** Makes an empty holding for the state of a node (`Holding`). */
+export function createHolding(): HeldBundle {
+  return new HeldBundle();
+}

@@ -1,0 +1,190 @@
+// What a message of a pipe stands for: the items that it embodies. An item may be settled only when everything that embodies it is done.
+// So the items travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
+// - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
+// - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
+// - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
+// References move: whoever passes them on must not use them again.
+import { addNumber, addRanges, countNumbers, emptyRanges, forEachNumber, type NumberRanges } from './number-ranges.js';
+
+/** The right to deliver the items of a shard. Once ended, it never lives again. */
+export interface Grant {
+  readonly dead: boolean;
+}
+
+/** One item. `index`: its place among the items of the record. `stage`: where its disposition goes. */
+export interface Reference<G extends Grant, Stage> {
+  readonly tenure: G;
+  readonly stage: Stage;
+  readonly ordinal: number;
+  readonly index: number;
+}
+
+/** `open`: how many shares are not settled yet. The references behind the shares settle with the last one. */
+export interface Split<G extends Grant, Stage> {
+  readonly kind: 'split';
+  /** Undefined: all of its grants have ended. */
+  of: References<G, Stage> | undefined;
+  open: number;
+}
+
+/** The items of one grant and stage in a bundle: the ordinals of their records, by the index of the item in its record. */
+interface Part<Stage> {
+  readonly stage: Stage;
+  readonly byIndex: Map<number, NumberRanges>;
+}
+
+export interface Bundle<G extends Grant, Stage, Item extends Reference<G, Stage> = Reference<G, Stage>> {
+  readonly kind: 'bundle';
+  readonly parts: Map<G, Part<Stage>[]>;
+  /** How many shares of each split the bundle has. */
+  readonly shares: Map<Split<G, Stage>, number>;
+  /** The item that was added first: it names the bundle in texts. */
+  first: Item | undefined;
+}
+
+export type References<G extends Grant, Stage> = Reference<G, Stage> | Split<G, Stage> | Bundle<G, Stage>;
+
+/** Gets each item that is settled. */
+export type Settle<G extends Grant, Stage> = (tenure: G, stage: Stage, ordinal: number, index: number) => void;
+
+export function emptyBundle<G extends Grant, Stage>(): Bundle<G, Stage> {
+  return { kind: 'bundle', parts: new Map(), shares: new Map(), first: undefined };
+}
+
+export function isEmptyBundle<G extends Grant, Stage>({ parts, shares }: Bundle<G, Stage>): boolean {
+  return parts.size === 0 && shares.size === 0;
+}
+
+function isSplit<G extends Grant, Stage>(references: References<G, Stage>): references is Split<G, Stage> {
+  return 'kind' in references && references.kind === 'split';
+}
+
+export function isBundle<G extends Grant, Stage>(references: References<G, Stage>): references is Bundle<G, Stage> {
+  return 'kind' in references && references.kind === 'bundle';
+}
+
+/** Divides references among `shares` messages. Each of them gets what is returned, as one share of it. */
+export function splitInto<G extends Grant, Stage>(
+  references: References<G, Stage>,
+  shares: number,
+): References<G, Stage> {
+  return shares === 1 ? references : { kind: 'split', of: references, open: shares };
+}
+
+/** Moves references into a bundle. */
+export function addTo<G extends Grant, Stage>(bundle: Bundle<G, Stage>, references: References<G, Stage>): void {
+  bundle.first ??= firstOf(references);
+  if (isSplit(references)) addShares(bundle, references, 1);
+  else if (isBundle(references)) {
+    for (const [tenure, parts] of references.parts)
+      for (const { stage, byIndex } of parts)
+        for (const [index, ranges] of byIndex) addRanges(rangesOf(bundle, tenure, stage, index), ranges);
+    for (const [split, count] of references.shares) addShares(bundle, split, count);
+  } else {
+    const { tenure, stage, index, ordinal } = references;
+    addNumber(rangesOf(bundle, tenure, stage, index), ordinal);
+  }
+}
+
+function addShares<G extends Grant, Stage>({ shares }: Bundle<G, Stage>, split: Split<G, Stage>, count: number): void {
+  shares.set(split, (shares.get(split) ?? 0) + count);
+}
+
+function rangesOf<G extends Grant, Stage>(
+  { parts }: Bundle<G, Stage>,
+  tenure: G,
+  stage: Stage,
+  index: number,
+): NumberRanges {
+  let ofGrant = parts.get(tenure);
+  if (ofGrant === undefined) parts.set(tenure, (ofGrant = []));
+  let part = ofGrant.find((each) => each.stage === stage);
+  if (part === undefined) ofGrant.push((part = { stage, byIndex: new Map() }));
+  let ranges = part.byIndex.get(index);
+  if (ranges === undefined) part.byIndex.set(index, (ranges = emptyRanges()));
+  return ranges;
+}
+
+/** Settles references: their message is done. Items of ended grants are passed to `settle`, too: it may leave them out. */
+export function settleReferences<G extends Grant, Stage>(
+  references: References<G, Stage>,
+  settle: Settle<G, Stage>,
+): void {
+  // Splits of splits may be as deep as a pipe is long: a loop, because a pipe may be long.
+  const due: References<G, Stage>[] = [references];
+  const settleShares = (split: Split<G, Stage>, count: number): void => {
+    split.open -= count;
+    if (split.open === 0 && split.of !== undefined) due.push(split.of);
+  };
+  for (let next = due.pop(); next !== undefined; next = due.pop()) {
+    if (isSplit(next)) settleShares(next, 1);
+    else if (isBundle(next)) {
+      for (const [tenure, parts] of next.parts)
+        for (const { stage, byIndex } of parts)
+          for (const [index, ranges] of byIndex)
+            forEachNumber(ranges, (ordinal) => settle(tenure, stage, ordinal, index));
+      for (const [split, count] of next.shares) settleShares(split, count);
+    } else settle(next.tenure, next.stage, next.ordinal, next.index);
+  }
+}
+
+/** What is left of references once the ended grants are taken out. */
+export interface LiveReferences<G extends Grant, Stage> {
+  /** Undefined: nothing is left. */
+  readonly live: References<G, Stage> | undefined;
+  /** Whether something was taken out. */
+  readonly hasLost: boolean;
+}
+
+/** Takes out what belongs to ended grants. A bundle and a split are changed in place. */
+export function withoutEnded<G extends Grant, Stage>(references: References<G, Stage>): LiveReferences<G, Stage> {
+  if (isSplit(references)) {
+    if (references.of === undefined) return { live: undefined, hasLost: true };
+    const { live, hasLost } = withoutEnded(references.of);
+    references.of = live;
+    return { live: live === undefined ? undefined : references, hasLost };
+  }
+  if (!isBundle(references)) {
+    const isLost = references.tenure.dead;
+    return { live: isLost ? undefined : references, hasLost: isLost };
+  }
+  let hasLost = false;
+  for (const tenure of references.parts.keys()) if (tenure.dead) hasLost = references.parts.delete(tenure);
+  for (const split of references.shares.keys()) {
+    const ofSplit = withoutEnded(split);
+    hasLost ||= ofSplit.hasLost;
+    if (ofSplit.live === undefined) references.shares.delete(split);
+  }
+  if (references.first?.tenure.dead === true) references.first = undefined;
+  return { live: isEmptyBundle(references) ? undefined : references, hasLost };
+}
+
+/** Visits every grant that the references belong to, some perhaps more than once. */
+export function forEachGrant<G extends Grant, Stage>(
+  references: References<G, Stage>,
+  visit: (grant: G) => void,
+): void {
+  if (isSplit(references)) {
+    if (references.of !== undefined) forEachGrant(references.of, visit);
+  } else if (isBundle(references)) {
+    for (const tenure of references.parts.keys()) visit(tenure);
+    for (const split of references.shares.keys()) forEachGrant(split, visit);
+  } else visit(references.tenure);
+}
+
+/** An item that names the references in texts: the one that came first, as far as it is known. */
+export function firstOf<G extends Grant, Stage>(references: References<G, Stage>): Reference<G, Stage> | undefined {
+  if (isSplit(references)) return references.of === undefined ? undefined : firstOf(references.of);
+  return isBundle(references) ? references.first : references;
+}
+
+/** How many items the references name. Items behind a split count once for each of its shares here. */
+export function countItems<G extends Grant, Stage>(references: References<G, Stage>): number {
+  if (isSplit(references)) return references.of === undefined ? 0 : countItems(references.of);
+  if (!isBundle(references)) return 1;
+  let count = 0;
+  for (const parts of references.parts.values())
+    for (const { byIndex } of parts) for (const ranges of byIndex.values()) count += countNumbers(ranges);
+  for (const split of references.shares.keys()) count += countItems(split);
+  return count;
+}
