@@ -64,5 +64,7 @@ export type NodeReport =
     }
   /** The last node has flushed for this mark: so have all. */
   | { readonly type: 'flushed'; readonly node: number; readonly number: number; readonly mark: number }
+  /** A failed call begins to hold the node, or holds it no more. */
+  | { readonly type: 'nodeWaits'; readonly node: number; readonly number: number; readonly isWaiting: boolean }
   /** The policy says `crash`, a call is overdue, or a callback has asked for the end of the pipe. `error` is absent in the last case. */
   | { readonly type: 'nodeEnds'; readonly node: number; readonly number: number; readonly error?: Error };

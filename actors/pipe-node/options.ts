@@ -1,0 +1,19 @@
+// The options of a node.
+import type { Ref } from '../protocol/actor.js';
+import type { FailureOptions } from '../protocol/pending-failures.js';
+import type { NodeReport, NodeRequest } from '../protocol/pipe-messages.js';
+import type { AnyNode } from '../../src/api/pipe.js';
+
+export interface PipeNodeOptions extends FailureOptions {
+  /** The number of the pipe, and the place of the node in it. From 0. */
+  readonly pipe: number;
+  readonly index: number;
+  /** The name in status, errors and events: `aggregate/2`. */
+  readonly name: string;
+  readonly definition: AnyNode;
+  /** How long one call may take, if the definition says nothing. */
+  readonly timeoutMs: number;
+  readonly pipeRef: Ref<NodeReport>;
+  /** Undefined: it is the last node, and what it emits is done. */
+  readonly next: Ref<NodeRequest> | undefined;
+}
