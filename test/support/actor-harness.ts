@@ -35,7 +35,7 @@ export interface Harness {
   ask<Message, A>(
     to: Ref<Message>,
     question: (replyTo: ReplyTo<A>) => NoInfer<Message>,
-  ): Promise<{ answer: A | undefined; later: () => A | undefined }>;
+  ): Promise<{ answer: A | undefined; later: () => A | undefined; hasAnswer: () => boolean }>;
   /** Ends an actor and all its descendants without calling `stopped`. */
   kill(ref: Ref<never>, how?: Partial<Ending>): Promise<void>;
   endingOf(ref: Ref<never>): Ending | undefined;
@@ -243,15 +243,19 @@ export function actorHarness(seed = 1): Harness {
     async ask<Message, A>(to: Ref<Message>, question: (replyTo: ReplyTo<A>) => NoInfer<Message>) {
       test ??= actors.get(harness.spawn('test', asker).id)!;
       let answer: A | undefined;
+      let hasAnswer = false;
       perform(test, {
         type: 'ask',
         to,
         question: question as (replyTo: ReplyTo<unknown>) => unknown,
-        answered: (given: never) => () => (answer = given),
+        answered: (given: never) => () => {
+          answer = given;
+          hasAnswer = true;
+        },
         failed: () => () => undefined,
       });
       await settle();
-      return { answer, later: () => answer };
+      return { answer, later: () => answer, hasAnswer: () => hasAnswer };
     },
     async kill(ref, how) {
       finish(actors.get(ref.id)!, { reason: 'crash', orphans: [], ...how }, true);
