@@ -40,6 +40,8 @@ export interface Harness {
   kill(ref: Ref<never>, how?: Partial<Ending>): Promise<void>;
   endingOf(ref: Ref<never>): Ending | undefined;
   statusOf(ref: Ref<never>): object | undefined;
+  /** The actor as plain functions, to call one of them by hand. */
+  insideOf(ref: Ref<never>): { readonly behaviour: Behaviour<unknown, unknown>; readonly state: unknown };
   advance(ms: number): Promise<void>;
   settle(): Promise<void>;
   eventsOf<Name extends KinactEvent['name']>(name: Name): Extract<KinactEvent, { name: Name }>['data'][];
@@ -263,6 +265,7 @@ export function actorHarness(seed = 1): Harness {
     },
     endingOf: (ref) => actors.get(ref.id)?.ending,
     statusOf: (ref) => actors.get(ref.id)!.behaviour.status?.(actors.get(ref.id)!.state),
+    insideOf: (ref) => actors.get(ref.id)!,
     async advance(ms) {
       const until = now + ms;
       await settle();
