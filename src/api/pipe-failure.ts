@@ -7,7 +7,8 @@ const brand = Symbol.for('kinact.nodeFailure');
  * Throw it from a callback of a node, to say what has failed: a batch that cannot be written, say, and not only the message that made it
  * full. `onFailure` gets `cause`. One verdict holds for all of `of`:
  * - `retry`: the call is repeated, with the old state and the same message.
- * - `skip`: everything in `of` is settled, and the state becomes `state`. Then the call is repeated with it, unless `of` has the message of the
+ * - `skip`: everything in `of` is settled, and the state becomes `state`. Then the call is repeated with it, unless `of` has the
+ *   message of the
  *   call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
  * - `crash`: the pipeline restarts, and everything comes again.
  *
