@@ -21,8 +21,8 @@ export function isFlushMark(entry: Entry): entry is FlushMark {
 /** The messages to a node. */
 export type NodeRequest =
   /**
-   * Hands over entries, in order. At most one feed of a neighbour is open. The answer says that this node has processed them all, and not that
-   * they are done.
+   * Hands over entries, in order. At most one feed of a neighbour is open. The answer says that this node has processed them all, and not
+   * that they are done.
    */
   | { readonly type: 'feed'; readonly entries: readonly Entry[]; readonly replyTo: ReplyTo<void> }
   /** Nothing more comes: process what is here, flush, drain, let the next node do the same, answer, and end. */

@@ -1,5 +1,5 @@
-// References against a naive model that lists the items of each message, with the fraction of each item that the message stands for. An item is
-// settled when the fractions that were settled add up to 1.
+// References against a naive model that lists the items of each message, with the fraction of each item that the message stands for. An
+// item is settled when the fractions that were settled add up to 1.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
