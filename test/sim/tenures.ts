@@ -53,7 +53,8 @@ export type Seen =
   | FrontierReport
   | Granted
   | { readonly type: 'beginTenure' | 'retire' }
-  | { readonly type: 'release'; readonly deadlineMs: number }
+  | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
+  | { readonly type: 'workerDown'; readonly how?: { readonly error?: unknown } }
   | { readonly type: 'workerEnded'; readonly worker: number; readonly end: { readonly type: string } };
 
 /** Which worker delivers under which fence, over all processes. */
