@@ -16,7 +16,7 @@ const reportIntervalMs = 10_000;
 const longMs = 60_000;
 
 type ReadState = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'reportFailingAt'> & {
-  readonly tenure: Pick<Tenure, 'worker' | 'fence'> | undefined;
+  readonly tenure: Pick<Tenure, 'workerNumber' | 'fence'> | undefined;
 };
 
 type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: ReadState };
@@ -48,6 +48,6 @@ export function noteReadSuccess(turn: ReadTurn): void {
 
 function reportReads({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
   if (tenure === undefined) return;
-  const { worker, fence } = tenure;
+  const { workerNumber: worker, fence } = tenure;
   effects.push(effect.send(keeper, { type: 'reads', worker, fence, forMs }));
 }

@@ -15,7 +15,7 @@ function tenure(deadline: number): Tenure {
   const start = { type: 'trimHorizon' } as const;
   const { signal } = new AbortController();
   return {
-    worker: 1,
+    workerNumber: 1,
     leaseKey: 'shard',
     shardId: 'shard',
     source: 's',
@@ -24,7 +24,7 @@ function tenure(deadline: number): Tenure {
     start,
     deadline,
     wallDeadline: Infinity,
-    dead: false,
+    ended: false,
     signal,
   };
 }
@@ -60,7 +60,7 @@ describe('dispositions', () => {
     expect(hasDispositions(emptyDispositions())).to.equal(false);
     expect(hasDispositions({ ...emptyDispositions(), itemCounts: [0, 0] })).to.equal(true);
     expect(hasDispositions({ ...emptyDispositions(), ordinals: [0], items: [0] })).to.equal(true);
-    expect(hasDispositions({ ...emptyDispositions(), dead: true })).to.equal(true);
+    expect(hasDispositions({ ...emptyDispositions(), ended: true })).to.equal(true);
   });
 });
 

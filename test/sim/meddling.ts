@@ -110,9 +110,9 @@ export function meddle(world: World, seed: number): () => void {
 function isDraining({ holder, leaseKey }: HandOver): boolean {
   if (!isAtWork(holder)) return true;
   return walk(holder.consumer.status().tree).some(({ path, state }) => {
-    const { shardId, yielding } = state as { readonly shardId?: string; readonly yielding?: string };
+    const { shardId, receivedWish } = state as { readonly shardId?: string; readonly receivedWish?: string };
     const isIts = path.startsWith('lease-keeper/') && leaseKey.endsWith(`/${shardId}`);
-    return isIts && yielding?.startsWith('draining') === true;
+    return isIts && receivedWish?.startsWith('draining') === true;
   });
 }
 

@@ -416,7 +416,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             credits.passed(delivery);
             const message = delivery.message as Seen | undefined;
             if (message?.type === 'notify') {
-              const { worker, source, shardId } = message.tenure;
+              const { workerNumber: worker, source, shardId } = message.tenure;
               intake.hands(worker);
               incarnations.works(worker, delivery.from?.path ?? '');
               const first = message.records[0]?.sequenceNumber;

@@ -16,7 +16,7 @@ export function noteStray({ options, state, effects }: ReducerTurn, stray: Stray
   effects.push(effect.count('strayAcknowledgements'));
   const { call, token, error } = stray;
   // The lease is lost, and the application cannot know it in time.
-  if (token instanceof DeliveredItem && token.tenure.dead) return;
+  if (token instanceof DeliveredItem && token.tenure.ended) return;
   const { acknowledge, behaviour } = options.definition;
   const isManual = acknowledge === 'manual' || behaviour !== undefined;
   const cause = causeOf(token, isManual);

@@ -20,7 +20,7 @@ function settled(worker: number, ...ordinals: number[]): WorkerDispositions {
 }
 
 function dead(worker: number, ...ordinals: number[]): WorkerDispositions {
-  return { ...settled(worker, ...ordinals), dead: true };
+  return { ...settled(worker, ...ordinals), ended: true };
 }
 
 describe('a reducer, message by message', () => {
@@ -105,7 +105,7 @@ describe('a reducer, message by message', () => {
 
   it('does not settle an item whose tenure died during the call, and counts it', async () => {
     const { items, tenures, stage, end } = direct({
-      reduce: (state) => ((tenures[1]!.dead = true), state),
+      reduce: (state) => ((tenures[1]!.ended = true), state),
     });
     const effects = await end(items([0]));
     expect(returned(effects, stage)).to.deep.equal([{ credit: 1, dispositions: [dead(1)] }]);
