@@ -218,7 +218,7 @@ export interface Workers {
   last: number | undefined;
   /** Since when the shard has had no worker. */
   idleSince: number;
-  /** No worker may start yet, so a missing worker is no fault. */
+  /** No worker may start yet, so a missing worker does not count as a fault. */
   noWorkerMayStart: boolean;
   /** The number of the last pause. */
   pauses: number;

@@ -133,7 +133,7 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
   return false;
 }
 
-/** What is queued behind a call that waits for another attempt waits, too; and what the rate limit holds back is no stall. */
+/** What is queued behind a call that waits for another attempt waits, too. What the rate limit holds back does not count as stalled. */
 function queuedState({ waitingCall, reservation }: ReducerState): 'queued' | 'waiting' | 'limited' {
   if (waitingCall !== undefined) return 'waiting';
   return reservation === undefined ? 'queued' : 'limited';

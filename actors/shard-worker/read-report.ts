@@ -21,7 +21,7 @@ type ReadState = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'fail
 
 type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: ReadState };
 
-/** Notes a failed read. Throttling is no failure: the service has answered, and another worker would do no better. */
+/** Notes a failed read. Throttling does not count as a failure, because the service has answered, and another worker would do no better. */
 export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
   // Between reads the reader fetches ahead and reports no successes: two failures a minute apart do not prove a minute of

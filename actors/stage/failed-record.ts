@@ -1,4 +1,4 @@
-// Records whose `extract` or `key` has failed. The failure policy is asked, at once or by a promise, and a sink may keep the record. The
+// Records whose `extract` or `key` has failed. The failure policy answers, at once or by a promise, and a sink may keep the record. The
 // record stays open until then, and later ones go on.
 import { effect } from '../protocol/actor.js';
 import type { Failure, Verdict } from '../protocol/failure-policy.js';

@@ -152,7 +152,7 @@ type LeaseGroup =
   | 'available'
   /** It has another owner, and has neither ended nor expired. */
   | 'ofPeer'
-  /** This worker leaves it alone, and it counts as no worker's. */
+  /** This worker leaves it alone, and counts it for no worker. */
   | 'uncounted';
 
 function groupOf(lease: ObservedLease, { held, avoid, askedBy, reclaim, workerId }: LeasePlanInput): LeaseGroup {

@@ -235,7 +235,7 @@ export function nextAttemptAt(keys: HeldKeys): number {
   return keys.nextAt;
 }
 
-/** In an outage no attempt is due while another one is under way, or waits for its policy. The call of a sink is no attempt. */
+/** In an outage no attempt is due while another one is under way, or waits for its policy. A call of a sink does not count as one. */
 function computeNextAt({ byKey, outage }: HeldKeys): number {
   let earliest = Infinity;
   for (const { dueAt, isBusy, head } of byKey.values()) {

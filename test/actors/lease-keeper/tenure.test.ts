@@ -106,11 +106,11 @@ describe('a keeper that grants tenures', () => {
     const answer = keeper.answers.get(2);
     expect(answer?.type === 'granted' && answer.tenure.fence).to.equal(keeper.newsOf('working')[1]?.fence);
     expect(keeper.newsOf('working')[1]?.fence).to.be.above(6);
-    expect(tenure, 'a dead fence is never revived').to.deep.include({ ended: true, deadline: 0 });
+    expect(tenure, 'a tenure that has ended is never revived').to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.ended).to.equal(false);
   });
 
-  it('does not move the deadline of a tenure that is marked dead', async () => {
+  it('does not move the deadline of a tenure that is marked as ended', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     const { deadline } = tenure;
@@ -279,7 +279,7 @@ describe('a keeper that grants tenures', () => {
     expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 
-  it('keeps the lease when its worker finds the tenure dead', async () => {
+  it('keeps the lease when its worker finds that the tenure has ended', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.end(tenure, { type: 'tenureEnded' });

@@ -172,8 +172,8 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('notify', settled(0)))).to.deep.equal({ type: 'shardEnd', notFound: false, children: [] });
   });
 
-  it('ends when its tenure is dead, revoked or stopped by policy, after its last frontier', () => {
-    for (const how of ['dead', 'revoked', 'stopShard'] as const) {
+  it('ends when its tenure has ended, is revoked or stopped by policy, after its last frontier', () => {
+    for (const how of ['ended', 'revoked', 'stopShard'] as const) {
       const { grant, read, answer, control, tell, endOf, frontiers } = directWorker();
       const { tenure } = grant();
       read(1, 2);

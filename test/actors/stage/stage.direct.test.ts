@@ -340,7 +340,7 @@ describe('a stage, message by message', () => {
     expect(ofType(effects, 'after')).to.deep.equal(ofType(first, 'after'));
   });
 
-  it('tells a worker that its tenure is dead if it finds that out when a late policy answers', async () => {
+  it('tells a worker that its tenure has ended if it finds that out when a late policy answers', async () => {
     const { join, notify, extract, tell, tenures, collect } = direct({
       onFailure: async () => 'skip' as const,
       key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
@@ -355,7 +355,7 @@ describe('a stage, message by message', () => {
     expect(emitted(effects), 'nothing is skipped').to.deep.equal([]);
   });
 
-  it('tells a worker that its tenure is dead if a late policy stops its shard, or a reducer says so', async () => {
+  it('tells a worker that its tenure has ended if a late policy stops its shard, or a reducer says so', async () => {
     const { join, notify, extract, tell, tenures, collect, disposed } = direct({
       onFailure: async () => 'stopShard' as const,
       key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
