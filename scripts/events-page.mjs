@@ -44,6 +44,8 @@ const advice = {
     'Somebody has set the stream’s `RecordDistributionStrategy`: see [streams.md](streams.md). Under AUTO the records of a key have no order.',
   malformedLease:
     'Correct the row: no worker reads the shard until then. You may also delete the row, but then its checkpoint is lost.',
+  checkpointBeyondTip:
+    'Somebody set the checkpoint by hand, or the stream was created again with lower numbers. Do what `remedy` says; the workers must start again.',
   leaseHole: 'Somebody deleted a row, or a reshard went wrong. Watch whether the event comes again.',
   leaseUnread:
     '`reason` says why. The worker recovers, or the lease goes to another worker. If the event comes again and again, report it with `status()`.',
@@ -91,11 +93,14 @@ function dataOf(type, file) {
   if (ts.isTypeLiteralNode(type))
     return type.members.map((member) => `${member.name.getText(file)}${member.questionToken === undefined ? '' : '?'}`);
   const record = ['source', 'shardId', 'sequenceNumber', 'subSequenceNumber'];
+  const row = ['source', 'shardId', 'table', 'leaseKey', 'remedy'];
   const named = {
     ShardEvent: record.slice(0, 2),
     PauseEvent: ['source?', 'shardId?'],
     Position: record.slice(2),
     RecordEvent: [...record, 'key?'],
+    RowEvent: row,
+    CheckpointEvent: [...row, 'checkpoint', 'newest', 'reason'],
     FailedCallEvent: [...record, 'key?', 'at'],
   };
   const members = named[type.getText(file)];

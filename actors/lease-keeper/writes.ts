@@ -81,6 +81,9 @@ export function handleUnknownOutcome(turn: KeeperTurn, write: Write, error: unkn
   if (isRowUpdate(write)) leaseState.noteUnknownWrite(state.lease, write.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return finishNotHeld(turn, `taken by ${other}; its row cannot be read`);
+  // The table has refused the release, and will do so until somebody corrects the row. A stop must not wait for that.
+  if (write.kind === 'release' && isKinactError(error) && error.code === 'MALFORMED_LEASE')
+    return finishReleased(turn, false, error);
 
   const delayMs = retryDelayMs(turn);
   state.writes.failed += 1;

@@ -24,6 +24,7 @@ import { stallError, stillSince, workerStatus, type WorkerStatus } from './watch
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
+import { startCheckOf } from './start-check.js';
 import { heldBack, readingStopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import {
@@ -90,6 +91,7 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
     reading: false,
     startHook: createHookCall(),
     foundEnd: undefined,
+    startCheck: undefined,
     unwatchIntake: undefined,
     failing: undefined,
     hasRead: false,
@@ -212,6 +214,7 @@ function beginTenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
 
   state.tenure = granted;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
+  state.startCheck = startCheckOf(start);
   state.advancedAt = turn.now;
   state.readAt = turn.now;
   state.readAtWall = options.clock.wallNow();

@@ -1,10 +1,14 @@
 // Checks the definition of a reducer: its shape, the kinds of its members, and which members fit together. `defineReducer` and the
 // option `reducer` call it. It knows members by name only, because the definition may come from JavaScript.
+import { isFailurePolicy } from './failure-policy.js';
+import { misplaced } from './misplaced.js';
 import { unknownName } from '../core/nearest-name.js';
 import { refuse, refuseName } from './refusal.js';
 
 /** A longer timer of Node fires at once. */
 const maxTimerMs = 2_147_483_647;
+
+const plainObject = 'a plain object with init and reduce, init and behaviour, or process';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -32,6 +36,7 @@ const alone: Readonly<Record<string, readonly string[]>> = {
 export function checkReducer(reducer: object): void {
   checkReducerShape(reducer, 'reducer');
   const definition = reducer as Members;
+  refuseOther(definition);
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = definition[name];
@@ -40,11 +45,11 @@ export function checkReducer(reducer: object): void {
   }
 
   const given = ['reduce', 'behaviour', 'process'].filter((name) => definition[name] !== undefined);
-  if (definition['process'] === undefined) checkInit(definition['init']);
   if (given.length !== 1) {
     const got = given.length === 0 ? 'none' : given.join(' and ');
     refuseName('reducer', `expected exactly one of reduce, behaviour and process, got ${got}`);
   }
+  if (definition['process'] === undefined) checkInit(definition['init']);
   for (const [kind, others] of Object.entries(alone)) {
     if (definition[kind] === undefined) continue;
     for (const name of others)
@@ -81,20 +86,50 @@ function checkInit(init: unknown): void {
     refuseName('reducer.init', 'expected a synchronous function that returns the state, got an async function');
 }
 
+/** Refuses an object that is something else of kinact's, or that holds a reducer, and says what to write. */
+function refuseOther(definition: Members): void {
+  const names = Object.keys(definition);
+  if (names.length === 0 || names.some((name) => kinds[name] !== undefined)) return;
+  const holder = names.find((name) => isLikeReducer(definition[name]));
+  if (holder !== undefined)
+    refuseName('reducer', `expected ${plainObject}, got an object that holds one: did you mean its member ${holder}?`);
+  if (typeof definition['open'] === 'function' && 'openLeases' in definition)
+    refuseName('reducer', `expected ${plainObject}, got a source: it belongs to the option source`);
+  if (isFailurePolicy(definition))
+    refuseName('reducer', `expected ${plainObject}, got a failure policy: it belongs to the option onFailure`);
+}
+
+function isLikeReducer(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return ['reduce', 'behaviour', 'process'].some((name) => typeof (value as Members)[name] === 'function');
+}
+
 /** A class and its instances are refused: members are called without `this`, and those of the prototype would be lost. */
 export function checkReducerShape(definition: unknown, path: string): void {
-  const expected = 'a plain object with init and reduce, init and behaviour, or process';
-  if (typeof definition === 'function') {
-    const isClass = Function.prototype.toString.call(definition).startsWith('class');
-    refuseName(path, `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
-  }
-  if (typeof definition !== 'object' || definition === null || Array.isArray(definition))
-    refuse(path, expected, definition);
+  if (typeof definition === 'function') refuseName(path, `expected ${plainObject}, got ${shownFunction(definition)}`);
+  if (typeof definition !== 'object' || definition === null) refuse(path, plainObject, definition);
+  if (Array.isArray(definition))
+    refuseName(
+      path,
+      `expected ${plainObject}, got an array: a consumer has one reducer, and \`reducers\` says how many run`,
+    );
+  if (typeof (definition as { readonly then?: unknown }).then === 'function')
+    refuseName(path, `expected ${plainObject}, got a promise: await it first`);
   const prototype: unknown = Object.getPrototypeOf(definition);
   // The last prototype of a chain is that of plain objects, in every realm.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
   const name = String((prototype as { readonly constructor?: { readonly name?: unknown } }).constructor?.name);
-  refuseName(path, `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
+  refuseName(path, `expected ${plainObject}, got an instance of ${name}: \`this\` is not set in its members`);
+}
+
+/** What a function is, with what to write instead of it, if that is known. */
+function shownFunction(definition: { readonly name: string }): string {
+  const source = Function.prototype.toString.call(definition);
+  if (source.startsWith('class')) return `the class ${definition.name}`;
+  const known = misplaced(definition);
+  if (known !== undefined) return known.name;
+  const isAsync = Object.prototype.toString.call(definition) === '[object AsyncFunction]';
+  return isAsync ? 'an async function: await what it returns' : 'a function: pass what it returns';
 }
 
 function checkBatch({ size, intervalMs, ...others }: Members): void {

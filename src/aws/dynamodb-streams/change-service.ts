@@ -106,7 +106,7 @@ function inputFor(position: IteratorPosition): Pick<GetShardIteratorInput, 'Shar
     case 'atTimestamp':
       return { ShardIteratorType: 'TRIM_HORIZON' };
     case 'atRecord':
-      return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: position.position.sequenceNumber };
+      return { ShardIteratorType: 'AT_SEQUENCE_NUMBER', SequenceNumber: position.position.sequenceNumber };
     case 'afterRecord':
       return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: position.sequenceNumber };
   }

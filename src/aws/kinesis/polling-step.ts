@@ -15,13 +15,14 @@ import type { Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { lagInMiddle, noteRecordGone, type Progress } from './reading-progress.js';
 import { chainDoubt, streamDoubt } from './stream-doubt.js';
+import { doubtStart } from './start-doubt.js';
 import { idleWaitMs, leaveIdle } from './idle-reads.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
 const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
 /** How long the service must not find a shard before the reader treats it as gone. */
 const missingMs = 5_000;
-/** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
+/** A second chain that goes on for longer does not prove the end of the first: the listing that called the shard closed was wrong. */
 const proofMs = 30_000;
 
 /**
@@ -94,7 +95,8 @@ async function readOnce(
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
   const isIdle = !behind && answer.records.length === 0 && progress.end.proof === undefined;
-  if (!isIdle) leaveIdle(reader.idle);
+  if (isIdle) await doubtStart(reader, progress);
+  else leaveIdle(reader.idle);
   const waitMs = isIdle ? idleWaitMs(reader.idle, reader.idleMs, askedAt) : reader.idleMs;
   if (!behind) await sleep(reader, waitMs - (clock.now() - askedAt));
   return 'readOn';
@@ -222,7 +224,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   const children = childrenOf(answer.output, reader.shardId) ?? proof?.children;
   const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
 
-  if (proof?.sawRecords === false && now - proof.since <= proofMs && weight === 'end') {
+  if (proof?.sawRecords === false && weight === 'end') {
     // The record to resume after was never read, so records after it may have expired with it.
     if (progress.start.unseen) noteRecordGone(progress);
     reportGap(reader, progress, false);

@@ -29,6 +29,12 @@ interface UncertainStart {
   unseen: boolean;
   /** It is not yet known whether the start time lies before the oldest record. */
   unjudged: boolean;
+  /** The record that the start names, if reading begins after it: this reader has not read it. */
+  readonly resumesAt: string | undefined;
+  /** A record has come, or reading has begun again without one: see start-doubt.ts. */
+  hasCome: boolean;
+  /** Since when nothing has come from the tip (monotonic). */
+  quietSince: number | undefined;
 }
 
 /** The records that are left out, because reading began before the start. */
@@ -102,6 +108,7 @@ export function noFailures(): FailuresInARow {
  */
 export function progressFrom(start: StartPosition, { hasAggregates, timeUnitMs }: RecordTraits): Progress {
   const isAfter = !hasAggregates && start.type === 'after';
+  const resumesAt = isAfter ? start.position.sequenceNumber : undefined;
   return {
     iterator: undefined,
     beganAt: -Infinity,
@@ -109,7 +116,13 @@ export function progressFrom(start: StartPosition, { hasAggregates, timeUnitMs }
       ? { type: 'afterRecord', sequenceNumber: start.position.sequenceNumber }
       : iteratorPosition(start),
     knowsMore: false,
-    start: { unseen: start.type === 'after' && !isAfter, unjudged: start.type === 'atTimestamp' },
+    start: {
+      unseen: start.type === 'after' && !isAfter,
+      unjudged: start.type === 'atTimestamp',
+      resumesAt,
+      hasCome: false,
+      quietSince: undefined,
+    },
     skip: { arrivedBefore: undefined, cutToMs: timeUnitMs, askAgain: false, upTo: undefined },
     gap: { unreported: undefined, upTo: undefined },
     end: { awaitsListing: false, proof: undefined, doubts: undefined, falseEnds: 0 },
@@ -159,7 +172,9 @@ export function noteRecordGone(progress: Progress): void {
   if (position.type === 'atRecord') noteGap(progress, position.position);
   if (position.type !== 'afterRecord') return;
   const { sequenceNumber } = position;
-  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news.
+  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news. The worker leaves
+  // out what is done before the start itself: if nothing later comes, the start is not of this shard (start-check.ts).
+  if (sequenceNumber === progress.start.resumesAt) return noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
   if (progress.skip.upTo === undefined || compareSequenceNumbers(sequenceNumber, progress.skip.upTo) > 0)
     progress.skip.upTo = sequenceNumber;
   noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
@@ -189,6 +204,7 @@ export function noteRecords(
   }
 
   progress.start.unseen = false;
+  progress.start.hasCome = true;
   progress.knowsMore = hasMore;
   progress.position = { type: 'afterRecord', sequenceNumber: last.sequenceNumber };
   return leaveOut(progress, records);

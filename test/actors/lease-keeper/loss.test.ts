@@ -57,6 +57,23 @@ describe('a keeper whose row another writer has changed', () => {
     }
   });
 
+  it('gives a lease up at once if its release meets an unreadable row: neither a stop nor anything else waits for that', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, leaseOwner: me } });
+    for (let again = 0; again < 99; again += 1) keeper.store.script('update', { type: 'failBefore', error }, shardId);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    expect(keeper.ended, 'its records are drained first').to.equal(false);
+    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.settle();
+    expect(keeper.ended).to.equal(true);
+    const [released] = keeper.newsOf('released');
+    expect(released?.lease).to.include({ released: false, problem: 'garbage' });
+    expect(keeper.eventsOf('warning')[0]).to.have.property('message').that.includes('its row cannot be read');
+    expect(keeper.eventsOf('leaseReleased')).to.deep.equal([]);
+  });
+
   it('reports a hand-over by a KCL 3 leader, and names the new owner', async () => {
     const keeper = await meets(({ store, row }) =>
       store.put({ ...row, leaseOwner: 'next', checkpointOwner: me, leaseCounter: 99 }),

@@ -7,6 +7,7 @@ import { stoppedError } from '../prefetch-buffer.js';
 import { recover } from '../reading-failure.js';
 import type { Progress } from '../reading-progress.js';
 import { chainDoubt } from '../stream-doubt.js';
+import { doubtStart } from '../start-doubt.js';
 import type { Retrieval } from './retrieval.js';
 import { openSubscription, type Subscription } from './subscription.js';
 import type { SubscriptionEvent } from './subscription-event.js';
@@ -69,6 +70,7 @@ async function follow(
         readyAt = clock.now();
         retrieval.handedOn(progress, step.event.continuation);
         if (step.event.ends) return retrieval.ended({ outcome: 'shardEnd' });
+        if (isIdle(step.event) && (await doubtStart(reader, progress))) return retrieval.ended({ outcome: 'renewed' });
         break;
       case 'ended':
         return retrieval.ended({ outcome: events > 0 ? 'renewed' : 'broken' });
@@ -82,6 +84,8 @@ async function follow(
     }
   }
 }
+
+const isIdle = ({ records, lagMs }: SubscriptionEvent): boolean => records.length === 0 && lagMs === 0;
 
 function handOnEvent(reader: ReaderContext, progress: Progress, event: SubscriptionEvent, ageMs: number): void {
   const { records, lagMs, ends } = event;
