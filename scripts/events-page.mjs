@@ -19,7 +19,7 @@ const advice = {
   itemRecovered: 'Nothing: the call has succeeded.',
   readingStopped:
     'The record that it names holds back the checkpoint of its shard, and everything behind. `error` says why. Repair what it writes to, or let `onFailure` end it. Records that expire meanwhile are lost.',
-  readingResumed: 'Nothing: the shard is read on.',
+  readingResumed: 'Nothing: kinact reads the shard again.',
   outageStarted:
     'What your functions write to is probably down: `error` says why. Nothing is lost while records wait, until they expire from the stream.',
   outageEnded: 'Nothing: calls succeed again.',
@@ -58,7 +58,7 @@ const advice = {
   leaseTableBusy:
     'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, and 1 more to be taken), or raise `failoverMs` on all workers.',
   paused: 'Your own code has done this. It is logged because the shards of this process fall behind until `resumed`.',
-  resumed: 'Nothing: the shards are read on where they were.',
+  resumed: 'Nothing: the shards are read from where they were.',
   warning:
     'Read the message. If the error is PENDING_LIMIT_TOO_SMALL, raise the bound that it names, or acknowledge earlier.',
   pipelineRestarted:

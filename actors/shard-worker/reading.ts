@@ -93,7 +93,7 @@ export function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): 
   const { state, effects } = turn;
   noteReadOver(state);
 
-  // A read that the worker gave up on purpose is no failure.
+  // A read that the worker gave up on purpose has not failed.
   if (state.ending !== undefined) {
     state.reading = false;
     return;

@@ -91,8 +91,8 @@ export interface ShardWorkerState {
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
   readonly pendingLimit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
-  /** The last pause of which the keeper knows that it cannot succeed. */
-  hopelessPause: number;
+  /** The last pause that cannot succeed, as the keeper has been told. 0 before the first one. */
+  pauseGivenUp: number;
   readonly pendingFailures: PendingFailures<UndecodedPart>;
 }
 

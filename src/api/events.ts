@@ -96,7 +96,7 @@ export interface ConsumerEvents {
     /** Its last error. */
     readonly error?: unknown;
   };
-  /** A shard is read on, after a `readingStopped`; `forMs` says for how long it was not. */
+  /** kinact reads a shard again, after a `readingStopped`; `forMs` says for how long it did not. */
   readingResumed: ShardEvent & {
     /** How long the shard was not read, in milliseconds. */
     readonly forMs: number;
@@ -203,7 +203,7 @@ export interface ConsumerEvents {
   /**
    * A call failed and will be repeated; `operation` names it. A shard worker reports `GetRecords`, `GetShardIterator`, `ListShards`,
    * `DescribeStreamSummary`, or the operation that a source of your own names. A lease keeper reports `lease` and the write, one of
-   * `take`, `create`, `renew`, `checkpoint`, `answer`, `wish`, `unwish`, `handOver`, `release`, `shardEnd`. A lease coordinator
+   * `take`, `create`, `renew`, `checkpoint`, `answer`, `wish`, `withdrawWish`, `handOver`, `release`, `shardEnd`. A lease coordinator
    * reports `start`, `scan of the lease table`, `shard sync`, `reading the parents of a lease`, `end of the shard`,
    * `back-filling hash ranges`, `stamping lease rows with their stream`, `clean-up of ended leases`. Sometimes no call failed, but
    * an answer is not credible: `end of the shard` is also reported if a shard has not ended, or if its stream is in doubt.

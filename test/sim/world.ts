@@ -418,7 +418,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             const waitMs = message === undefined ? undefined : waitOf(message);
             if (waitMs !== undefined) world.calls.givesUp(name, delivery.to.path, waitMs);
             if (message?.type === 'notify') {
-              const { worker, source, shardId } = message.tenure;
+              const { workerNumber: worker, source, shardId } = message.tenure;
               intake.hands(worker);
               incarnations.works(worker, delivery.from?.path ?? '');
               const first = message.records[0]?.sequenceNumber;

@@ -58,7 +58,8 @@ export function changeService({ caller, arn, describe }: ChangeServiceParts): Po
     name: 'dynamodb',
     operations: { describe: 'DescribeStream', list: 'DescribeStream' },
     bytesPerSecond,
-    resumesAfter: true,
+    hasAggregates: false,
+    timeUnitMs: 60_000,
     async getRecords({ shardId, signal }, iterator, limit) {
       const call = { operation: 'GetRecords', shardId } as const;
       const answer = await caller.attempt<ChangesOutput>(

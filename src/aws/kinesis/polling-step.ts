@@ -81,7 +81,7 @@ async function readOnce(
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit || answer.isBehind === true;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
-  if (progress.end.proof !== undefined && answer.records.length > 0) progress.end.proof.records = true;
+  if (progress.end.proof !== undefined && answer.records.length > 0) progress.end.proof.sawRecords = true;
   handOn(reader, progress, {
     records: answer.records,
     lagMs: answer.lagMs ?? output.MillisBehindLatest,
@@ -224,7 +224,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   const children = childrenOf(answer.output, reader.shardId) ?? proof?.children;
   const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
 
-  if (proof?.records === false && weight === 'end') {
+  if (proof?.sawRecords === false && weight === 'end') {
     // The record to resume after was never read, so records after it may have expired with it.
     if (progress.start.unseen) noteRecordGone(progress);
     reportGap(reader, progress, false);
@@ -234,8 +234,8 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
 
   progress.iterator = undefined;
   progress.end.awaitsListing = true;
-  progress.end.proof = { since: now, children, records: false, upToDate: false };
-  if (proof?.records === true || weight === 'more') await reportFalseEnd(reader, progress);
+  progress.end.proof = { since: now, children, sawRecords: false, upToDate: false };
+  if (proof?.sawRecords === true || weight === 'more') await reportFalseEnd(reader, progress);
   // kinesalite ends every shard in this way, so nothing is reported.
   else if (weight === 'unclear') await sleep(reader, countFalseEnd(reader, progress));
   return 'readOn';
@@ -254,7 +254,7 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
     const shard = shards.find(({ shardId }) => shardId === reader.shardId);
     const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
     const children = progress.end.proof?.children;
-    progress.end.proof = { since: reader.clock.now(), children, records: false, upToDate: false };
+    progress.end.proof = { since: reader.clock.now(), children, sawRecords: false, upToDate: false };
 
     if (!isOpen) return 'notOpen';
     progress.end.proof = undefined;

@@ -97,7 +97,7 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
   reader.allowance.answered(records);
   if (!ends) return;
   progress.end.awaitsListing = true;
-  progress.end.proof = { since: reader.clock.now(), children: event.children, records: false, upToDate: false };
+  progress.end.proof = { since: reader.clock.now(), children: event.children, sawRecords: false, upToDate: false };
 }
 
 /** Waits until there is room for records. No bytes stay reserved for them, because the next event may take any length of time. */
