@@ -65,7 +65,7 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
 
 /** A call that fails after all its leases have ended is no failure of the application's. */
 function isLost(tenures: ReadonlySet<Tenure>): boolean {
-  return tenures.size > 0 && [...tenures].every(({ dead }) => dead);
+  return tenures.size > 0 && [...tenures].every(({ ended }) => ended);
 }
 
 /** What belongs to ended leases is taken out, and the call is repeated: a message of which nothing is left is not handed out. */

@@ -80,7 +80,7 @@ function endedTenures(slot: Slot): ReadonlySet<Tenure> {
 
 function forEachEnded(references: ItemReferences, visit: (tenure: Tenure) => void): void {
   forEachGrant(references, (tenure) => {
-    if (tenure.dead) visit(tenure);
+    if (tenure.ended) visit(tenure);
   });
 }
 

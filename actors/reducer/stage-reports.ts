@@ -33,7 +33,7 @@ function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
 
 function dispositionsOf(reports: StageReports, item: DeliveredItem): WorkerDispositions {
   const { dispositions } = reportTo(reports, item.stage);
-  const { worker } = item.tenure;
+  const { workerNumber: worker } = item.tenure;
   let workerDispositions = dispositions.get(worker);
   if (workerDispositions === undefined) {
     workerDispositions = { worker, ordinals: [], items: [] };
@@ -65,8 +65,8 @@ export function settleItem(reports: StageReports, item: DeliveredItem): void {
 }
 
 /** Reports to a worker that its tenure has ended: the worker gets no more dispositions. */
-export function reportDead(reports: StageReports, item: DeliveredItem): void {
-  dispositionsOf(reports, item).dead = true;
+export function reportEnded(reports: StageReports, item: DeliveredItem): void {
+  dispositionsOf(reports, item).ended = true;
 }
 
 /** The next number for a stage, which drops repeated numbers. */

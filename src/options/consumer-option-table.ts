@@ -195,7 +195,7 @@ export const consumerTable = {
   maxPollingCalls: defaulting(
     integer(1),
     200,
-    'How many polling calls this process may have under way, over all sources. Each source has an equal share, at least one call: a source whose every call hangs takes no more, and the others read on.',
+    'How many polling calls this process may have under way, over all sources. Each source has an equal share, at least one call: if every call of a source hangs, it takes no more than that, and the other sources are read.',
     '50',
   ),
   checkpointIntervalMs: defaulting(

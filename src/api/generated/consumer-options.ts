@@ -136,7 +136,8 @@ export interface ConsumerOptions<Value = any> {
   readonly maxBytes?: number | undefined;
   /**
    * How many polling calls this process may have under way, over all sources. Each source has an equal share, at least
-   * one call: a source whose every call hangs takes no more, and the others read on. Takes: integer >= 1.
+   * one call: if every call of a source hangs, it takes no more than that, and the other sources are read. Takes:
+   * integer >= 1.
    *
    * @default 200
    * @example
