@@ -428,7 +428,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             } else if (message?.type === 'tenure') {
               tenures.granted(message);
               const { tenure } = message.answer;
-              if (tenure !== undefined) world.calls.keeps(name, delivery.from?.path ?? '', tenure.worker);
+              if (tenure !== undefined) world.calls.keeps(name, delivery.from?.path ?? '', tenure.workerNumber);
               readerBegins(world, name, tenure);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());

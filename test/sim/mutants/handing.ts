@@ -141,6 +141,14 @@ export const handingMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'a stop does not wait for calls that run',
+    make: () =>
+      wrapped('leaseKeeper', {
+        before: (_state, message) =>
+          message.type === 'release' && message.reason === 'stopping' ? { ...message, deadlineMs: 0 } : message,
+      }),
+  },
+  {
     name: 'what is handed over is cut off, not drained',
     make: nudged((state) => {
       const { tenure, receivedWish } = state;
