@@ -84,7 +84,7 @@ export async function nodeChain(
     settled: () =>
       reports.flatMap((report) =>
         report.type === 'settled'
-          ? report.settled.flatMap(({ tenure, ordinals: each }) => each.map((n) => `${tenure.worker}:${n}`))
+          ? report.settled.flatMap(({ tenure, ordinals: each }) => each.map((n) => `${tenure.workerNumber}:${n}`))
           : [],
       ),
     feed: (...values) => feedOf(1, ...values),
