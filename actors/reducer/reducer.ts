@@ -33,7 +33,7 @@ import { continueTask, proceedProcess } from './calls/process-steps.js';
 import { createContextController } from './calls/reducer-context.js';
 import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './calls/call-outcome.js';
-import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
+import { createStageReports, returnCredit, sendStageReports } from '../protocol/stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 import type { Message, ReducerActorMessage } from './messages.js';
 import type { ReducerOptions } from './options.js';

@@ -7,7 +7,7 @@ import type { ContextController } from './calls/reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './calls/user-calls.js';
 import type { Batching, Task } from './batches/batching.js';
 import type { RawJob } from './calls/raw-behaviour.js';
-import type { StageReports } from './stage-reports.js';
+import type { StageReports } from '../protocol/stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { Verdict } from '../protocol/failure-policy.js';

@@ -1,8 +1,8 @@
-// Collects what a reducer reports to its stages: credit for items folded or dropped, and settled items by worker. At the end of
+// Collects what a reducer or a pipe reports to its stages: credit for items taken in or dropped, and settled items by worker. At the end of
 // each turn it sends one message per stage, never one per item.
-import { effect, type Effect, type Ref } from '../protocol/actor.js';
-import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
-import type { DeliveredItem } from '../protocol/item.js';
+import { effect, type Effect, type Ref } from './actor.js';
+import type { Disposed, WorkerDispositions } from './disposition.js';
+import type { DeliveredItem } from './item.js';
 
 /** What the next message to one stage says. */
 interface StageReport {
