@@ -23,4 +23,6 @@ export interface RecordEvent extends ShardEvent, Position {
 export interface FailedCallEvent extends RecordEvent {
   /** The call that failed: see `FailedItem.at`. */
   readonly at: FailedItem['at'];
+  /** The node of the pipe where the call failed; absent elsewhere. */
+  readonly node?: string;
 }

@@ -26,9 +26,12 @@ export interface FailedItem {
    * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
    * - `flush`: `flush` threw, or a raw behaviour threw at another message.
    * - `process`: `process` threw, or called `ctx.fail` for this item.
+   * - `node`: a callback of a pipe's node threw; `node` names it.
    * - `ack`: the application called `ctx.fail`, in a reducer of another kind.
    */
-  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'process' | 'ack';
+  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'process' | 'node' | 'ack';
+  /** The node of the pipe where the failure happened, such as `aggregate/2`; absent elsewhere. */
+  readonly node?: string | undefined;
   /**
    * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
    * acknowledged. After a failed call of `process`: all its items, or 1 if an item has failed alone. The other members name the

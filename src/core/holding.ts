@@ -60,6 +60,11 @@ export class HeldBundle {
   static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
     const { hasLost } = withoutEnded(holding.#bundle);
     if (hasLost && !wasSubtracted) holding.#hasLost = true;
+    // What is left may be a rest in the state that stands for nothing.
+    if (isEmptyBundle(holding.#bundle) && wasSubtracted) {
+      holding.#messages = 0;
+      holding.#sizeBytes = 0;
+    }
   }
 }
 

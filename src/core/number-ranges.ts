@@ -69,6 +69,11 @@ function merged(left: readonly number[], right: readonly number[]): number[] {
   return bounds;
 }
 
+export function hasNumber({ bounds }: NumberRanges, number: number): boolean {
+  if (bounds.length === 0 || number > (bounds[bounds.length - 1] as number)) return false;
+  return number >= (bounds[firstEndingAt(bounds, number)] as number);
+}
+
 export function countNumbers({ bounds }: NumberRanges): number {
   let count = 0;
   for (let at = 0; at < bounds.length; at += 2) count += (bounds[at + 1] as number) - (bounds[at] as number) + 1;

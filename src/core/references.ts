@@ -4,7 +4,15 @@
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
 // References move: whoever passes them on must not use them again.
-import { addNumber, addRanges, countNumbers, emptyRanges, forEachNumber, type NumberRanges } from './number-ranges.js';
+import {
+  addNumber,
+  addRanges,
+  countNumbers,
+  emptyRanges,
+  forEachNumber,
+  hasNumber,
+  type NumberRanges,
+} from './number-ranges.js';
 
 /** The right to deliver the items of a shard. Once ended, it never lives again. */
 export interface Grant {
@@ -170,6 +178,22 @@ export function forEachGrant<G extends Grant, Stage>(
     for (const tenure of references.parts.keys()) visit(tenure);
     for (const split of references.shares.keys()) forEachGrant(split, visit);
   } else visit(references.tenure);
+}
+
+/** Whether the references name this record of such a grant. */
+export function namesRecord<G extends Grant, Stage>(
+  references: References<G, Stage>,
+  isGrant: (grant: G) => boolean,
+  ordinal: number,
+): boolean {
+  if (isSplit(references)) return references.of !== undefined && namesRecord(references.of, isGrant, ordinal);
+  if (!isBundle(references)) return isGrant(references.tenure) && references.ordinal === ordinal;
+  for (const [tenure, parts] of references.parts) {
+    if (!isGrant(tenure)) continue;
+    for (const { byIndex } of parts) for (const ranges of byIndex.values()) if (hasNumber(ranges, ordinal)) return true;
+  }
+  for (const split of references.shares.keys()) if (namesRecord(split, isGrant, ordinal)) return true;
+  return false;
 }
 
 /** An item that names the references in texts: the one that came first, as far as it is known. */

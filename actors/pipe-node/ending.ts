@@ -1,0 +1,84 @@
+// The end of a node. `upstreamFailed`: it processes what is here, flushes, drains, lets the next node do the same, and ends. A failed node does
+// the same without another call but `terminate`. `downstreamFailed`: it drops what is queued, aborts the call that runs, waits for it, and ends.
+import { effect } from '../protocol/actor.js';
+import { CallContext } from './calls.js';
+import type { Message } from './messages.js';
+import { reportIdentity } from './reports.js';
+import type { NodeTurn } from './state.js';
+import { endWork } from './work.js';
+import { asError } from '../../src/core/thrown.js';
+
+/** The policy says `crash`, or the node cannot go on. The pipe then ends the nodes in order. */
+export function failNode(turn: NodeTurn, cause: unknown): void {
+  const { options, state, effects } = turn;
+  if (state.phase !== 'running' && state.phase !== 'exiting') return;
+  state.phase = 'failed';
+  dropWork(turn);
+  const error = asError(cause);
+  effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state), error }));
+}
+
+/** A callback has asked for the end. */
+export function exitNode(turn: NodeTurn): void {
+  const { options, state, effects } = turn;
+  if (state.phase !== 'running') return;
+  state.phase = 'exiting';
+  dropWork(turn);
+  effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state) }));
+}
+
+/** Drops what has not been processed. It stays open, and comes again after the restart. */
+function dropWork({ state }: NodeTurn): void {
+  state.work = undefined;
+  state.waiting = undefined;
+  while (state.pending.shift() !== undefined);
+}
+
+export function upstreamFailed({ options, state, effects }: NodeTurn, { replyTo }: Message<'upstreamFailed'>): void {
+  if (state.endAsked !== undefined) {
+    effects.push(effect.count('repeatedMessages'));
+    return;
+  }
+  state.endAsked = replyTo;
+  const flushes = state.phase === 'running' || state.phase === 'exiting';
+  if (state.phase === 'running') state.phase = 'exiting';
+  state.pending.push(endWork({ options, state }, flushes));
+}
+
+export function downstreamFailed(turn: NodeTurn, { error, replyTo }: Message<'downstreamFailed'>): void {
+  const { options, state, effects } = turn;
+  if (state.endAsked !== undefined) {
+    effects.push(effect.count('repeatedMessages'));
+    return;
+  }
+  state.endAsked = replyTo;
+  state.phase = 'stopped';
+  state.stoppedWith = error;
+  dropWork(turn);
+  while (state.queue.shift() !== undefined);
+  state.queuedBytes = 0;
+  if (state.calling !== undefined) CallContext.abort(state.calling.context, error);
+  state.pending.push(endWork({ options, state }, false));
+}
+
+/** Takes the next step to the end, once every state has been ended. */
+export function proceedEnd({ options, state, effects }: NodeTurn): void {
+  const { next } = options;
+  if (!state.isTerminated || state.endAsked === undefined || state.phase === 'ended') return;
+  const isDrained = state.phase === 'stopped' || (state.queue.length === 0 && !state.isFeeding);
+  if (!isDrained) return;
+  if (next !== undefined && state.phase !== 'stopped') {
+    if (!state.nextAsked) {
+      state.nextAsked = true;
+      effects.push(
+        effect.ask(next, (replyTo) => ({ type: 'upstreamFailed', replyTo }), {
+          answered: () => ({ type: 'nextEnded' }),
+          failed: () => ({ type: 'nextStopped' }),
+        }),
+      );
+    }
+    if (!state.nextEnded) return;
+  }
+  state.phase = 'ended';
+  effects.push(effect.reply(state.endAsked, undefined), effect.end());
+}

@@ -1,0 +1,82 @@
+// Tenures that have ended: what belongs to them is taken out of everything that the node holds, because it will come again elsewhere. A state
+// takes it out of itself in `handleLost`; if it cannot, what it emits later is counted as `foldedAfterLoss`.
+import { effect } from '../protocol/actor.js';
+import { isFlushMark } from '../protocol/pipe-messages.js';
+import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
+import type { Tenure } from '../protocol/tenure.js';
+import { callOf, CallContext } from './calls.js';
+import { failNode } from './ending.js';
+import { keptReferences, noteKept, type Slot } from './slots.js';
+import type { NodeTurn } from './state.js';
+import { HeldBundle } from '../../src/core/holding.js';
+import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
+
+/** No run may be under way: it works with the states. */
+export function dropLost(turn: NodeTurn): void {
+  const { state, effects } = turn;
+  state.lossWaits = false;
+  let folded = 0;
+  const dropped = state.queue.retain((entry) => {
+    if (isFlushMark(entry)) return true;
+    const references = SentMessage.referencesOf(entry);
+    if (references === undefined) return true;
+    const { live, hasLost } = withoutEnded(references);
+    SentMessage.setReferences(entry, live);
+    if (live === undefined) state.queuedBytes -= entry.sizeBytes;
+    else if (hasLost && isBundle(live)) folded += 1;
+    return live !== undefined;
+  });
+  if (dropped > 0) effects.push(effect.count('droppedMessages', dropped));
+  if (folded > 0) effects.push(effect.count('foldedAfterLoss', folded));
+  for (const slot of state.slots.values()) loseFrom(turn, slot);
+}
+
+function loseFrom(turn: NodeTurn, slot: Slot): void {
+  const ended = endedTenures(slot);
+  if (ended.size === 0) return;
+  const { definition } = turn.options;
+  const { handleLost } = definition;
+  for (const tenure of ended) {
+    const messages = [...slot.kept].filter((message) => belongsTo(message, tenure));
+    if (handleLost === undefined) continue;
+    try {
+      const context = new CallContext(turn.options, callOf('handleMessage', slot));
+      slot.state = handleLost(slot.state, { lease: leaseOf(tenure), messages }, context);
+    } catch (error) {
+      failNode(turn, error);
+      return;
+    }
+  }
+  for (const message of slot.kept) {
+    const references = SentMessage.referencesOf(message);
+    if (references === undefined) continue;
+    const { live } = withoutEnded(references);
+    SentMessage.setReferences(message, live);
+    if (live === undefined) slot.kept.delete(message);
+  }
+  for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
+  noteKept(slot, turn.now);
+}
+
+function endedTenures(slot: Slot): ReadonlySet<Tenure> {
+  const ended = new Set<Tenure>();
+  for (const references of keptReferences(slot)) forEachEnded(references, (tenure) => ended.add(tenure));
+  return ended;
+}
+
+function forEachEnded(references: ItemReferences, visit: (tenure: Tenure) => void): void {
+  forEachGrant(references, (tenure) => {
+    if (tenure.dead) visit(tenure);
+  });
+}
+
+/** Whether the message stands for items of this tenure alone. */
+function belongsTo(message: SentMessage, tenure: Tenure): boolean {
+  const references = SentMessage.referencesOf(message);
+  if (references === undefined) return false;
+  let isOnly = true;
+  forEachGrant(references, (each) => {
+    if (each !== tenure) isOnly = false;
+  });
+  return isOnly;
+}

@@ -1,0 +1,258 @@
+// One node of a pipe: it handles messages one at a time, queues what it emits, and feeds the next node. While a call runs, further feeds,
+// timers and the end wait; status, lost leases and an abort do not. docs/pipes.md draws its states.
+import { effect, hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
+import { createPendingFailures } from '../protocol/pending-failures.js';
+import { watchCall, callDue } from './call-timeout.js';
+import { downstreamFailed, exitNode, proceedEnd, upstreamFailed } from './ending.js';
+import { callFailed, decided, reportRecovery } from './failures.js';
+import { dropLost } from './lost.js';
+import { parkingDue, parkingEnded, parkingOverdue } from './parked.js';
+import { feedNext, isLimited, queueEmitted } from './queue.js';
+import { sendReports } from './reports.js';
+import { createSettled } from './settled.js';
+import { setSlotTimer, slotsDue } from './slot-timers.js';
+import { locateRecord, nodeStatus, type PipeNodeStatus } from './status.js';
+import { terminateAll } from './termination.js';
+import { emptyResult, runCalls } from './run.js';
+import { feedWork, startWork } from './work.js';
+import type { Message, NodeMessage } from './messages.js';
+import type { PipeNodeOptions } from './options.js';
+import type { NodeTurn, PipeNodeState, RunResult } from './state.js';
+import { CallContext, type Work } from './calls.js';
+import { createDeque } from '../../src/core/deque.js';
+
+export type { NodeMessage } from './messages.js';
+export type { PipeNodeOptions } from './options.js';
+export type { PipeNodeStatus } from './status.js';
+
+export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, NodeMessage, PipeNodeStatus> {
+  return {
+    kind: 'pipe-node',
+    // The node has started when `init` has returned, so nothing is fed before.
+    deferStart: true,
+    initial: (self) => {
+      const state = initialState(options, self);
+      const turn: NodeTurn = { options, state, now: options.clock.now(), effects: [] };
+      state.work = startWork(turn, turn.now);
+      proceed(turn);
+      watchCall(turn);
+      return [state, turn.effects];
+    },
+    receive: (state, message) => {
+      const turn: NodeTurn = { options, state, now: options.clock.now(), effects: [] };
+      handle(handlers, turn, message);
+      if (!hasFailed(turn)) proceed(turn);
+      watchCall(turn);
+      sendReports(turn);
+      return [state, turn.effects];
+    },
+    stopped: (state) => {
+      state.hasStopped = true;
+      state.stoppedWith ??= new Error('the pipe has stopped');
+      if (state.calling === undefined) terminateAll(options, state, undefined);
+      else CallContext.abort(state.calling.context, state.stoppedWith);
+      return [];
+    },
+    status: (state) => nodeStatus(options, state, options.clock.now()),
+  };
+}
+
+function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeNodeState {
+  return {
+    self,
+    phase: 'initial',
+    isTerminated: false,
+    slots: new Map(),
+    work: undefined,
+    pending: createDeque(),
+    run: 0,
+    lastRun: 0,
+    calling: undefined,
+    result: emptyResult(),
+    settled: createSettled(),
+    waiting: undefined,
+    pendingFailures: createPendingFailures(),
+    queue: createDeque(),
+    queuedBytes: 0,
+    flushedMarks: [],
+    isFeeding: false,
+    nextAsked: false,
+    nextEnded: false,
+    endAsked: undefined,
+    attemptAsked: [],
+    lastFeed: 0,
+    reports: 0,
+    reportedWaiting: false,
+    slotTimerAt: Infinity,
+    slotDueAt: Infinity,
+    callTimerIsSet: false,
+    attemptTimerAt: Infinity,
+    hasWarnedOfLeftOut: false,
+    lossWaits: false,
+    stoppedWith: undefined,
+    hasStopped: false,
+    activeAt: clock.now(),
+  };
+}
+
+const handlers: Handlers<NodeTurn, NodeMessage> = {
+  feed,
+  upstreamFailed,
+  downstreamFailed,
+  revoked,
+  attemptNow,
+  locateRecord,
+  ran,
+  broken,
+  fed,
+  nextEnded,
+  // The pipe fails with the next node, and this one with the pipe.
+  nextStopped: () => undefined,
+  callDue,
+  attemptDue,
+  slotsDue,
+  decided,
+  parkingEnded,
+  parkingOverdue,
+  parkingDue,
+};
+
+function feed({ options, state, effects }: NodeTurn, { entries, replyTo }: Message<'feed'>): void {
+  if (replyTo.question <= state.lastFeed) {
+    effects.push(effect.count('repeatedMessages'));
+    return;
+  }
+  state.lastFeed = replyTo.question;
+  // A node that ends takes nothing more: what it is fed stays open, and comes again after the restart.
+  if (state.phase === 'running') state.pending.push(feedWork({ options, state }, entries, replyTo));
+}
+
+function revoked(turn: NodeTurn): void {
+  if (turn.state.run !== 0) turn.state.lossWaits = true;
+  else dropLost(turn);
+}
+
+function attemptNow({ state }: NodeTurn, { replyTo }: Message<'attemptNow'>): void {
+  state.attemptAsked.push({ replyTo, failures: state.waiting?.call.failures ?? 0 });
+}
+
+function attemptDue({ state }: NodeTurn): void {
+  state.attemptTimerAt = Infinity;
+}
+
+function fed({ state }: NodeTurn): void {
+  state.isFeeding = false;
+}
+
+function nextEnded({ state }: NodeTurn): void {
+  state.nextEnded = true;
+}
+
+function broken({ effects }: NodeTurn, { error }: Message<'broken'>): void {
+  effects.push(effect.fail(error));
+}
+
+/** A run has ended, or gives way. */
+function ran(turn: NodeTurn, message: Message<'ran'>): void {
+  const { state, now } = turn;
+  if (message.run !== state.run) return;
+  state.run = 0;
+  state.activeAt = now;
+  const { result, work } = state;
+  state.result = emptyResult();
+  noteResult(turn, result);
+  if (state.lossWaits) dropLost(turn);
+  // The node was stopped, or has failed, while the run was under way.
+  if (work === undefined) return;
+  if (state.waiting?.isTrying === true && result.failure === undefined) state.waiting = undefined;
+  if (result.failure !== undefined) callFailed(turn, work, result.failure.call, result.failure.cause);
+  else if (result.exits) exitNode(turn);
+  else if (work.isOver) finishWork(turn, work);
+}
+
+function noteResult(turn: NodeTurn, result: RunResult): void {
+  const { options, state, effects } = turn;
+  // What a stopped node emits goes nowhere, and stays open.
+  if (state.phase !== 'stopped') queueEmitted(turn, result.emitted);
+  for (const call of result.recovered) reportRecovery(turn, call);
+  const { foldedAfterLoss, leftOut, partial } = result;
+  if (foldedAfterLoss > 0) effects.push(effect.count('foldedAfterLoss', foldedAfterLoss));
+  if (partial > 0) effects.push(effect.count('partialAggregates', partial));
+  if (leftOut === 0 || state.hasWarnedOfLeftOut) return;
+  state.hasWarnedOfLeftOut = true;
+  const message =
+    `${options.name}: a result names its message neither in outputs, nor in keep or drop; the message stays open, ` +
+    'and holds the checkpoint of its shard back';
+  effects.push(effect.emit({ name: 'warning', data: { message } }));
+}
+
+function finishWork({ state, effects }: NodeTurn, { kind, replyTo }: Work): void {
+  state.work = undefined;
+  if (replyTo !== undefined) effects.push(effect.reply(replyTo, undefined));
+  if (kind === 'start') {
+    state.phase = 'running';
+    effects.push(effect.started());
+  }
+  if (kind === 'end') state.isTerminated = true;
+}
+
+/** Takes every step that is possible now. */
+function proceed(turn: NodeTurn): void {
+  const { state } = turn;
+  feedNext(turn);
+  proceedAttempts(turn);
+  while (state.run === 0 && startRun(turn));
+  proceedEnd(turn);
+  setSlotTimer(turn);
+}
+
+/** Starts a run for the work under way, or the next work. Returns false: nothing can be started, or a run has begun. */
+function startRun(turn: NodeTurn): boolean {
+  const { options, state, now, effects } = turn;
+  const { waiting } = state;
+  if (waiting !== undefined && !waiting.isTrying) {
+    if (waiting.dueAt > now) {
+      setAttemptTimer(turn, waiting.dueAt);
+      return false;
+    }
+    waiting.isTrying = true;
+  }
+  state.work ??= state.pending.shift();
+  const { work } = state;
+  if (work === undefined || isLimited(options, state)) return false;
+  state.lastRun += 1;
+  const run = state.lastRun;
+  state.run = run;
+  effects.push(
+    effect.run({
+      name: `calls#${run}`,
+      kind: 'user',
+      start: () => runCalls({ options, state }, work),
+      done: () => ({ type: 'ran', run }),
+      failed: (error) => ({ type: 'broken', error }),
+    }),
+  );
+  return false;
+}
+
+function setAttemptTimer({ state, now, effects }: NodeTurn, dueAt: number): void {
+  if (dueAt === Infinity || dueAt === state.attemptTimerAt) return;
+  state.attemptTimerAt = dueAt;
+  effects.push(effect.after('attempt', Math.max(1, Math.ceil(dueAt - now)), { type: 'attemptDue' }));
+}
+
+/** Answers who has asked for an attempt, or makes it due. */
+function proceedAttempts({ state, now, effects }: NodeTurn): void {
+  const { waiting } = state;
+  if (state.attemptAsked.length === 0) return;
+  state.attemptAsked = state.attemptAsked.filter(({ replyTo, failures }) => {
+    if (waiting !== undefined && (waiting.isTrying || waiting.dueAt === Infinity)) return true;
+    if (waiting !== undefined && waiting.call.failures <= failures) {
+      waiting.dueAt = now;
+      return true;
+    }
+    effects.push(effect.reply(replyTo, { isWaiting: waiting !== undefined }));
+    return false;
+  });
+}

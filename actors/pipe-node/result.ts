@@ -1,0 +1,212 @@
+// Carries out what a callback has returned: checks it as a whole, and then moves references. Nothing is changed by a result that is refused.
+// The message of the call must be in exactly one of `of`, `keep` and `drop`; what an earlier call kept may be in `of` or `drop`.
+import { addHead, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
+import type { Keep, NodeResult, Output } from '../../src/api/pipe.js';
+import { show } from '../../src/api/refusal.js';
+import { NonRetryableError } from '../../src/api/failure-policy.js';
+import { HeldBundle } from '../../src/core/holding.js';
+import { addTo, emptyBundle, splitInto } from '../../src/core/references.js';
+import { noteKept, type Slot } from './slots.js';
+
+type Held = SentMessage | HeldBundle;
+
+/** What follows from a result. */
+export interface Outcome {
+  readonly outputs: readonly SentMessage[];
+  /** What is done. */
+  readonly settled: readonly ItemReferences[];
+  /** How many outputs embody a part of a lease that has ended, because the state could not subtract it. */
+  readonly foldedAfterLoss: number;
+  /** The result names the message of the call nowhere. */
+  readonly leftOut: boolean;
+  readonly exits: boolean;
+}
+
+interface ResultCall {
+  readonly slot: Slot;
+  /** Undefined: the call has no message. */
+  readonly message: SentMessage | undefined;
+  readonly now: number;
+}
+
+/** Throws a NonRetryableError for a result that cannot be carried out: a mistake in the code, which no repetition mends. */
+export function applyResult(call: ResultCall, returned: unknown): Outcome {
+  const { slot, message, now } = call;
+  const result = checked(call, returned);
+  const { outputs = [], keep = [], drop = [], timerMs } = result;
+  const route = slot.route;
+  const leftOut = message !== undefined && !isNamed(result, message);
+
+  const settled: ItemReferences[] = [];
+  const shares = sharesOf(outputs);
+  let foldedAfterLoss = 0;
+  const taken = new Map<Held, Share>();
+  for (const [held, count] of shares) {
+    const share = takeShare(slot, held, count);
+    if (share.hasLost) foldedAfterLoss += count;
+    taken.set(held, share);
+  }
+  const sent: SentMessage[] = [];
+  for (const output of outputs) {
+    const { references, sizeBytes } = embodied(output, taken);
+    if (output.hidden === true) {
+      if (references !== undefined) settled.push(references);
+    } else {
+      sent.push(new SentMessage(output.value, references, routeAfter(output, route), output.sizeBytes ?? sizeBytes));
+    }
+  }
+  for (const held of drop as readonly Held[]) {
+    const { references } = takeShare(slot, held, 1);
+    if (references !== undefined) settled.push(references);
+  }
+  for (const each of keep) keepMessage(slot, each);
+  if (leftOut) slot.kept.add(message);
+
+  if (result.state !== undefined) slot.state = result.state;
+  if (timerMs === null) slot.timerAt = Infinity;
+  else if (timerMs !== undefined) slot.timerAt = now + timerMs;
+  slot.usedAt = now;
+  noteKept(slot, now);
+  return { outputs: sent, settled, foldedAfterLoss, leftOut, exits: result.exit === true };
+}
+
+interface Share {
+  /** Each output that names it gets these. */
+  readonly references: ItemReferences | undefined;
+  readonly sizeBytes: number;
+  readonly hasLost: boolean;
+}
+
+function sharesOf(outputs: readonly Output[]): ReadonlyMap<Held, number> {
+  const shares = new Map<Held, number>();
+  for (const { of } of outputs) for (const held of of as readonly Held[]) shares.set(held, (shares.get(held) ?? 0) + 1);
+  return shares;
+}
+
+/** Takes what was held, for `count` outputs. */
+function takeShare(slot: Slot, held: Held, count: number): Share {
+  let references: ItemReferences | undefined;
+  let hasLost = false;
+  const sizeBytes = held.sizeBytes / count;
+  if (SentMessage.isMessage(held)) {
+    references = SentMessage.referencesOf(held);
+    SentMessage.setReferences(held, undefined);
+    slot.kept.delete(held);
+  } else {
+    const taken = HeldBundle.take(held);
+    slot.holdings.delete(held);
+    references = taken.references as ItemReferences | undefined;
+    hasLost = taken.hasLost;
+  }
+  return { references: references === undefined ? undefined : splitInto(references, count), sizeBytes, hasLost };
+}
+
+function embodied({ of }: Output, taken: ReadonlyMap<Held, Share>): Omit<Share, 'hasLost'> {
+  let references: ItemReferences | undefined;
+  let sizeBytes = 0;
+  let bundle: ReturnType<typeof newBundle> | undefined;
+  for (const held of of as readonly Held[]) {
+    const share = taken.get(held) as Share;
+    sizeBytes += share.sizeBytes;
+    if (share.references === undefined) continue;
+    if (references === undefined) references = share.references;
+    else {
+      if (bundle === undefined) {
+        bundle = newBundle();
+        addTo(bundle, references);
+        references = bundle;
+      }
+      addTo(bundle, share.references);
+    }
+  }
+  return { references, sizeBytes };
+}
+
+function newBundle(): Extract<ItemReferences, { kind: 'bundle' }> {
+  return emptyBundle();
+}
+
+function routeAfter({ route: change }: Output, route: Route | undefined): Route | undefined {
+  if (change === undefined) return route;
+  return change === 'remove' ? route?.tail : addHead(route, change.add);
+}
+
+function keepMessage(slot: Slot, keep: Keep): void {
+  if (SentMessage.isMessage(keep)) {
+    slot.kept.add(keep);
+    return;
+  }
+  const { message, in: holding } = keep as { readonly message: SentMessage; readonly in: HeldBundle };
+  const references = SentMessage.referencesOf(message);
+  SentMessage.setReferences(message, undefined);
+  slot.kept.delete(message);
+  HeldBundle.add(holding, references, message.sizeBytes);
+  slot.holdings.add(holding);
+}
+
+function isNamed({ outputs = [], keep = [], drop = [] }: NodeResult, message: SentMessage): boolean {
+  if (outputs.some(({ of }) => of.includes(message)) || drop.includes(message)) return true;
+  return keep.some((each) => each === message || ('in' in each && each.message === message));
+}
+
+/** Refuses a result that is none, or that names what this call may not name. */
+function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
+  if (typeof returned !== 'object' || returned === null || Array.isArray(returned))
+    refuseResult('', 'an object { outputs, keep, drop, state }', returned);
+  const result = returned as NodeResult;
+  const { outputs = [], keep = [], drop = [], timerMs } = result;
+  // A holding that holds something for another state is not this state's to emit.
+  const ofThisCall = (held: unknown): boolean =>
+    held === message ||
+    (SentMessage.isMessage(held) && slot.kept.has(held)) ||
+    (HeldBundle.isHolding(held) && (held.messages === 0 || slot.holdings.has(held)));
+  const gone = new Set<unknown>();
+
+  for (const [path, list] of Object.entries({ outputs, keep, drop }))
+    if (!Array.isArray(list)) refuseResult(path, 'an array', list);
+  for (const [at, output] of outputs.entries()) {
+    const path = `outputs[${at}]`;
+    if (!isObject(output) || !Array.isArray(output.of))
+      refuseResult(path, 'an object { value, of: [messages] }', output);
+    if (new Set(output.of).size !== output.of.length) refuseResult(`${path}.of`, 'each message once', output.of);
+    for (const held of output.of) {
+      if (!ofThisCall(held)) refuseResult(`${path}.of`, heldText, held);
+      gone.add(held);
+    }
+    const { route, sizeBytes } = output;
+    if (route === 'remove' && slot.route === undefined)
+      refuseResult(`${path}.route`, 'no removal on the main route: only what a demux has added can be removed', route);
+    if (route !== undefined && route !== 'remove' && typeof (route as { add?: unknown }).add !== 'string')
+      refuseResult(`${path}.route`, "{ add: string } or 'remove'", route);
+    if (sizeBytes !== undefined && !(sizeBytes >= 0)) refuseResult(`${path}.sizeBytes`, 'a number from 0', sizeBytes);
+  }
+  for (const [at, held] of drop.entries()) {
+    if (!ofThisCall(held)) refuseResult(`drop[${at}]`, heldText, held);
+    if (gone.has(held)) refuseResult(`drop[${at}]`, 'what is in no other list', held);
+    gone.add(held);
+  }
+  const stays = new Set<unknown>();
+  for (const [at, each] of keep.entries()) {
+    const isIn = isObject(each) && 'in' in each;
+    const kept: unknown = isIn ? each.message : each;
+    if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(`keep[${at}]`, messageText, kept);
+    if (isIn && !HeldBundle.isHolding(each.in)) refuseResult(`keep[${at}].in`, 'a holding of createHolding()', each.in);
+    if (gone.has(kept) || stays.has(kept)) refuseResult(`keep[${at}]`, 'a message that is in no other list', kept);
+    stays.add(kept);
+  }
+  if (timerMs !== undefined && timerMs !== null && !(timerMs >= 0))
+    refuseResult('timerMs', 'milliseconds from 0, or null', timerMs);
+  return result;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+const messageText = 'the message of this call, or one that this state keeps';
+const heldText = `${messageText}, or a holding`;
+
+function refuseResult(path: string, expected: string, got: unknown): never {
+  const what = path === '' ? 'A node' : `A node's result: ${path}`;
+  throw new NonRetryableError(`${what} must be ${expected}, got ${show(got)}.`);
+}

@@ -1,0 +1,120 @@
+// A run makes the calls of a work until it must give way: after an asynchronous call, when its time slice is over, when the queue is full, or
+// at a failure. The actor then takes what the run has done, and starts another.
+import { CallContext, invoke, type Call, type Work } from './calls.js';
+import { isLimited } from './queue.js';
+import { applyResult } from './result.js';
+import { settle } from './settled.js';
+import type { Slot } from './slots.js';
+import type { NodeParts, RunResult } from './state.js';
+import { terminateAll } from './termination.js';
+import { dueAt, isLive } from './work.js';
+import { isThenable } from '../../src/core/callback.js';
+import { startSlice } from '../../src/core/time-slice.js';
+
+export function emptyResult(): RunResult {
+  return {
+    emitted: [],
+    emittedBytes: 0,
+    foldedAfterLoss: 0,
+    leftOut: 0,
+    partial: 0,
+    recovered: [],
+    failure: undefined,
+    exits: false,
+  };
+}
+
+/** Makes calls until the run must give way. */
+export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
+  const slice = startSlice(parts.options.clock);
+  let made = 0;
+  for (;;) {
+    if (made > 0 && slice.isOver()) return;
+    const call = nextCall(parts, work);
+    if (call === undefined) return;
+    made += 1;
+    const pending = makeCall(parts, call);
+    if (pending !== undefined) return pending;
+    if (parts.state.result.failure !== undefined || parts.state.result.exits) return;
+  }
+}
+
+/** The next call; undefined if there is none, or none may be made now. */
+function nextCall(parts: NodeParts, work: Work): Call | undefined {
+  const { options, state } = parts;
+  if (isLimited(options, state)) return undefined;
+  const { again } = work;
+  work.again = undefined;
+  if (again !== undefined) {
+    if (again.message === undefined || isLive(parts, again.message)) return again;
+    work.wasMade = false;
+  }
+  const { done, value } = work.calls.next(work.wasMade);
+  work.wasMade = true;
+  if (done !== true) return value;
+  work.isOver = true;
+  return undefined;
+}
+
+function makeCall(parts: NodeParts, call: Call): Promise<void> | undefined {
+  const { options, state } = parts;
+  const context = new CallContext(options, call);
+  if (state.stoppedWith !== undefined) CallContext.abort(context, state.stoppedWith);
+  state.calling = { call, since: options.clock.now(), context, abortedAt: undefined };
+  try {
+    const returned = invoke(options, call, context);
+    if (isThenable(returned)) {
+      return Promise.resolve(returned).then(
+        (result) => ended(parts, call, result),
+        (cause: unknown) => failed(parts, call, cause),
+      );
+    }
+    ended(parts, call, returned);
+  } catch (cause) {
+    failed(parts, call, cause);
+  }
+  return undefined;
+}
+
+/** A call has returned. What it has returned may be refused. */
+function ended(parts: NodeParts, call: Call, returned: unknown): void {
+  const { options, state } = parts;
+  const { callback, slot, message } = call;
+  const { result } = state;
+  state.calling = undefined;
+  if (callback === 'init') slot.state = returned;
+  if (state.hasStopped) {
+    terminateAll(options, state, callback === 'init' ? slot : undefined);
+    return;
+  }
+  if (callback !== 'init' && callback !== 'terminate') {
+    try {
+      if (callback === 'handleTimer') slot.timerAt = Infinity;
+      const outcome = applyResult({ slot, message, now: options.clock.now() }, returned ?? {});
+      for (const output of outcome.outputs) {
+        result.emitted.push(output);
+        result.emittedBytes += output.sizeBytes;
+      }
+      for (const references of outcome.settled) settle(state.settled, references);
+      result.foldedAfterLoss += outcome.foldedAfterLoss;
+      if (outcome.leftOut) result.leftOut += 1;
+      if (outcome.exits) result.exits = true;
+    } catch (cause) {
+      failed(parts, call, cause);
+      return;
+    }
+  }
+  noteTimer(parts, slot);
+  if (call.failures > 0) result.recovered.push(call);
+}
+
+function failed({ options, state }: NodeParts, call: Call, cause: unknown): void {
+  state.calling = undefined;
+  if (state.hasStopped) terminateAll(options, state, undefined);
+  state.result.failure = { call, cause };
+}
+
+/** Notes when the timer of the state is due, or the route idle. */
+function noteTimer(parts: NodeParts, slot: Slot): void {
+  parts.state.slotDueAt = Math.min(parts.state.slotDueAt, dueAt(parts, slot));
+}

@@ -1,0 +1,103 @@
+// What a node shows in `status()`, and where a record is in it.
+import { effect } from '../protocol/actor.js';
+import type { Whereabouts } from '../protocol/disposition.js';
+import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
+import { SentMessage } from '../protocol/pipe-message.js';
+import type { Message } from './messages.js';
+import { isLimited } from './queue.js';
+import { keptReferences, oldestItem } from './slots.js';
+import type { NodeTurn, PipeNodeState } from './state.js';
+import type { PipeNodeOptions } from './options.js';
+import { namesRecord } from '../../src/core/references.js';
+import { chainText } from '../../src/core/thrown.js';
+
+export interface PipeNodeStatus {
+  readonly node: string;
+  /** `waiting`: a failed call waits for another attempt. `blocked`: the next node must take messages first. */
+  readonly state: 'initial' | 'ready' | 'working' | 'blocked' | 'waiting' | 'exiting';
+  /** How many messages wait for this node, and for the next one, with the bytes of the latter. */
+  readonly waiting: number;
+  readonly queued: number;
+  readonly queuedBytes: number;
+  /** How many routes have a state. */
+  readonly routes: number;
+  /** The item that has been kept longest by a state, and for how long; absent if nothing is kept. */
+  readonly oldest?: {
+    readonly source: string;
+    readonly shardId: string;
+    readonly sequenceNumber: string;
+    readonly forMs: number;
+  };
+  /** The call that waits for another attempt. */
+  readonly failing?: { readonly attempts: number; readonly forMs: number; readonly error: string };
+}
+
+export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: number): PipeNodeStatus {
+  const { work, waiting, queue, queuedBytes, slots } = state;
+  const oldest = oldestOf(state, now);
+  const call = waiting?.call;
+  return {
+    node: options.name,
+    state: phaseOf(options, state),
+    waiting: work === undefined ? 0 : work.entries.length - work.next,
+    queued: queue.length,
+    queuedBytes,
+    routes: [...slots.values()].filter(({ route }) => route !== undefined).length,
+    ...(oldest === undefined ? {} : { oldest }),
+    ...(call === undefined
+      ? {}
+      : { failing: { attempts: call.failures, forMs: now - call.failedSince, error: chainText(call.cause) } }),
+  };
+}
+
+function phaseOf(options: PipeNodeOptions, state: PipeNodeState): PipeNodeStatus['state'] {
+  if (state.phase === 'initial') return 'initial';
+  if (state.phase !== 'running') return 'exiting';
+  if (state.waiting !== undefined) return 'waiting';
+  if (state.run !== 0) return 'working';
+  return isLimited(options, state) ? 'blocked' : 'ready';
+}
+
+function oldestOf({ slots }: PipeNodeState, now: number): PipeNodeStatus['oldest'] {
+  let since = Infinity;
+  let oldest: PipeNodeStatus['oldest'];
+  for (const slot of slots.values()) {
+    if (slot.keepsSince >= since) continue;
+    const item = oldestItem(slot);
+    if (item === undefined) continue;
+    since = slot.keepsSince;
+    const { source, shardId, sequenceNumber } = item;
+    oldest = { source, shardId, sequenceNumber, forMs: now - since };
+  }
+  return oldest;
+}
+
+/** Answers where a record is. It looks at everything the node holds, so it is asked only for a stalled shard, or for `status()`. */
+export function locateRecord(turn: NodeTurn, { worker, ordinal, replyTo }: Message<'locateRecord'>): void {
+  turn.effects.push(effect.reply(replyTo, whereabouts(turn, worker, ordinal)));
+}
+
+function whereabouts({ options, state, now }: NodeTurn, worker: number, ordinal: number): Whereabouts | undefined {
+  const isSought = (entry: Entry | undefined): boolean => {
+    if (entry === undefined || isFlushMark(entry)) return false;
+    const references = SentMessage.referencesOf(entry);
+    return references !== undefined && namesRecord(references, (tenure) => tenure.worker === worker, ordinal);
+  };
+  const at = (where: Whereabouts['state'], since: number): Whereabouts => {
+    return { holder: `${state.self.path} (${options.name})`, state: where, forMs: now - since };
+  };
+  const { waiting, calling, work, queue } = state;
+  if (waiting !== undefined && isSought(waiting.call.message))
+    return { ...at('waiting', waiting.call.failedSince), error: waiting.call.cause };
+  if (calling !== undefined && isSought(calling.call.message)) return at('running', calling.since);
+  const waits = waiting === undefined ? 'queued' : 'waiting';
+  if (work?.entries.slice(work.next).some(isSought) === true) return at(waits, state.activeAt);
+  for (let index = 0; index < state.pending.length; index += 1)
+    if (state.pending.at(index)?.entries.some(isSought) === true) return at(waits, state.activeAt);
+  for (const slot of state.slots.values())
+    for (const references of keptReferences(slot))
+      if (namesRecord(references, (tenure) => tenure.worker === worker, ordinal)) return at('folded', slot.keepsSince);
+  for (let index = 0; index < queue.length; index += 1)
+    if (isSought(queue.at(index))) return at('queued', state.activeAt);
+  return undefined;
+}

@@ -1,0 +1,185 @@
+// What a node works through: the start, a feed, the timer of a state, a route that has been idle, the end. Each work yields the calls to make,
+// one after the other; run.ts makes them. Before a message is handed out, its tenures are compared with the clock (docs/leases.md).
+import type { ReplyTo } from '../protocol/actor.js';
+import { SentMessage } from '../protocol/pipe-message.js';
+import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
+import { endIfLate, type Tenure } from '../protocol/tenure.js';
+import { callOf, type Calls, type Work } from './calls.js';
+import { createSlot, keepsNothing, slotId, type Slot } from './slots.js';
+import type { NodeParts } from './state.js';
+import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
+
+function workOf(
+  kind: Work['kind'],
+  calls: (work: Work) => Calls,
+  more: Partial<Pick<Work, 'entries' | 'replyTo' | 'slot'>> = {},
+): Work {
+  const { entries = [], replyTo, slot } = more;
+  // The calls read `next` of the work that they belong to.
+  const work: { -readonly [Member in keyof Work]: Work[Member] } = {
+    kind,
+    calls: noCalls(),
+    wasMade: true,
+    isOver: false,
+    again: undefined,
+    entries,
+    next: 0,
+    replyTo,
+    slot,
+  };
+  work.calls = calls(work);
+  return work;
+}
+
+function* noCalls(): Calls {}
+
+/** Makes the state of the main route. */
+export function startWork({ state }: NodeParts, now: number): Work {
+  return workOf('start', function* calls() {
+    const slot = createSlot(undefined, undefined, now);
+    yield callOf('init', slot);
+    state.slots.set(slotId(undefined), slot);
+  });
+}
+
+export function feedWork(parts: NodeParts, entries: readonly Entry[], replyTo: ReplyTo<void>): Work {
+  return workOf('feed', (work) => feedCalls(parts, work), { entries, replyTo });
+}
+
+function* feedCalls(parts: NodeParts, work: Work): Calls {
+  const { options, state } = parts;
+  while (work.next < work.entries.length) {
+    const entry = work.entries[work.next] as Entry;
+    if (isFlushMark(entry)) {
+      yield* flushCalls(parts);
+      work.next += 1;
+      state.result.emitted.push(entry);
+      continue;
+    }
+    if (!isLive(parts, entry)) {
+      work.next += 1;
+      continue;
+    }
+    const route = SentMessage.routeOf(entry);
+    let slot = state.slots.get(slotId(route));
+    if (slot === undefined) {
+      yield* makeRoom(parts);
+      slot = createSlot(route, undefined, options.clock.now());
+      if (!(yield callOf('init', slot, entry))) {
+        work.next += 1;
+        continue;
+      }
+      state.slots.set(slotId(route), slot);
+      // The call of `init` may have taken long.
+      if (!isLive(parts, entry)) continue;
+    }
+    yield callOf('handleMessage', slot, entry);
+    work.next += 1;
+  }
+}
+
+/**
+ * Ends the tenures that are late, and takes what belongs to ended ones out of the message. Returns false if nothing is left of it. A message
+ * that embodies a part that cannot be taken out of its value is delivered and counted.
+ */
+export function isLive({ options, state }: NodeParts, message: SentMessage): boolean {
+  const references = SentMessage.referencesOf(message);
+  if (references === undefined) return true;
+  const { clock } = options;
+  const now = clock.now();
+  forEachGrant(references, (tenure: Tenure) => void endIfLate(tenure, clock, now));
+  const { live, hasLost } = withoutEnded(references);
+  SentMessage.setReferences(message, live);
+  if (live === undefined) return false;
+  if (hasLost && isBundle(live)) state.result.foldedAfterLoss += 1;
+  return true;
+}
+
+/** The states in the order of what they keep, the oldest first. */
+function* flushCalls({ options, state }: NodeParts): Calls {
+  if (options.definition.handleFlush === undefined) return;
+  const slots = [...state.slots.values()].sort((left, right) => left.keepsSince - right.keepsSince);
+  for (const slot of slots) {
+    if (!keepsNothing(slot)) state.result.partial += 1;
+    yield callOf('handleFlush', slot);
+  }
+}
+
+/** Ends the route that was used longest ago, if there are as many as may be. */
+function* makeRoom(parts: NodeParts): Calls {
+  const { options, state } = parts;
+  const { maxRoutes = defaultMaxRoutes } = options.definition;
+  // The main route does not count.
+  while (state.slots.size - 1 >= maxRoutes) {
+    const oldest = oldestRoute(state.slots.values());
+    if (oldest === undefined) return;
+    yield* endRoute(parts, oldest);
+  }
+}
+
+const defaultMaxRoutes = 10_000;
+const defaultIdleMs = 60_000;
+
+function oldestRoute(slots: Iterable<Slot>): Slot | undefined {
+  let oldest: Slot | undefined;
+  for (const slot of slots)
+    if (slot.route !== undefined && (oldest === undefined || slot.usedAt < oldest.usedAt)) oldest = slot;
+  return oldest;
+}
+
+function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
+  if (!keepsNothing(slot) && options.definition.handleFlush !== undefined) yield callOf('handleFlush', slot);
+  yield callOf('terminate', slot);
+  state.slots.delete(slotId(slot.route));
+}
+
+export function timerWork(slot: Slot): Work {
+  return workOf(
+    'timer',
+    function* calls() {
+      yield callOf('handleTimer', slot);
+    },
+    { slot },
+  );
+}
+
+export function isIdle({ options }: NodeParts, slot: Slot, now: number): boolean {
+  const { routeIdleMs = defaultIdleMs } = options.definition;
+  return (
+    slot.route !== undefined && keepsNothing(slot) && slot.timerAt === Infinity && now - slot.usedAt >= routeIdleMs
+  );
+}
+
+export function idleMs({ options }: NodeParts): number {
+  return options.definition.routeIdleMs ?? defaultIdleMs;
+}
+
+export function idleWork(parts: NodeParts, slot: Slot): Work {
+  return workOf(
+    'idle',
+    function* calls() {
+      // A message may have come in between.
+      if (parts.state.slots.get(slotId(slot.route)) !== slot || !isIdle(parts, slot, parts.options.clock.now())) return;
+      yield* endRoute(parts, slot);
+    },
+    { slot },
+  );
+}
+
+/** Flushes all states, unless the node has failed, and ends them. */
+export function endWork(parts: NodeParts, flushes: boolean): Work {
+  return workOf('end', function* calls() {
+    const { state } = parts;
+    if (flushes) yield* flushCalls(parts);
+    for (const slot of [...state.slots.values()]) {
+      yield callOf('terminate', slot);
+      state.slots.delete(slotId(slot.route));
+    }
+  });
+}
+
+/** When the state needs the timer of the node. */
+export function dueAt(parts: NodeParts, slot: Slot): number {
+  const isRoute = slot.route !== undefined;
+  return Math.min(slot.timerAt, isRoute && keepsNothing(slot) ? slot.usedAt + idleMs(parts) : Infinity);
+}
