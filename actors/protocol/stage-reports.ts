@@ -31,9 +31,9 @@ function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
   return report;
 }
 
-function dispositionsOf(reports: StageReports, item: DeliveredItem): WorkerDispositions {
-  const { dispositions } = reportTo(reports, item.stage);
-  const { worker } = item.tenure;
+/** What the next message to this stage says of this worker. */
+export function dispositionsFor(reports: StageReports, stage: Ref<Disposed>, worker: number): WorkerDispositions {
+  const { dispositions } = reportTo(reports, stage);
   let workerDispositions = dispositions.get(worker);
   if (workerDispositions === undefined) {
     workerDispositions = { worker, ordinals: [], items: [] };
@@ -59,14 +59,14 @@ export function forgetCredit(reports: StageReports, item: DeliveredItem): void {
 }
 
 export function settleItem(reports: StageReports, item: DeliveredItem): void {
-  const workerDispositions = dispositionsOf(reports, item);
+  const workerDispositions = dispositionsFor(reports, item.stage, item.tenure.worker);
   workerDispositions.ordinals.push(item.ordinal);
   workerDispositions.items.push(item.index);
 }
 
 /** Reports to a worker that its tenure has ended: the worker gets no more dispositions. */
 export function reportDead(reports: StageReports, item: DeliveredItem): void {
-  dispositionsOf(reports, item).dead = true;
+  dispositionsFor(reports, item.stage, item.tenure.worker).dead = true;
 }
 
 /** The next number for a stage, which drops repeated numbers. */
