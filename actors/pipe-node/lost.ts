@@ -6,7 +6,7 @@ import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-mess
 import type { Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
-import { keptReferences, noteKept, type Slot } from './slots.js';
+import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
@@ -29,6 +29,17 @@ export function dropLost(turn: NodeTurn): void {
   if (dropped > 0) effects.push(effect.count('droppedMessages', dropped));
   if (folded > 0) effects.push(effect.count('foldedAfterLoss', folded));
   for (const slot of state.slots.values()) loseFrom(turn, slot);
+  hurryLost(turn);
+}
+
+/** A failed call that is about nothing any more does not wait out its pause. */
+function hurryLost({ state, now }: NodeTurn): void {
+  const { waiting } = state;
+  if (waiting === undefined || waiting.isTrying || waiting.dueAt === Infinity) return;
+  const { message, slot } = waiting.call;
+  const references = message === undefined ? undefined : SentMessage.referencesOf(message);
+  const isLost = references === undefined ? keepsNothing(slot) : withoutEnded(references).live === undefined;
+  if (isLost) waiting.dueAt = now;
 }
 
 function loseFrom(turn: NodeTurn, slot: Slot): void {

@@ -92,6 +92,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     lossWaits: false,
     stoppedWith: undefined,
     hasStopped: false,
+    uses: 0,
     activeAt: clock.now(),
   };
 }
@@ -202,25 +203,25 @@ function proceed(turn: NodeTurn): void {
   const { state } = turn;
   feedNext(turn);
   proceedAttempts(turn);
-  while (state.run === 0 && startRun(turn));
+  if (state.run === 0) startRun(turn);
   proceedEnd(turn);
   setSlotTimer(turn);
 }
 
-/** Starts a run for the work under way, or the next work. Returns false: nothing can be started, or a run has begun. */
-function startRun(turn: NodeTurn): boolean {
+/** Starts a run for the work under way, or for the next work, if one may be made. */
+function startRun(turn: NodeTurn): void {
   const { options, state, now, effects } = turn;
   const { waiting } = state;
   if (waiting !== undefined && !waiting.isTrying) {
     if (waiting.dueAt > now) {
       setAttemptTimer(turn, waiting.dueAt);
-      return false;
+      return;
     }
     waiting.isTrying = true;
   }
   state.work ??= state.pending.shift();
   const { work } = state;
-  if (work === undefined || isLimited(options, state)) return false;
+  if (work === undefined || state.hasStopped || isLimited(options, state)) return;
   state.lastRun += 1;
   const run = state.lastRun;
   state.run = run;
@@ -233,7 +234,6 @@ function startRun(turn: NodeTurn): boolean {
       failed: (error) => ({ type: 'broken', error }),
     }),
   );
-  return false;
 }
 
 function setAttemptTimer({ state, now, effects }: NodeTurn, dueAt: number): void {

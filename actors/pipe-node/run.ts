@@ -29,7 +29,7 @@ export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
   const slice = startSlice(parts.options.clock);
   let made = 0;
   for (;;) {
-    if (made > 0 && slice.isOver()) return;
+    if (parts.state.hasStopped || (made > 0 && slice.isOver())) return;
     const call = nextCall(parts, work);
     if (call === undefined) return;
     made += 1;
@@ -82,6 +82,8 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   const { callback, slot, message } = call;
   const { result } = state;
   state.calling = undefined;
+  state.uses += 1;
+  slot.lastUse = state.uses;
   if (callback === 'init') slot.state = returned;
   if (state.hasStopped) {
     terminateAll(options, state, callback === 'init' ? slot : undefined);
@@ -98,6 +100,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
       for (const references of outcome.settled) settle(state.settled, references);
       result.foldedAfterLoss += outcome.foldedAfterLoss;
       if (outcome.leftOut) result.leftOut += 1;
+      if (callback === 'handleFlush' && outcome.outputs.length > 0) result.partial += 1;
       if (outcome.exits) result.exits = true;
     } catch (cause) {
       failed(parts, call, cause);

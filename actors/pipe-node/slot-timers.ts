@@ -15,7 +15,7 @@ export function slotsDue(turn: NodeTurn): void {
   for (const slot of state.slots.values()) {
     if (slot.timerAt <= now) {
       slot.timerAt = Infinity;
-      if (options.definition.handleTimer !== undefined) state.pending.push(timerWork(slot));
+      if (options.definition.handleTimer !== undefined) state.pending.push(timerWork(turn, slot));
     } else if (isIdle(turn, slot, now)) state.pending.push(idleWork(turn, slot));
     else state.slotDueAt = Math.min(state.slotDueAt, dueAt(turn, slot));
   }

@@ -17,6 +17,8 @@ export interface Slot {
   /** When `handleTimer` is due; Infinity if the timer is not set. */
   timerAt: number;
   usedAt: number;
+  /** The number of its last use among those of all states: times may be equal. */
+  lastUse: number;
 }
 
 export function createSlot(route: Route | undefined, state: unknown, now: number): Slot {
@@ -28,6 +30,7 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     keepsSince: Infinity,
     timerAt: Infinity,
     usedAt: now,
+    lastUse: 0,
   };
 }
 

@@ -99,6 +99,8 @@ export interface PipeNodeState {
   stoppedWith: Error | undefined;
   /** The actor has stopped: a call that ends now is followed by `terminate` at once. */
   hasStopped: boolean;
+  /** How often states were used. */
+  uses: number;
   activeAt: number;
 }
 

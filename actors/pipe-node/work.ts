@@ -99,10 +99,7 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
 function* flushCalls({ options, state }: NodeParts): Calls {
   if (options.definition.handleFlush === undefined) return;
   const slots = [...state.slots.values()].sort((left, right) => left.keepsSince - right.keepsSince);
-  for (const slot of slots) {
-    if (!keepsNothing(slot)) state.result.partial += 1;
-    yield callOf('handleFlush', slot);
-  }
+  for (const slot of slots) yield callOf('handleFlush', slot);
 }
 
 /** Ends the route that was used longest ago, if there are as many as may be. */
@@ -114,6 +111,8 @@ function* makeRoom(parts: NodeParts): Calls {
     const oldest = oldestRoute(state.slots.values());
     if (oldest === undefined) return;
     yield* endRoute(parts, oldest);
+    // It keeps something that its flush does not emit: the limit is exceeded, because what is kept must not be lost.
+    if (state.slots.get(slotId(oldest.route)) === oldest) return;
   }
 }
 
@@ -123,21 +122,23 @@ const defaultIdleMs = 60_000;
 function oldestRoute(slots: Iterable<Slot>): Slot | undefined {
   let oldest: Slot | undefined;
   for (const slot of slots)
-    if (slot.route !== undefined && (oldest === undefined || slot.usedAt < oldest.usedAt)) oldest = slot;
+    if (slot.route !== undefined && (oldest === undefined || slot.lastUse < oldest.lastUse)) oldest = slot;
   return oldest;
 }
 
 function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
   if (!keepsNothing(slot) && options.definition.handleFlush !== undefined) yield callOf('handleFlush', slot);
+  if (!keepsNothing(slot)) return;
   yield callOf('terminate', slot);
   state.slots.delete(slotId(slot.route));
 }
 
-export function timerWork(slot: Slot): Work {
+export function timerWork({ state }: NodeParts, slot: Slot): Work {
   return workOf(
     'timer',
     function* calls() {
-      yield callOf('handleTimer', slot);
+      // The route may have ended in between.
+      if (state.slots.get(slotId(slot.route)) === slot) yield callOf('handleTimer', slot);
     },
     { slot },
   );

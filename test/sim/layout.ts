@@ -30,6 +30,18 @@ interface Generation {
   readonly firstNumber: bigint;
 }
 
+interface Place {
+  readonly stream: string;
+  readonly generation: number;
+  readonly shardId: string;
+}
+
+function parse(name: string): Place {
+  const [place = '', shardId = ''] = name.split('/');
+  const [stream = '', generation = '0'] = place.split('@');
+  return { stream, generation: Number(generation), shardId };
+}
+
 export function createLayout(
   kinesis: ScriptedKinesis,
   kind: Kind,
@@ -42,10 +54,12 @@ export function createLayout(
   const nameIn = (stream: string, generation: number, shardId: string): string =>
     `${stream}${generation === 0 ? '' : `@${generation}`}/${shardId}`;
   const last = (stream: string): number => of(stream).length - 1;
-  const placeOf = (name: string): { stream: string; generation: number; shardId: string } => {
-    const [place = '', shardId = ''] = name.split('/');
-    const [stream = '', generation = '0'] = place.split('@');
-    return { stream, generation: Number(generation), shardId };
+  // Every write asks for the places of all rows.
+  const places = new Map<string, Place>();
+  const placeOf = (name: string): Place => {
+    let place = places.get(name);
+    if (place === undefined) places.set(name, (place = parse(name)));
+    return place;
   };
   const createdAt = (stream: string, seconds: string | undefined): number => {
     const found = of(stream).findIndex(({ createdSeconds }) => String(createdSeconds) === seconds);

@@ -1,7 +1,7 @@
 // In some worlds a fault waits for a hand-over, and strikes in the middle of it. The worker that asks, or the holder that has answered,
 // stops, dies, stands still or crashes in part; or the shard is split. This fault has its own dice, so it does not change the rest of
 // what a seed means.
-import { walk } from '../../src/api/status.js';
+import { stateOfActor } from '../../supervision/status.js';
 import { createDice, type Dice } from './dice.js';
 import { crashOne, kill, startAnother } from './faults.js';
 import { isAtWork, stopProcess } from './stopping.js';
@@ -109,11 +109,13 @@ export function meddle(world: World, seed: number): () => void {
 
 function isDraining({ holder, leaseKey }: HandOver): boolean {
   if (!isAtWork(holder)) return true;
-  return walk(holder.consumer.status().tree).some(({ path, state }) => {
-    const { shardId, yielding } = state as { readonly shardId?: string; readonly yielding?: string };
-    const isIts = path.startsWith('lease-keeper/') && leaseKey.endsWith(`/${shardId}`);
-    return isIts && yielding?.startsWith('draining') === true;
-  });
+  // Only the keepers: this looks hundreds of times, and the status of a whole process is dear.
+  for (const [path, keeper] of holder.machine.actors) {
+    if (!path.startsWith('lease-keeper/')) continue;
+    const { shardId, yielding }: { readonly shardId?: string; readonly yielding?: string } = stateOfActor(keeper) ?? {};
+    if (leaseKey.endsWith(`/${shardId}`) && yielding?.startsWith('draining') === true) return true;
+  }
+  return false;
 }
 
 export function underWay({ leases, processes }: World): HandOver | undefined {

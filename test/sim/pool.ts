@@ -25,8 +25,8 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** Killed processes never answer, so whatever waits for them stays in memory. A thread is replaced after this many seeds. */
-const seedsPerThread = 60;
+/** A new thread compiles everything again, which costs as much as three seeds. If anything stays in memory, it goes with the thread. */
+const seedsPerThread = 500;
 
 /** A seed makes much short-lived garbage. With this room for it, a seed saves the copying, a fifth of its time. */
 const maxYoungGenerationSizeMb = 192;

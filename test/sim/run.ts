@@ -5,6 +5,7 @@ import { dieEarly } from './early-death.js';
 import { layAmbush } from './ambush.js';
 import { badItems, hang, poison, sinkRefusesAt, sinkRefusesBy } from './call-faults.js';
 import { strike } from './faults.js';
+import { forget } from './forgetting.js';
 import { meddle } from './meddling.js';
 import { sample } from './samples.js';
 import { changeSources } from './source-acts.js';
@@ -81,6 +82,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
     for (const end of endActs) end();
     await settle(world, size.records);
   } finally {
+    forget(world);
     clock.uninstall();
     process.off('unhandledRejection', stray);
   }

@@ -14,10 +14,11 @@ export function sample(world: World): void {
   world.fanOut.laws.look();
   for (const process of world.processes) {
     if (!isAtWork(process) || process.machine.standsStill()) continue;
-    const actors = walk(process.consumer.status().tree);
+    const status = process.consumer.status();
+    const actors = walk(status.tree);
     bounds(world, process, actors);
     lag(world, process, actors);
-    bytes(world, process, actors);
+    bytes(world, process, status.bytes.held, actors);
     limited(world, process, actors);
     process.lags.look();
     if (!process.machine.mailWaits()) credit(world, process, actors);
@@ -79,8 +80,8 @@ function lag(world: World, { machine }: Process, actors: readonly ActorSnapshot[
 }
 
 /** I40: the held records of all shards together take at most `maxBytes`, plus one answer for every shard. */
-function bytes({ oracle }: World, { consumer, machine, ...process }: Process, actors: readonly ActorSnapshot[]): void {
-  const { held } = consumer.status().bytes;
+function bytes({ oracle }: World, process: Process, held: number, actors: readonly ActorSnapshot[]): void {
+  const { machine } = process;
   const workers = actors.filter(({ kind }) => kind === 'shard-worker').length;
   const most = process.maxBytes + workers * process.largestAnswerBytes;
   if (held > most)

@@ -21,7 +21,14 @@ interface Command {
   readonly input: Record<string, unknown>;
 }
 
-const operationOf = (command: Command): string => command.constructor.name.replace(/Command$/, '');
+/** By the class of the command. */
+const operations = new Map<unknown, string>();
+
+function operationOf({ constructor: made }: Command): string {
+  let operation = operations.get(made);
+  if (operation === undefined) operations.set(made, (operation = made.name.replace(/Command$/, '')));
+  return operation;
+}
 
 interface Caller {
   /** The name of the process. */

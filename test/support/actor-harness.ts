@@ -35,11 +35,13 @@ export interface Harness {
   ask<Message, A>(
     to: Ref<Message>,
     question: (replyTo: ReplyTo<A>) => NoInfer<Message>,
-  ): Promise<{ answer: A | undefined; later: () => A | undefined }>;
+  ): Promise<{ answer: A | undefined; later: () => A | undefined; hasAnswer: () => boolean }>;
   /** Ends an actor and all its descendants without calling `stopped`. */
   kill(ref: Ref<never>, how?: Partial<Ending>): Promise<void>;
   endingOf(ref: Ref<never>): Ending | undefined;
   statusOf(ref: Ref<never>): object | undefined;
+  /** The actor as plain functions, to call one of them by hand. */
+  insideOf(ref: Ref<never>): { readonly behaviour: Behaviour<unknown, unknown>; readonly state: unknown };
   advance(ms: number): Promise<void>;
   settle(): Promise<void>;
   eventsOf<Name extends KinactEvent['name']>(name: Name): Extract<KinactEvent, { name: Name }>['data'][];
@@ -243,15 +245,19 @@ export function actorHarness(seed = 1): Harness {
     async ask<Message, A>(to: Ref<Message>, question: (replyTo: ReplyTo<A>) => NoInfer<Message>) {
       test ??= actors.get(harness.spawn('test', asker).id)!;
       let answer: A | undefined;
+      let hasAnswer = false;
       perform(test, {
         type: 'ask',
         to,
         question: question as (replyTo: ReplyTo<unknown>) => unknown,
-        answered: (given: never) => () => (answer = given),
+        answered: (given: never) => () => {
+          answer = given;
+          hasAnswer = true;
+        },
         failed: () => () => undefined,
       });
       await settle();
-      return { answer, later: () => answer };
+      return { answer, later: () => answer, hasAnswer: () => hasAnswer };
     },
     async kill(ref, how) {
       finish(actors.get(ref.id)!, { reason: 'crash', orphans: [], ...how }, true);
@@ -259,6 +265,7 @@ export function actorHarness(seed = 1): Harness {
     },
     endingOf: (ref) => actors.get(ref.id)?.ending,
     statusOf: (ref) => actors.get(ref.id)!.behaviour.status?.(actors.get(ref.id)!.state),
+    insideOf: (ref) => actors.get(ref.id)!,
     async advance(ms) {
       const until = now + ms;
       await settle();

@@ -85,7 +85,7 @@ export function pageOf(
   { from, limit, maxBytes }: { readonly from: string; readonly limit: number; readonly maxBytes: number },
 ): Page {
   const oldest = model.now() - stream.retentionHours * 3_600_000;
-  const first = shard.records.findIndex((one) => one.arrivedAt >= oldest && !precedes(one.sequenceNumber, from));
+  const first = firstOf(shard.records, from, oldest);
 
   const records: ScriptedRecord[] = [];
   let bytes = 0;
@@ -105,6 +105,18 @@ export function pageOf(
     behindMs: behind === undefined ? 0 : Math.max(1, model.now() - behind.arrivedAt),
     atEnd: shard.endingSequenceNumber !== undefined && behind === undefined,
   };
+}
+
+/** The index of the first record from `from` on that is not older than `oldest`; -1 if there is none. A reader polls long shards often. */
+function firstOf(records: readonly ScriptedRecord[], from: string, oldest: number): number {
+  let first = 0;
+  for (let end = records.length; first < end;) {
+    const middle = (first + end) >> 1;
+    if (precedes(records[middle]!.sequenceNumber, from)) first = middle + 1;
+    else end = middle;
+  }
+  while (first < records.length && records[first]!.arrivedAt < oldest) first += 1;
+  return first < records.length ? first : -1;
 }
 
 /** Records as GetRecords and SubscribeToShard write them. */

@@ -1,0 +1,286 @@
+// The states of a node: one per route, made and ended once each, with timers, deadlines, and results that are refused.
+import assert from 'node:assert/strict';
+import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
+import type { AnyNode, NodeDefinition, NodeResult, PipeMessage } from '../../../src/api/pipe.js';
+import { createHolding } from '../../../src/core/holding.js';
+import { retry } from '../../../src/options/retry-policy.js';
+import { gate } from '../../support/gate.js';
+import { nodeChain, type NodeChain } from '../../support/node-chain.js';
+
+const demux: AnyNode = {
+  name: 'demux',
+  handleMessage: (_, message) => ({
+    outputs: [{ value: message.value, of: [message], route: { add: String(message.value).slice(0, 1) } }],
+  }),
+};
+
+const join: AnyNode = {
+  name: 'join',
+  handleMessage: (_, message) => ({ outputs: [{ value: message.value, of: [message], route: 'remove' }] }),
+};
+
+/** Keeps messages, and logs its callbacks. */
+function keeping(log: string[], more: Partial<NodeDefinition<PipeMessage[], string, string>> = {}): AnyNode {
+  return {
+    name: 'keeping',
+    init: ({ route }) => {
+      log.push(`init ${route ?? '-'}`);
+      return [];
+    },
+    handleMessage: (kept, message) => ({ state: [...kept, message], keep: [message] }),
+    handleFlush: (kept) => ({
+      state: [],
+      outputs: kept.length === 0 ? [] : [{ value: kept.map(({ value }) => value).join(), of: kept }],
+    }),
+    terminate: (kept, { route }) => log.push(`terminate ${route ?? '-'} ${kept.length}`),
+    ...more,
+  } satisfies NodeDefinition<PipeMessage[], string, string> as AnyNode;
+}
+
+function ending(log: unknown[]): AnyNode {
+  return {
+    name: 'sink',
+    handleMessage: (_, message) => {
+      log.push(`${message.route ?? '-'}: ${String(message.value)}`);
+      return { drop: [message] };
+    },
+  };
+}
+
+async function end(chain: NodeChain): Promise<void> {
+  await chain.harness.ask<NodeRequest, void>(chain.refs[0] as never, (replyTo) => ({
+    type: 'upstreamFailed',
+    replyTo,
+  }));
+}
+
+describe('the states of a node', () => {
+  it('are one per route, made at the first message of the route', async () => {
+    const [log, values]: [string[], string[]] = [[], []];
+    const chain = await nodeChain([demux, keeping(log), join, ending(values)]);
+    await chain.feed('a1', 'b1', 'a2');
+    assert.deepEqual(log, ['init -', 'init a', 'init b']);
+    assert.equal(chain.status()[1]?.routes, 2);
+    await chain.flush();
+    assert.deepEqual(values, ['-: a1,a2', '-: b1']);
+    assert.deepEqual(chain.settled(), ['1:1', '1:3', '1:2']);
+  });
+
+  it('are each ended once when the pipe ends', async () => {
+    const [log, values]: [string[], string[]] = [[], []];
+    const chain = await nodeChain([demux, keeping(log), ending(values)]);
+    await chain.feed('a1', 'b1');
+    await end(chain);
+    assert.deepEqual(log, ['init -', 'init a', 'init b', 'terminate - 0', 'terminate a 0', 'terminate b 0']);
+    assert.deepEqual(values, ['a: a1', 'b: b1']);
+  });
+
+  it('are each ended once when the actor crashes, also one that init is making', async () => {
+    const log: string[] = [];
+    const { open, opened } = gate();
+    const init: NodeDefinition['init'] = async ({ route }) => {
+      log.push(`init ${route ?? '-'}`);
+      if (route === 'b') await opened;
+      return [];
+    };
+    const chain = await nodeChain([demux, keeping(log, { init: init as never })]);
+    await chain.feed('a1', 'b1');
+    const { behaviour, state } = chain.harness.insideOf(chain.refs[1] as never);
+    behaviour.stopped?.(state, 'crash');
+    open();
+    await chain.harness.settle();
+    assert.deepEqual(log, ['init -', 'init a', 'init b', 'terminate - 0', 'terminate a 1', 'terminate b 0']);
+  });
+
+  it('end with their route when it is idle and holds nothing', async () => {
+    const log: string[] = [];
+    const chain = await nodeChain([demux, keeping(log, { routeIdleMs: 1_000 }), join]);
+    await chain.feed('a1');
+    await chain.harness.advance(5_000);
+    assert.deepEqual(log, ['init -', 'init a']);
+    await chain.flush();
+    await chain.harness.advance(900);
+    assert.deepEqual(log, ['init -', 'init a']);
+    await chain.harness.advance(300);
+    assert.deepEqual(log, ['init -', 'init a', 'terminate a 0']);
+    assert.equal(chain.status()[1]?.routes, 0);
+  });
+
+  it('are at most maxRoutes: the one used longest ago is flushed and ended', async () => {
+    const [log, values]: [string[], string[]] = [[], []];
+    const chain = await nodeChain([demux, keeping(log, { maxRoutes: 2 }), ending(values)]);
+    await chain.feed('a1', 'b1', 'a2', 'c1');
+    assert.deepEqual(log, ['init -', 'init a', 'init b', 'terminate b 0', 'init c']);
+    assert.deepEqual(values, ['b: b1']);
+  });
+
+  it('are called when their timers are due, and a timer can be cleared', async () => {
+    const values: string[] = [];
+    const node: NodeDefinition<PipeMessage[], string, string> = {
+      init: () => [],
+      handleMessage: (kept, message) => ({
+        state: [...kept, message],
+        keep: [message],
+        timerMs: message.value === 'stop' ? null : 500,
+      }),
+      handleTimer: (kept) => ({ state: [], outputs: [{ value: kept.map(({ value }) => value).join(), of: kept }] }),
+    };
+    const chain = await nodeChain([node, ending(values)]);
+    await chain.feed('1', '2');
+    await chain.harness.advance(499);
+    assert.deepEqual(values, []);
+    await chain.harness.advance(20);
+    assert.deepEqual(values, ['-: 1,2']);
+    await chain.feed('3', 'stop');
+    await chain.harness.advance(5_000);
+    assert.deepEqual(values, ['-: 1,2']);
+    assert.equal(chain.status()[0]?.oldest?.sequenceNumber, '3');
+  });
+});
+
+describe('a call of a node', () => {
+  it('has a signal that aborts after timeoutMs; a late success counts', async () => {
+    const { open, opened } = gate();
+    const log: string[] = [];
+    const node: AnyNode = {
+      timeoutMs: 100,
+      handleMessage: async (_, message, { signal }) => {
+        signal.addEventListener('abort', () => log.push((signal.reason as Error).name));
+        await opened;
+        return { drop: [message] };
+      },
+    };
+    const chain = await nodeChain([node]);
+    await chain.feed('1');
+    await chain.harness.advance(200);
+    assert.deepEqual(log, ['TimeoutError']);
+    open();
+    await chain.harness.settle();
+    assert.deepEqual(chain.settled(), ['1:1']);
+    assert.equal(chain.harness.endingOf(chain.refs[0] as never), undefined);
+  });
+
+  it('that does not end after its signal has aborted crashes the node', async () => {
+    const node: AnyNode = { timeoutMs: 100, handleMessage: () => new Promise<NodeResult>(() => {}) };
+    const chain = await nodeChain([node], { answerDeadlineMs: 300 });
+    await chain.feed('1');
+    await chain.harness.advance(350);
+    assert.equal(chain.harness.endingOf(chain.refs[0] as never), undefined);
+    await chain.harness.advance(100);
+    assert.match(
+      String(chain.harness.endingOf(chain.refs[0] as never)?.error),
+      /handleMessage of node\/0 for record 1/u,
+    );
+  });
+
+  it('that asks for the exit ends the pipe: what it has emitted and flushed goes through, the rest stays open', async () => {
+    const [log, values]: [string[], string[]] = [[], []];
+    const node = keeping(log, {
+      handleMessage: (kept, message) => ({ state: [...kept, message], keep: [message], exit: message.value === '2' }),
+    });
+    const chain = await nodeChain([node, ending(values)]);
+    await chain.feed('1', '2', '3');
+    const last = chain.reports.at(-1);
+    assert.equal(last?.type === 'nodeEnds' && last.error === undefined, true);
+    await end(chain);
+    assert.deepEqual(values, ['-: 1,2']);
+    assert.deepEqual(chain.settled(), ['1:1', '1:2']);
+  });
+
+  it('is repeated at once, once, when a drain waits', async () => {
+    let attempts = 0;
+    const node: AnyNode = {
+      handleMessage: (_, message) => {
+        attempts += 1;
+        if (attempts < 3) throw new Error('not yet');
+        return { drop: [message] };
+      },
+    };
+    const chain = await nodeChain([node], { onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) });
+    await chain.feed('1');
+    const ask = () =>
+      chain.harness.ask<NodeRequest, { readonly isWaiting: boolean }>(chain.refs[0] as never, (replyTo) => ({
+        type: 'attemptNow',
+        replyTo,
+      }));
+    assert.deepEqual((await ask()).answer, { isWaiting: true });
+    assert.equal(attempts, 2);
+    assert.deepEqual((await ask()).answer, { isWaiting: false });
+    assert.equal(attempts, 3);
+    assert.deepEqual((await ask()).answer, { isWaiting: false });
+  });
+
+  it('that waits for a message of a lost lease does not wait out its pause', async () => {
+    const node: AnyNode = {
+      handleMessage: (_, message) => {
+        if (message.value === 'bad') throw new Error('bad');
+        return { drop: [message] };
+      },
+    };
+    const chain = await nodeChain([node], { onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) });
+    await chain.feedOf(1, 'bad');
+    const isProcessed = await chain.feedOf(2, 'good');
+    assert.equal(isProcessed(), false);
+    await chain.lose(1);
+    assert.equal(isProcessed(), true);
+    assert.deepEqual(chain.settled(), ['2:2']);
+  });
+
+  const stranger = { value: 1, route: undefined, item: undefined, lease: undefined, sizeBytes: 0 };
+  const refused: [string, (message: PipeMessage, old: PipeMessage | undefined) => unknown, RegExp][] = [
+    ['is no object', () => 7, /must be an object/u],
+    ['has outputs that are no array', () => ({ outputs: {} }), /outputs must be an array/u],
+    ['names a message of its own making', () => ({ drop: [stranger] }), /drop\[0\] must be the message of this call/u],
+    ['names a copy', (message) => ({ outputs: [{ value: 1, of: [{ ...message }] }] }), /outputs\[0\]\.of/u],
+    ['names a message that has been passed on', (message, old) => ({ drop: [message, old] }), /drop\[1\]/u],
+    ['drops and emits', (message) => ({ outputs: [{ value: 1, of: [message] }], drop: [message] }), /no other list/u],
+    ['keeps twice', (message) => ({ keep: [message, { message, in: createHolding() }] }), /keep\[1\]/u],
+    ['names it twice', (message) => ({ outputs: [{ value: 1, of: [message, message] }] }), /each message once/u],
+    ['keeps in an object', (message) => ({ keep: [{ message, in: {} }] }), /a holding/u],
+    [
+      'leaves the main route',
+      (message) => ({ outputs: [{ value: 1, of: [message], route: 'remove' }] }),
+      /main route/u,
+    ],
+    [
+      'has a wrong route',
+      (message) => ({ outputs: [{ value: 1, of: [message], route: { add: 7 } }] }),
+      /route must be/u,
+    ],
+    ['has a wrong timer', (message) => ({ drop: [message], timerMs: -1 }), /timerMs/u],
+  ];
+  for (const [what, result, expected] of refused)
+    it(`whose result ${what} has failed, and nothing has changed`, async () => {
+      const seen: unknown[] = [];
+      let old: PipeMessage | undefined;
+      const node: AnyNode = {
+        handleMessage: (_, message) => {
+          if (message.value !== 'bad') {
+            old = message;
+            return { outputs: [{ value: message.value, of: [message] }] };
+          }
+          return result(message, old) as NodeResult;
+        },
+      };
+      const onFailure = (error: unknown) => {
+        seen.push(String(error));
+        return 'crash' as const;
+      };
+      const chain = await nodeChain([node], { onFailure });
+      await chain.feed('good', 'bad');
+      assert.equal(seen.length, 1);
+      assert.match(String(seen[0]), expected);
+      assert.deepEqual(chain.settled(), ['1:1']);
+    });
+
+  it('that names its message nowhere leaves it open, with one warning that names the node', async () => {
+    const node: AnyNode = { name: 'mine', handleMessage: () => ({}) };
+    const chain = await nodeChain([node]);
+    await chain.feed('1', '2');
+    const warnings = chain.harness.eventsOf('warning');
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]?.message ?? '', /^mine\/0: /u);
+    assert.deepEqual(chain.settled(), []);
+    assert.equal(chain.status()[0]?.oldest?.sequenceNumber, '1');
+  });
+});
