@@ -112,8 +112,8 @@ describe('the options of createConsumer', () => {
       onFailure: { type: 'retry', attempts: Infinity, minMs: 100, maxMs: 30_000, then: 'crash' },
       restart: { intensity: 2, periodMs: 10_000 },
       callDeadlineMs: 30_000,
-      batch: { size: 500, intervalMs: 1000 },
     });
+    expect(rest.processing).to.deep.include({ kind: 'reducer', batch: { size: 500, intervalMs: 1000 } });
     expect(rest.leases).to.deep.equal({
       tableName: undefined,
       failoverMs: 10_000,
@@ -130,7 +130,7 @@ describe('the options of createConsumer', () => {
 
   it('become one frozen object with frozen parts', () => {
     const resolved = resolveOptions(least);
-    for (const each of [resolved, resolved.leases, resolved.restart, resolved.batch, resolved.sources]) {
+    for (const each of [resolved, resolved.leases, resolved.restart, resolved.processing, resolved.sources]) {
       expect(Object.isFrozen(each)).to.equal(true);
     }
   });
@@ -197,10 +197,8 @@ describe('the options of createConsumer', () => {
     expect(refusal({ ...least, watchdogMs: 1000 }).data.option).to.equal('flushIntervalMs');
     const slow = defineReducer({ init: () => 0, reduce: (state) => state, batch: { intervalMs: 5000 } });
     expect(refusal({ ...least, reducer: slow, watchdogMs: 5000 }).data.option).to.equal('reducer.batch.intervalMs');
-    expect(resolveOptions({ ...least, reducer: slow, watchdogMs: 5001 }).batch).to.deep.equal({
-      size: 500,
-      intervalMs: 5000,
-    });
+    const { processing } = resolveOptions({ ...least, reducer: slow, watchdogMs: 5001 });
+    expect(processing).to.deep.include({ kind: 'reducer', batch: { size: 500, intervalMs: 5000 } });
   });
 
   it('refuse key beside extract', () => {
