@@ -2,6 +2,7 @@
 import type { ReplyTo } from '../protocol/actor.js';
 import type { SentMessage } from '../protocol/pipe-message.js';
 import type { Entry } from '../protocol/pipe-messages.js';
+import type { Held } from './result.js';
 import type { Slot } from './slots.js';
 import type { PipeNodeOptions } from './options.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
@@ -19,13 +20,24 @@ export interface Call {
   /** How many attempts have failed, and since when. Monotonic milliseconds. */
   failures: number;
   failedSince: number;
-  /** What the last attempt threw, and what it was about. */
+  /** What the last attempt threw, and what the first one was about. */
   cause: unknown;
   failed: FailedItem | undefined;
+  /** The application has said what has failed (`NodeFailure`), and what the state is without it. */
+  parts: { readonly of: readonly Held[]; readonly state: unknown } | undefined;
 }
 
 export function callOf(callback: Callback, slot: Slot, message?: SentMessage): Call {
-  return { callback, slot, message, failures: 0, failedSince: 0, cause: undefined, failed: undefined };
+  return {
+    callback,
+    slot,
+    message,
+    failures: 0,
+    failedSince: 0,
+    cause: undefined,
+    failed: undefined,
+    parts: undefined,
+  };
 }
 
 export type Calls = Generator<Call, void, boolean>;

@@ -10,42 +10,68 @@ import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import { callOf, type Call, type Work } from './calls.js';
 import { failNode } from './ending.js';
 import { settle } from './settled.js';
-import { keptReferences, oldestItem, takeKept } from './slots.js';
+import { keptReferences, noteKept, takeKept } from './slots.js';
+import { isHere, takeHeld, type Held } from './result.js';
+import { dropLost } from './lost.js';
 import type { NodeTurn } from './state.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { countItems, firstOf, forEachGrant, withoutEnded } from '../../src/core/references.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
-import type { Retry } from '../../src/api/failure-policy.js';
+import { NonRetryableError, type Retry } from '../../src/api/failure-policy.js';
+import { isNodeFailure } from '../../src/api/pipe-failure.js';
+import { HeldBundle } from '../../src/core/holding.js';
 
 /** Handles a failure of the work under way. */
-export function callFailed(turn: NodeTurn, work: Work, call: Call, cause: unknown): void {
+export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unknown): void {
   const { options, state, now, effects } = turn;
   if (call.callback === 'terminate') {
     const message = `${options.name}: terminate has failed`;
-    effects.push(effect.emit({ name: 'warning', data: { message, error: cause } }));
+    effects.push(effect.emit({ name: 'warning', data: { message, error: thrown } }));
     return;
   }
   if (work.kind === 'start') {
-    effects.push(effect.fail(cause));
+    effects.push(effect.fail(thrown));
     return;
   }
   call.failures += 1;
   if (call.failures === 1) call.failedSince = now;
-  call.cause = cause;
+  call.cause = notePartsOf(call, thrown);
   const failed = failedItemOf(turn, call);
   call.failed ??= failed;
   const tenures = tenuresOf(turn, call);
-  // A call that fails after its leases have ended is no failure of the application's.
-  if (tenures.size > 0 && [...tenures].every(({ dead }) => dead)) {
-    giveUp(turn, work, call);
+  if (isLost(tenures)) {
+    repeatWithoutLost(turn, work, call);
     return;
   }
-  const failure: Failure = { cause, failed, attempt: call.failures };
+  const failure: Failure = { cause: call.cause, failed, attempt: call.failures };
   state.waiting = { call, dueAt: Infinity, isTrying: false };
   const verdict = askPolicy(turn, call, failure, tenures);
   if (verdict !== undefined) applyVerdict(turn, work, { call, failure }, verdict);
+}
+
+/** Notes what the application says has failed. Returns what was thrown at first. */
+function notePartsOf(call: Call, thrown: unknown): unknown {
+  call.parts = undefined;
+  if (!isNodeFailure(thrown)) return thrown;
+  const { of, state, cause } = thrown;
+  const isValid = Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held));
+  if (!isValid) return new NonRetryableError('A NodeFailure names what is not here.', { cause: thrown });
+  call.parts = { of: [...new Set(of as readonly Held[])], state };
+  return cause;
+}
+
+/** A call that fails after all its leases have ended is no failure of the application's. */
+function isLost(tenures: ReadonlySet<Tenure>): boolean {
+  return tenures.size > 0 && [...tenures].every(({ dead }) => dead);
+}
+
+/** What belongs to ended leases is taken out, and the call is repeated: a message of which nothing is left is not handed out. */
+function repeatWithoutLost(turn: NodeTurn, work: Work, call: Call): void {
+  turn.state.waiting = undefined;
+  dropLost(turn);
+  work.again = call;
 }
 
 /** The policy has answered, or has not in time. */
@@ -55,7 +81,7 @@ export function decided(turn: NodeTurn, message: Decided): void {
   if (known === undefined || state.waiting?.call !== known.subject || state.work === undefined) return;
   const { subject: call, failure, verdict } = known;
   const tenures = tenuresOf(turn, call);
-  if (tenures.size > 0 && [...tenures].every(({ dead }) => dead)) giveUp(turn, state.work, call);
+  if (isLost(tenures)) repeatWithoutLost(turn, state.work, call);
   else applyVerdict(turn, state.work, { call, failure }, verdict);
 }
 
@@ -66,7 +92,8 @@ export function applyVerdict(
   { policy, error }: Verdict,
 ): void {
   const { options, state, now } = turn;
-  const item = call.message?.item;
+  // Of several messages, the records are not at hand.
+  const item = call.parts === undefined ? call.message?.item : undefined;
   // A state that cannot be made leaves nothing to skip.
   const isStateless = call.callback === 'init' && call.message === undefined;
   if (typeof policy === 'object' && policy.type === 'retry') {
@@ -76,12 +103,10 @@ export function applyVerdict(
     reportRetry(turn, failure, delayMs);
   } else if (policy === 'skip' && !isStateless) {
     skip(turn, call);
-    giveUp(turn, work, call);
-    // After a failed flush the state may be half emitted.
-    if (call.message === undefined) work.again = callOf('init', call.slot);
+    goOnAfterSkip(turn, work, call);
   } else if (policy === 'stopShard' && !isStateless) {
     for (const tenure of tenuresOf(turn, call)) stopTenure(tenure, error);
-    giveUp(turn, work, call);
+    repeatWithoutLost(turn, work, call);
   } else if (typeof policy === 'object' && item !== undefined) {
     state.waiting = { call, dueAt: Infinity, isTrying: false };
     beginParking(turn, call, failure, { policy, items: [item], failedSince: call.failedSince });
@@ -92,63 +117,89 @@ export function applyVerdict(
   }
 }
 
-/** The call is not made again. What belongs to ended leases is dropped, and the work goes on behind it. */
-export function giveUp(turn: NodeTurn, work: Work, call: Call): void {
-  const { state } = turn;
+/** The message is done, and the work goes on behind it. */
+export function giveUp({ state }: NodeTurn, work: Work, call: Call): void {
   state.waiting = undefined;
   work.again = undefined;
   work.wasMade = false;
   if (call.message !== undefined) SentMessage.setReferences(call.message, undefined);
 }
 
-/** Settles what the call was about. After a failed flush or timer the state cannot be used again: what it keeps is settled, too. */
-function skip(turn: NodeTurn, call: Call): void {
-  const { state, now, effects } = turn;
-  const taken: ItemReferences[] = [];
-  if (call.message === undefined) {
-    taken.push(...takeKept(call.slot, now));
-  } else {
-    const references = SentMessage.referencesOf(call.message);
-    if (references !== undefined) taken.push(references);
+function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
+  const { message, parts, slot } = call;
+  if (parts !== undefined) {
+    slot.state = parts.state;
+    noteKept(slot, turn.now);
+    if (message === undefined || !parts.of.includes(message)) {
+      // There may be more to do: see `NodeFailure`.
+      turn.state.waiting = undefined;
+      Object.assign(call, { failures: 0, parts: undefined });
+      work.again = call;
+      return;
+    }
   }
-  for (const references of taken) {
+  giveUp(turn, work, call);
+  // After a flush or a timer that has failed as a whole, the state may be half emitted.
+  if (message === undefined) work.again = callOf('init', slot);
+}
+
+/** Settles what the call was about. */
+function skip({ state, now, effects }: NodeTurn, { message, parts, slot, cause: error }: Call): void {
+  for (const references of takeFailed({ message, parts, slot }, now)) {
     const { live } = withoutEnded(references);
     if (live === undefined) continue;
-    const items = countItems(live);
-    effects.push(effect.count('skippedItems', items));
+    effects.push(effect.count('skippedItems', countItems(live)));
     const item = firstOf(live) as DeliveredItem | undefined;
     if (item !== undefined) {
       const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = item;
-      const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error: call.cause };
+      const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error };
       effects.push(effect.emit({ name: 'recordSkipped', data }));
     }
     settle(state.settled, live);
   }
 }
 
-/** The tenures that the call is about, with the late ones ended. */
-function tenuresOf({ options }: NodeTurn, { message, slot }: Call): ReadonlySet<Tenure> {
+/** Takes out what has failed: what the application says, or the message of the call, or without one all that the state keeps. */
+function takeFailed({ message, parts, slot }: Pick<Call, 'message' | 'parts' | 'slot'>, now: number): ItemReferences[] {
+  if (parts === undefined && message === undefined) return [...takeKept(slot, now)];
+  const of = parts?.of ?? [message as SentMessage];
+  return of.flatMap((held) => takeHeld(slot, held) ?? []);
+}
+
+/** The references of what has failed. */
+function* failedReferences({ message, parts, slot }: Call): Generator<ItemReferences> {
+  if (parts === undefined && message === undefined) {
+    yield* keptReferences(slot);
+    return;
+  }
+  for (const held of parts?.of ?? [message as SentMessage]) {
+    const references = SentMessage.isMessage(held)
+      ? SentMessage.referencesOf(held)
+      : (HeldBundle.peek(held) as ItemReferences);
+    if (references !== undefined) yield references;
+  }
+}
+
+/** The tenures of what has failed, with the late ones ended. */
+function tenuresOf({ options }: NodeTurn, call: Call): ReadonlySet<Tenure> {
   const tenures = new Set<Tenure>();
-  const add = (references: ItemReferences): void => forEachGrant(references, (tenure) => void tenures.add(tenure));
-  const references = message === undefined ? undefined : SentMessage.referencesOf(message);
-  if (references !== undefined) add(references);
-  if (message === undefined) for (const kept of keptReferences(slot)) add(kept);
+  for (const references of failedReferences(call)) forEachGrant(references, (tenure) => void tenures.add(tenure));
   for (const tenure of tenures) endIfLate(tenure, options.clock);
   return tenures;
 }
 
-function failedItemOf({ options }: NodeTurn, { message, slot }: Call): FailedItem {
-  const references = message === undefined ? [...keptReferences(slot)] : [SentMessage.referencesOf(message)];
+function failedItemOf({ options }: NodeTurn, call: Call): FailedItem {
   let items = 0;
-  for (const each of references) if (each !== undefined) items += countItems(each);
-  const [first] = references;
-  const item =
-    message === undefined ? oldestItem(slot) : first === undefined ? undefined : (firstOf(first) as DeliveredItem);
-  const where = { at: 'node', node: options.name, items } as const;
-  if (item === undefined) return { source: '', shardId: '', sequenceNumber: '', value: message?.value, ...where };
+  let item: DeliveredItem | undefined;
+  for (const references of failedReferences(call)) {
+    items += countItems(references);
+    item ??= firstOf(references) as DeliveredItem | undefined;
+  }
+  const where = { at: 'node', node: options.name, items, value: call.message?.value } as const;
+  if (item === undefined) return { source: '', shardId: '', sequenceNumber: '', ...where };
   const { source, shardId, sequenceNumber, subSequenceNumber, key, record } = item;
   const { data, arrivedAt } = record;
-  return { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, key, value: message?.value, ...where };
+  return { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, key, ...where };
 }
 
 function pauseMs({ options }: NodeTurn, { minMs, maxMs }: Retry, failures: number): number {

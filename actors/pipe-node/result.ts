@@ -8,7 +8,7 @@ import { HeldBundle } from '../../src/core/holding.js';
 import { addTo, emptyBundle, splitInto } from '../../src/core/references.js';
 import { noteKept, type Slot } from './slots.js';
 
-type Held = SentMessage | HeldBundle;
+export type Held = SentMessage | HeldBundle;
 
 /** What follows from a result. */
 export interface Outcome {
@@ -62,7 +62,8 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
   for (const each of keep) keepMessage(slot, each);
   if (leftOut) slot.kept.add(message);
 
-  if (result.state !== undefined) slot.state = result.state;
+  if (Object.hasOwn(result, 'state')) slot.state = result.state;
+  if (result.forget === true) slot.isForgotten = true;
   if (timerMs === null) slot.timerAt = Infinity;
   else if (timerMs !== undefined) slot.timerAt = now + timerMs;
   slot.usedAt = now;
@@ -149,17 +150,27 @@ function isNamed({ outputs = [], keep = [], drop = [] }: NodeResult, message: Se
   return keep.some((each) => each === message || ('in' in each && each.message === message));
 }
 
+/**
+ * Whether this is the message of the call, or something that the state keeps. A holding that holds something for another state is not this
+ * state's to emit.
+ */
+export function isHere(slot: Slot, message: SentMessage | undefined, held: unknown): held is Held {
+  if (SentMessage.isMessage(held)) return held === message || slot.kept.has(held);
+  return HeldBundle.isHolding(held) && (held.messages === 0 || slot.holdings.has(held));
+}
+
+/** Takes out what was held, for good. */
+export function takeHeld(slot: Slot, held: Held): ItemReferences | undefined {
+  return takeShare(slot, held, 1).references;
+}
+
 /** Refuses a result that is none, or that names what this call may not name. */
 function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned))
     refuseResult('', 'an object { outputs, keep, drop, state }', returned);
   const result = returned as NodeResult;
   const { outputs = [], keep = [], drop = [], timerMs } = result;
-  // A holding that holds something for another state is not this state's to emit.
-  const ofThisCall = (held: unknown): boolean =>
-    held === message ||
-    (SentMessage.isMessage(held) && slot.kept.has(held)) ||
-    (HeldBundle.isHolding(held) && (held.messages === 0 || slot.holdings.has(held)));
+  const ofThisCall = (held: unknown): boolean => isHere(slot, message, held);
   const gone = new Set<unknown>();
 
   for (const [path, list] of Object.entries({ outputs, keep, drop }))
@@ -194,9 +205,19 @@ function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
     if (gone.has(kept) || stays.has(kept)) refuseResult(`keep[${at}]`, 'a message that is in no other list', kept);
     stays.add(kept);
   }
+  if (
+    result.forget === true &&
+    (stays.size > 0 || keepsMore(slot, gone) || (message !== undefined && !gone.has(message)))
+  )
+    refuseResult('forget', 'true only if nothing is kept', true);
   if (timerMs !== undefined && timerMs !== null && !(timerMs >= 0))
     refuseResult('timerMs', 'milliseconds from 0, or null', timerMs);
   return result;
+}
+
+/** Whether the state keeps something that is not in `gone`. */
+function keepsMore({ kept, holdings }: Slot, gone: ReadonlySet<unknown>): boolean {
+  return [...kept, ...holdings].some((held) => !gone.has(held));
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -17,6 +17,8 @@ export interface Slot {
   /** When `handleTimer` is due; Infinity if the timer is not set. */
   timerAt: number;
   usedAt: number;
+  /** A result has said that the state is forgotten: it is ended next. */
+  isForgotten: boolean;
   /** The number of its last use among those of all states: times may be equal. */
   lastUse: number;
 }
@@ -30,6 +32,7 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     keepsSince: Infinity,
     timerAt: Infinity,
     usedAt: now,
+    isForgotten: false,
     lastUse: 0,
   };
 }

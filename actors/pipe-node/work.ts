@@ -4,7 +4,7 @@ import type { ReplyTo } from '../protocol/actor.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
-import { callOf, type Calls, type Work } from './calls.js';
+import { callOf, type Call, type Calls, type Work } from './calls.js';
 import { createSlot, keepsNothing, slotId, type Slot } from './slots.js';
 import type { NodeParts } from './state.js';
 import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
@@ -73,7 +73,7 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
       // The call of `init` may have taken long.
       if (!isLive(parts, entry)) continue;
     }
-    yield callOf('handleMessage', slot, entry);
+    yield* callAndForget(parts, callOf('handleMessage', slot, entry));
     work.next += 1;
   }
 }
@@ -95,19 +95,29 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   return true;
 }
 
+/** Makes a call, and ends the state if its result says so. */
+function* callAndForget({ state }: NodeParts, call: Call): Calls {
+  yield call;
+  const { slot } = call;
+  if (!slot.isForgotten) return;
+  yield callOf('terminate', slot);
+  state.slots.delete(slotId(slot.route));
+}
+
 /** The states in the order of what they keep, the oldest first. */
-function* flushCalls({ options, state }: NodeParts): Calls {
+function* flushCalls(parts: NodeParts): Calls {
+  const { options, state } = parts;
   if (options.definition.handleFlush === undefined) return;
   const slots = [...state.slots.values()].sort((left, right) => left.keepsSince - right.keepsSince);
-  for (const slot of slots) yield callOf('handleFlush', slot);
+  for (const slot of slots) yield* callAndForget(parts, callOf('handleFlush', slot));
 }
 
 /** Ends the route that was used longest ago, if there are as many as may be. */
 function* makeRoom(parts: NodeParts): Calls {
   const { options, state } = parts;
   const { maxRoutes = defaultMaxRoutes } = options.definition;
-  // The main route does not count.
-  while (state.slots.size - 1 >= maxRoutes) {
+  const routes = (): number => state.slots.size - (state.slots.has(slotId(undefined)) ? 1 : 0);
+  while (routes() >= maxRoutes) {
     const oldest = oldestRoute(state.slots.values());
     if (oldest === undefined) return;
     yield* endRoute(parts, oldest);
@@ -133,12 +143,12 @@ function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
   state.slots.delete(slotId(slot.route));
 }
 
-export function timerWork({ state }: NodeParts, slot: Slot): Work {
+export function timerWork(parts: NodeParts, slot: Slot): Work {
   return workOf(
     'timer',
     function* calls() {
       // The route may have ended in between.
-      if (state.slots.get(slotId(slot.route)) === slot) yield callOf('handleTimer', slot);
+      if (parts.state.slots.get(slotId(slot.route)) === slot) yield* callAndForget(parts, callOf('handleTimer', slot));
     },
     { slot },
   );

@@ -9,6 +9,7 @@ const SDK = ['@aws-sdk/', '@smithy/', 'protobufjs'];
 const CORE = /^src\/core\//;
 const API = /^src\/api\//;
 const OPTIONS = /^src\/options\//;
+const PIPES = /^src\/pipes\//;
 const SUPERVISION = /^supervision\//;
 /** The file that behaviours use: their types, and the constructors of effects. */
 const ACTOR = /^supervision\/actor\./;
@@ -31,6 +32,7 @@ export const walls = [
   { place: CORE, may: [CORE], types: [], packages: [] },
   { place: API, may: [API, CORE], types: [], packages: NODE },
   { place: OPTIONS, may: [OPTIONS, API, CORE], types: [], packages: NODE },
+  { place: PIPES, may: [PIPES, API, CORE], types: [], packages: [] },
   { place: /^supervision\/nact\./, may: [SUPERVISION, GENERIC, CORE], types: [], packages: ['nact', ...NODE] },
   { place: SUPERVISION, may: [SUPERVISION, GENERIC, CORE], types: [], packages: NODE },
   { place: AWS, may: [AWS, OPTIONS, API, CORE], types: [], packages: [...SDK, ...NODE] },

@@ -75,6 +75,11 @@ export interface NodeResult<State = unknown, Out = unknown> {
   readonly drop?: readonly Held[] | undefined;
   /** When `handleTimer` is called for this state, in milliseconds from now; `null` clears the timer. Absent: it stays as it is. */
   readonly timerMs?: number | null | undefined;
+  /**
+   * True: this state is forgotten after the result. `terminate` is called, and the next message of the route gets a state from `init`. Refused
+   * while the state keeps something. Default false.
+   */
+  readonly forget?: boolean | undefined;
   /** True: this node flushes, sends on what it has, and ends, and so does the pipe. Default false. */
   readonly exit?: boolean | undefined;
 }
@@ -111,7 +116,8 @@ export type NodeAnswer<State, Out> = NodeResult<State, Out> | PromiseLike<NodeRe
 
 /**
  * A node of a pipe. Its callbacks never overlap. A call that throws goes to `onFailure`; under `retry` it is repeated with the same state and
- * the same message, and later messages of the pipe wait.
+ * the same message, and later messages of the pipe wait. Under `skip` the message of the call is settled. See `NodeFailure` for a call that
+ * fails because of what the state keeps.
  */
 export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   /** The name in status, errors and events. Default: the kind of the node. */

@@ -1,10 +1,8 @@
 // Checks the definition of a reducer: its shape, the kinds of its members, and which members fit together. `defineReducer` and the
 // option `reducer` call it. It knows members by name only, because the definition may come from JavaScript.
 import { unknownName } from '../core/nearest-name.js';
+import { checkPlainObject, maxTimerMs } from './plain-object.js';
 import { refuse, refuseName } from './refusal.js';
-
-/** A longer timer of Node fires at once. */
-const maxTimerMs = 2_147_483_647;
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -81,20 +79,8 @@ function checkInit(init: unknown): void {
     refuseName('reducer.init', 'expected a synchronous function that returns the state, got an async function');
 }
 
-/** A class and its instances are refused: members are called without `this`, and those of the prototype would be lost. */
 export function checkReducerShape(definition: unknown, path: string): void {
-  const expected = 'a plain object with init and reduce, init and behaviour, or process';
-  if (typeof definition === 'function') {
-    const isClass = Function.prototype.toString.call(definition).startsWith('class');
-    refuseName(path, `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
-  }
-  if (typeof definition !== 'object' || definition === null || Array.isArray(definition))
-    refuse(path, expected, definition);
-  const prototype: unknown = Object.getPrototypeOf(definition);
-  // The last prototype of a chain is that of plain objects, in every realm.
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
-  const name = String((prototype as { readonly constructor?: { readonly name?: unknown } }).constructor?.name);
-  refuseName(path, `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
+  checkPlainObject(definition, path, 'a plain object with init and reduce, init and behaviour, or process');
 }
 
 function checkBatch({ size, intervalMs, ...others }: Members): void {

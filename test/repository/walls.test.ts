@@ -17,6 +17,8 @@ const targets = {
   'src/api/events.ts': 'export type KinactEvent = string;\n',
   'src/options/option-table.ts': "import { codes } from '../api/errors.js';\nexport const table = codes;\n",
   'src/options/consumer-option-table.ts': "export { table } from './option-table.js';\n",
+  'src/pipes/map.ts':
+    "import { zero } from '../core/position.js';\nimport { codes } from '../api/errors.js';\nexport const map = [zero, codes];\n",
   'supervision/actor.ts':
     "import { codes } from '../src/api/errors.js';\nimport { table } from '../src/options/option-table.js';\nexport const send = [codes, table];\n",
   'supervision/system.ts': "export { nact } from './nact.js';\nexport type System = string;\n",
@@ -98,6 +100,13 @@ const violations: readonly Planted[] = [
     '../consumer/tree.js',
     '../aws/dynamodb/table.js',
   ].map((from) => ({ law: `src/options does not import ${from}`, file: 'src/options/planted.ts', text: value(from) })),
+  ...[
+    '../options/option-table.js',
+    '../../supervision/actor.js',
+    '../../actors/protocol/messages.js',
+    '../consumer/tree.js',
+    'node:timers',
+  ].map((from) => ({ law: `src/pipes does not import ${from}`, file: 'src/pipes/planted.ts', text: value(from) })),
   ...[
     '../stage/stage.js',
     '../lease/part.js',

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import type { AnyNode, NodeDefinition, NodeResult, PipeMessage } from '../../../src/api/pipe.js';
+import { NodeFailure } from '../../../src/api/pipe-failure.js';
 import { createHolding } from '../../../src/core/holding.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { gate } from '../../support/gate.js';
@@ -138,6 +139,110 @@ describe('the states of a node', () => {
   });
 });
 
+describe('a state that is forgotten', () => {
+  it('is ended, and the next message gets a new one', async () => {
+    const log: string[] = [];
+    const node = keeping(log, {
+      handleMessage: (_, message) => ({ drop: [message], forget: message.value !== 'a1' }),
+    });
+    const chain = await nodeChain([demux, node]);
+    await chain.feed('a1', 'a2', 'a3');
+    assert.deepEqual(log, ['init -', 'init a', 'terminate a 0', 'init a', 'terminate a 0']);
+  });
+});
+
+describe('a NodeFailure', () => {
+  /** Writes two values at a time, and never a `b`. */
+  const writing = (writes: string[][]): AnyNode => {
+    const node: NodeDefinition<PipeMessage<string>[], string, string> = {
+      init: () => [],
+      handleMessage: (kept, message) => {
+        const batch = [...kept, message];
+        if (batch.length < 2) return { state: batch, keep: [message] };
+        if (batch.some(({ value }) => value === 'b'))
+          throw new NodeFailure(new Error('refused'), { of: batch, state: [] });
+        writes.push(batch.map(({ value }) => value));
+        return { state: [], drop: batch };
+      },
+      handleFlush: (kept) => {
+        if (kept.some(({ value }) => value === 'b'))
+          throw new NodeFailure(new Error('refused'), { of: kept, state: [] });
+        if (kept.length > 0) writes.push(kept.map(({ value }) => value));
+        return { state: [], drop: kept };
+      },
+    };
+    return node as AnyNode;
+  };
+
+  it('under skip settles all that it names, and goes on with its state', async () => {
+    const writes: string[][] = [];
+    const chain = await nodeChain([writing(writes)], { onFailure: 'skip' });
+    await chain.feed('a', 'b', 'c', 'd');
+    assert.deepEqual(writes, [['c', 'd']]);
+    assert.deepEqual(chain.settled(), ['1:1', '1:2', '1:3', '1:4']);
+    await chain.feed('b');
+    assert.equal(await chain.flush(), true);
+    assert.deepEqual(chain.settled(), ['1:1', '1:2', '1:3', '1:4', '1:5']);
+    assert.equal(chain.harness.counts.get('skippedItems'), 3);
+  });
+
+  it('under retry is called again with the old state, and its cause is what the policy sees', async () => {
+    const writes: string[][] = [];
+    const causes: string[] = [];
+    const onFailure = (error: unknown, { items }: { readonly items: number }, attempt: number) => {
+      causes.push(`${(error as Error).message} ${items} ${attempt}`);
+      return attempt < 3 ? retry({ minMs: 10, maxMs: 10 }) : ('skip' as const);
+    };
+    const chain = await nodeChain([writing(writes)], { onFailure });
+    await chain.feed('a', 'b');
+    await chain.harness.advance(1_000);
+    assert.deepEqual(causes, ['refused 2 1', 'refused 2 2', 'refused 2 3']);
+    assert.deepEqual(chain.settled(), ['1:1', '1:2']);
+  });
+
+  it('whose leases have all ended is no failure: the call is repeated without them', async () => {
+    const writes: string[][] = [];
+    let asked = 0;
+    const node = writing(writes);
+    const lossy: AnyNode = {
+      ...node,
+      handleMessage: (state, message, context) => {
+        if (message.value === 'b') (chain.tenures[1] as { dead: boolean }).dead = true;
+        return node.handleMessage(state, message, context);
+      },
+      handleLost: (kept: PipeMessage[], { messages }) => kept.filter((message) => !messages.includes(message)),
+    };
+    const chain: NodeChain = await nodeChain([lossy], {
+      onFailure: () => {
+        asked += 1;
+        return 'crash';
+      },
+    });
+    await chain.feedOf(1, 'a', 'b');
+    await chain.feedOf(2, 'c', 'd');
+    assert.equal(asked, 0);
+    assert.deepEqual(writes, [['c', 'd']]);
+  });
+
+  it('that names a stranger is a mistake in the code', async () => {
+    const seen: string[] = [];
+    const node: AnyNode = {
+      handleMessage: () => {
+        throw new NodeFailure(new Error('x'), { of: [{ ...stranger }], state: 0 });
+      },
+    };
+    const onFailure = (error: unknown) => {
+      seen.push((error as Error).message);
+      return 'crash' as const;
+    };
+    const chain = await nodeChain([node], { onFailure });
+    await chain.feed('1');
+    assert.deepEqual(seen, ['A NodeFailure names what is not here.']);
+  });
+});
+
+const stranger = { value: 1, route: undefined, item: undefined, lease: undefined, sizeBytes: 0 };
+
 describe('a call of a node', () => {
   it('has a signal that aborts after timeoutMs; a late success counts', async () => {
     const { open, opened } = gate();
@@ -226,7 +331,6 @@ describe('a call of a node', () => {
     assert.deepEqual(chain.settled(), ['2:2']);
   });
 
-  const stranger = { value: 1, route: undefined, item: undefined, lease: undefined, sizeBytes: 0 };
   const refused: [string, (message: PipeMessage, old: PipeMessage | undefined) => unknown, RegExp][] = [
     ['is no object', () => 7, /must be an object/u],
     ['has outputs that are no array', () => ({ outputs: {} }), /outputs must be an array/u],
@@ -247,6 +351,7 @@ describe('a call of a node', () => {
       (message) => ({ outputs: [{ value: 1, of: [message], route: { add: 7 } }] }),
       /route must be/u,
     ],
+    ['forgets what it keeps', (message) => ({ keep: [message], forget: true }), /forget must be/u],
     ['has a wrong timer', (message) => ({ drop: [message], timerMs: -1 }), /timerMs/u],
   ];
   for (const [what, result, expected] of refused)

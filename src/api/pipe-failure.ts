@@ -1,0 +1,38 @@
+// The error of a node's call that fails because of more than its own message: of what the state keeps.
+import type { Held } from './pipe.js';
+
+const brand = Symbol.for('kinact.nodeFailure');
+
+/**
+ * Throw it from a callback of a node, to say what has failed: a batch that cannot be written, say, and not only the message that made it
+ * full. `onFailure` gets `cause`. One verdict holds for all of `of`:
+ * - `retry`: the call is repeated, with the old state and the same message.
+ * - `skip`: everything in `of` is settled, and the state becomes `state`. Then the call is repeated with it, unless `of` has the
+ *   message of the
+ *   call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
+ * - `crash`: the pipeline restarts, and everything comes again.
+ *
+ * A call that throws any other error has failed because of its message alone.
+ */
+export class NodeFailure<State = unknown> extends Error {
+  /** Always `NodeFailure`. */
+  override readonly name = 'NodeFailure';
+  /** What has failed: the message of the call, messages or holdings that the state keeps. */
+  readonly of: readonly Held[];
+  /** The state without them. */
+  readonly state: State;
+  /** Marks the errors of every copy of the package. */
+  readonly [brand] = true;
+
+  /** `cause` is what was thrown: a `NonRetryableError` is not retried. */
+  constructor(cause: unknown, what: { readonly of: readonly Held[]; readonly state: State }) {
+    super(cause instanceof Error ? cause.message : 'a call of a node failed', { cause });
+    this.of = what.of;
+    this.state = what.state;
+  }
+}
+
+/** Whether the error is a NodeFailure, of this or another copy of the package. */
+export function isNodeFailure(error: unknown): error is NodeFailure {
+  return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
+}

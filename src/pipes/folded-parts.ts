@@ -1,0 +1,76 @@
+// The custom form of an aggregate: one state for each lease, since nothing can be subtracted from a fold. They are combined at output.
+import { NonRetryableError } from '../api/failure-policy.js';
+import type { MessageLease, NodeContext, PipeMessage } from '../api/pipe.js';
+import { show } from '../api/refusal.js';
+import type { MaybeLater } from './answer.js';
+import type { Collection, Decision } from './collection.js';
+import { keepUnder, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
+
+/** A custom aggregate. The states are yours: `init` makes them, and `push` changes them. */
+export interface Aggregation<State, In, Out> {
+  /** Makes an empty aggregate. Synchronous. */
+  readonly init: () => State;
+  /**
+   * Takes the value into the state, which it changes in place, and says what follows. It is synchronous. It is pure apart from the
+   * state: the same calls give the same answers. If it throws or answers `reject`, it must not have changed the state; the message
+   * alone has failed then.
+   */
+  readonly push: (state: State, value: In, message: PipeMessage<In>) => Decision;
+  /**
+   * The value that the aggregate sends on. It may be async. It must not change the state, because it is called again after a failure.
+   * If it fails, all messages of the aggregate have failed together.
+   */
+  readonly output: (state: State, context: NodeContext) => MaybeLater<Out>;
+  /**
+   * Combines the states of several leases, in the order of their first messages, into a new one. It must not change them. Without it each
+   * lease has an aggregate and outputs of its own.
+   */
+  readonly merge?: ((states: readonly State[]) => State) | undefined;
+}
+
+const decisions: ReadonlySet<unknown> = new Set<Decision>(['keep', 'flush', 'reject']);
+
+export function foldedParts<State, In, Out>({
+  init,
+  push,
+  output,
+  merge,
+}: Aggregation<State, In, Out>): Collection<In, Out> {
+  const parts = new Map<MessageLease | undefined, State>();
+  const holdings: LeaseHoldings = new Map();
+  let count = 0;
+  /** The lease of the message that was offered last. It may lose its lease before it is kept. */
+  let offeredUnder: MessageLease | undefined;
+
+  return {
+    count: () => count,
+    sizeBytes: () => sizeBytesOf(holdings),
+    offer: (message) => {
+      const { lease } = message;
+      const isNew = !parts.has(lease);
+      const state = isNew ? init() : (parts.get(lease) as State);
+      const decision: unknown = push(state, message.value, message);
+      if (!decisions.has(decision))
+        throw new NonRetryableError(`aggregate: push must return keep, flush or reject, got ${show(decision)}`);
+      if (decision !== 'reject') {
+        offeredUnder = lease;
+        if (isNew) parts.set(lease, state);
+      }
+      return decision as Decision;
+    },
+    output: (_offered, context) => {
+      const states = [...parts.values()];
+      return output(states.length === 1 || merge === undefined ? (states[0] as State) : merge(states), context);
+    },
+    keep: (message) => {
+      count += 1;
+      return keepUnder(holdings, offeredUnder, message);
+    },
+    held: () => [...holdings.values()],
+    lose: (lease) => {
+      parts.delete(lease);
+      count -= holdings.get(lease)?.messages ?? 0;
+      holdings.delete(lease);
+    },
+  };
+}

@@ -1,0 +1,73 @@
+// A node that is another one on every route. The state of a route has the node that was built for it, and that node's state.
+import { NonRetryableError } from '../api/failure-policy.js';
+import type { NodeAnswer, NodeContext, NodeDefinition, NodeResult } from '../api/pipe.js';
+import { refuse } from '../api/refusal.js';
+import { answered, type MaybeLater } from './answer.js';
+import { defineNode, named, type NodeOptions } from './define-node.js';
+import { isNodeFailure, NodeFailure } from '../api/pipe-failure.js';
+
+/** `node` is undefined on the main route, for which nothing is built. */
+interface Built<In, Out> {
+  // oxlint-disable-next-line typescript/no-explicit-any -- each route may have another node, with a state of its own
+  readonly node: NodeDefinition<any, In, Out> | undefined;
+  readonly state: unknown;
+}
+
+/**
+ * Builds a node from the head of the route: one for each route, when its first message comes. Each route may have other bounds,
+ * or another kind of node. Order, and what is settled when: as the built node says.
+ *
+ * `build` must be synchronous, and return a node that `defineNode` would accept. If it throws, the first message of the route has
+ * failed. The name and the bounds of the whole are `options`; those of the built nodes do not count.
+ * @throws NonRetryableError in the node for a message on the main route: it belongs behind a `demux`.
+ */
+export function routeDependent<In, Out>(
+  // oxlint-disable-next-line typescript/no-explicit-any -- see Built
+  build: (route: string) => NodeDefinition<any, In, Out>,
+  options?: NodeOptions,
+): NodeDefinition<unknown, In, Out> {
+  if (typeof build !== 'function') refuse('routeDependent', 'a function', build);
+  const node: NodeDefinition<Built<In, Out>, In, Out> = {
+    ...named('routeDependent', options),
+    init: (context) => {
+      if (context.route === undefined) return { node: undefined, state: undefined };
+      const built = defineNode(build(context.route));
+      return answered(
+        () => built.init?.(context),
+        (state): Built<In, Out> => ({ node: built, state }),
+      );
+    },
+    handleMessage: (built, message, context) => {
+      const { node, state } = built;
+      if (node === undefined)
+        throw new NonRetryableError('routeDependent: the message is on the main route, which no demux has divided');
+      return within(built, () => node.handleMessage(state, message, context));
+    },
+    handleFlush: (built, context) => within(built, () => built.node?.handleFlush?.(built.state, context) ?? {}),
+    handleTimer: (built, context) => within(built, () => built.node?.handleTimer?.(built.state, context) ?? {}),
+    handleLost: (built, lost, context) => {
+      const handleLost = built.node?.handleLost;
+      return handleLost === undefined ? built : { ...built, state: handleLost(built.state, lost, context) };
+    },
+    terminate: ({ node, state }, context: NodeContext) => node?.terminate?.(state, context),
+  };
+  return defineNode(node) as NodeDefinition<unknown, In, Out>;
+}
+
+/** Puts the state of a result, and of a failure, back into that of the route. */
+function within<In, Out>(
+  built: Built<In, Out>,
+  call: () => NodeAnswer<unknown, Out>,
+): MaybeLater<NodeResult<Built<In, Out>, Out>> {
+  return answered(
+    call,
+    (result) => {
+      const { state, ...rest } = result;
+      return 'state' in result ? { ...rest, state: { ...built, state } } : rest;
+    },
+    (error) => {
+      if (!isNodeFailure(error)) throw error;
+      throw new NodeFailure(error.cause, { of: error.of, state: { ...built, state: error.state } });
+    },
+  );
+}
