@@ -28,6 +28,7 @@ const advice = {
   SINK_FAILING: ['`closed`', 'no'],
   POISON_RECORD: ['`closed`', 'no'],
   RESTART_INTENSITY: ['`closed`', 'no'],
+  PIPE_EXITED: ['`pipelineRestarted`; `cause` of SINK_FAILING', 'no'],
   PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and SINK_FAILING', 'no'],
   DUPLICATE_RECORD: ['`pipelineRestarted`', 'no'],
   PARKING_FAILED: ['`fileSink`, `kinesisSink`, `start()`; `cause` of a failed attempt to park', 'no'],

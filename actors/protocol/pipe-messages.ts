@@ -25,13 +25,19 @@ export type NodeRequest =
    * that they are done.
    */
   | { readonly type: 'feed'; readonly entries: readonly Entry[]; readonly replyTo: ReplyTo<void> }
-  /** Nothing more comes: process what is here, flush, drain, let the next node do the same, answer, and end. */
+  /**
+   * Nothing more comes: process what is here, flush, drain, let the next node do the same, answer, and end. A node that has reported
+   * `nodeEnds` gets it, too: with an error, it only drains what it has emitted.
+   */
   | { readonly type: 'upstreamFailed'; readonly replyTo: ReplyTo<void> }
   /** Stop at once: nothing can be sent on. What is queued is dropped, and a call that runs is aborted and waited for. Then answer. */
   | { readonly type: 'downstreamFailed'; readonly error: Error; readonly replyTo: ReplyTo<void> }
   /** The tenure of a worker has ended: drop what belongs to it alone. */
   | { readonly type: 'revoked'; readonly worker: number }
-  /** A drain waits: make an attempt that is pending now, once, and then answer. At once if none is pending. */
+  /**
+   * A drain waits: make an attempt that is pending now, once, and then answer. If none is pending, answer when no call runs: at the end
+   * of the call that runs now, or at once.
+   */
   | { readonly type: 'attemptNow'; readonly replyTo: ReplyTo<AttemptAnswer> }
   /** Where is this record? Undefined: not in this node. It may look at everything the node holds. */
   | {
@@ -46,7 +52,10 @@ export interface AttemptAnswer {
   readonly isWaiting: boolean;
 }
 
-/** Items that are done, of one worker and stage. `ordinals[i]` and `items[i]` name one item. */
+/**
+ * Items that are done, of one worker and stage. `ordinals[i]` and `items[i]` name one item. If the tenure has ended, the pipe settles
+ * nothing, and tells the stage that it has ended.
+ */
 export interface SettledItems {
   readonly tenure: Tenure;
   readonly stage: Ref<Disposed>;

@@ -33,7 +33,8 @@ import { continueTask, proceedProcess } from './calls/process-steps.js';
 import { createContextController } from './calls/reducer-context.js';
 import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './calls/call-outcome.js';
-import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
+import { acceptNumber } from '../protocol/stage-numbers.js';
+import { createStageReports, returnCredit, sendStageReports } from '../protocol/stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 import type { Message, ReducerActorMessage } from './messages.js';
 import type { ReducerOptions } from './options.js';
@@ -52,7 +53,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     receive: (state, message) => {
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
       if (isCallRunning(state)) state.calledAt = turn.now;
-      if (acceptNumber(turn, message)) handle(handlers, turn, message);
+      if (acceptNumber(state.lastReceived, message, turn.effects)) handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
       watchCalls(turn);
@@ -181,17 +182,6 @@ function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
 
 function broken({ effects }: ReducerTurn, { error }: Message<'broken'>): void {
   effects.push(effect.fail(error));
-}
-
-/** Returns false for a repeated message. Otherwise items would be folded twice, or punctuation answered twice. */
-function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMessage): boolean {
-  if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
-  if (message.number <= (state.lastReceived.get(message.stage) ?? 0)) {
-    effects.push(effect.count('repeatedMessages'));
-    return false;
-  }
-  state.lastReceived.set(message.stage, message.number);
-  return true;
 }
 
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {

@@ -1,13 +1,14 @@
 // The state of a reducer, and its turn.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
+import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import type { CallContexts } from './calls/call-contexts.js';
 import type { ContextController } from './calls/reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './calls/user-calls.js';
 import type { Batching, Task } from './batches/batching.js';
 import type { RawJob } from './calls/raw-behaviour.js';
-import type { StageReports } from './stage-reports.js';
+import type { StageNumbers } from '../protocol/stage-numbers.js';
+import type { StageReports } from '../protocol/stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { Verdict } from '../protocol/failure-policy.js';
@@ -81,7 +82,7 @@ export interface ReducerState {
   /** Those for which `ctx.fail` was called while their call is under way, with the errors. They fail when it has ended. */
   readonly failedInCall: Map<DeliveredItem, unknown>;
   /** The number of the last numbered message from each stage: a repeated message is dropped. */
-  readonly lastReceived: Map<Ref<StageMessage>, number>;
+  readonly lastReceived: StageNumbers;
   readonly reports: StageReports;
   readonly controller: ContextController;
   readonly contexts: CallContexts;

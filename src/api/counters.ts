@@ -14,6 +14,7 @@ const yours = {
     'Records that look like aggregates and cannot be read as such. The first one of a shard is an event `malformedAggregate`.',
   foldedAfterLoss:
     'Items already processed, or handed out, when their lease was lost. The new owner processes them again: expect these replays.',
+  partialAggregates: 'Aggregates that a node of a pipe has emitted before they were full, because of a flush.',
   strayAcknowledgements:
     'Calls of `ctx.ack` and `ctx.fail` with an unexpected token: acknowledged before, or not a token.',
   failedCalls: 'Calls of a raw behaviour that failed with no item to skip or to give up.',
@@ -29,6 +30,7 @@ const yours = {
 
 /** Counters that rise in a healthy consumer, too: at every restart, lost lease and stop. */
 const ordinary = {
+  droppedMessages: 'Messages in a pipe that stood for items of a lost lease alone.',
   expiredIterators: 'Shard iterators that had expired, each replaced behind the last record.',
   subscriptionsBegun: 'Subscriptions of enhanced fan-out that have begun.',
   subscriptionsRenewed: 'Subscriptions that ended after their five minutes. Each is followed by another.',

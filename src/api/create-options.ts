@@ -1,6 +1,7 @@
-// The type of `createConsumer`'s argument: it ties the reducer to the values that the source and `extract` make. The rest of the
-// options is generated.
+// The type of `createConsumer`'s argument: it ties the reducer or the pipe to the values that the source and `extract` make. The rest of
+// the options is generated.
 import type { ConsumerOptions } from './options.js';
+import type { Pipe } from './pipe.js';
 import type { Extracted, RecordContext, ReducerDefinition } from './reducer.js';
 import type { AnySource, SourceRecord, SourceValue } from './source.js';
 
@@ -23,21 +24,28 @@ type NeedsExtract<Value, Source> = [Known<SourceValue<Source>>] extends [Value]
   ? unknown
   : { readonly extract: object };
 
+/** One of the two, which takes these values. Both are refused, but options that were declared before may have the member. */
+type Takes<Value> =
+  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]: ReducerDefinition<Value> } & {
+      readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]?: Pipe<Value> | undefined;
+    })
+  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]-?: Pipe<Value> } & {
+      readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]?: undefined;
+    });
+
 /**
  * The options of `createConsumer`. `Made` is what `extract` returns, and `Value` is what the reducer takes. They are two parameters,
  * so the reducer may take a union of which each result of `extract` is only a part. The mapped types keep the generated TSDoc.
  */
 export type CreateOptions<Made, Value, Source extends Sources> = Omit<
   ConsumerOptions,
-  'extract' | 'key' | 'reducer' | 'source'
+  'extract' | 'key' | 'reducer' | 'pipe' | 'source'
 > & {
   readonly [Name in keyof Pick<ConsumerOptions, 'source'>]: Source;
-} & {
-  readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]: ReducerDefinition<Value>;
-} & {
-  readonly [Name in keyof Pick<ConsumerOptions, 'extract'>]:
-    | ((record: SourceRecord<Source>, context: RecordContext) => Made)
-    | undefined;
-} & {
-  readonly [Name in keyof Pick<ConsumerOptions, 'key'>]: ((record: SourceRecord<Source>) => string) | undefined;
-} & NeedsExtract<Value, Source>;
+} & Takes<Value> & {
+    readonly [Name in keyof Pick<ConsumerOptions, 'extract'>]:
+      | ((record: SourceRecord<Source>, context: RecordContext) => Made)
+      | undefined;
+  } & {
+    readonly [Name in keyof Pick<ConsumerOptions, 'key'>]: ((record: SourceRecord<Source>) => string) | undefined;
+  } & NeedsExtract<Value, Source>;

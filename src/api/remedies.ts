@@ -32,6 +32,8 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
     'Repair what fails on the record that `data` names, or choose an `onFailure`. Otherwise the next process ends in the same way.',
   RESTART_INTENSITY:
     '`cause` is the last crash: repair that. A supervisor of the process (systemd, Kubernetes) may start it again.',
+  PIPE_EXITED:
+    'Nothing, if it was meant: the pipeline restarts. If a callback asks for the end again and again, the consumer ends with SINK_FAILING.',
   PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
   DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
   PARKING_FAILED:

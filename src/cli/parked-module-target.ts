@@ -90,6 +90,11 @@ export function moduleOf(loaded: Readonly<Record<string, unknown>>): ReplayModul
   const main = loaded['default'] as Readonly<Record<string, unknown>> | null | undefined;
   const holder = loaded['reducer'] === undefined && main?.['reducer'] !== undefined ? main : loaded;
   const reducer = holder['reducer'] ?? main;
+  if (holder['reducer'] === undefined && (holder['pipe'] ?? main?.['pipe']) !== undefined)
+    refuseName(
+      'module.pipe',
+      'parked items cannot be replayed through a pipe so far: export a reducer that does the same',
+    );
   if (reducer === undefined) refuse('module', 'a reducer as default export, or an export reducer', reducer);
   const { extract, key, numbers } = holder;
   for (const [name, value] of Object.entries({ extract, key }))

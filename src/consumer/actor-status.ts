@@ -2,6 +2,8 @@
 // these types: only this file casts a status back to its type. `inspection.ts` and tests call it.
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { HeldRecord } from '../../actors/protocol/disposition.js';
+import type { PipeStatus } from '../../actors/pipe/status.js';
+import type { PipeNodeStatus } from '../../actors/pipe-node/status.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
 import type { WorkerStatus } from '../../actors/shard-worker/watchdog.js';
 import type { StageStatus } from '../../actors/stage/state.js';
@@ -14,6 +16,8 @@ export interface StatusByKind {
   readonly 'shard-worker': WorkerStatus;
   readonly stage: StageStatus;
   readonly reducer: ReducerStatus;
+  readonly pipe: PipeStatus;
+  readonly 'pipe-node': PipeNodeStatus;
 }
 
 /** The typed status of an actor. Undefined if the actor is of another kind or has stopped, or if its `status` threw. */
@@ -32,7 +36,8 @@ export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot
   const actors = walk(tree);
   const holders = new Map<string, HeldRecord & { readonly path: string }>();
   for (const actor of actors) {
-    for (const held of (statusOf(actor, 'stage') ?? statusOf(actor, 'reducer'))?.holding ?? []) {
+    const status = statusOf(actor, 'stage') ?? statusOf(actor, 'reducer') ?? statusOf(actor, 'pipe');
+    for (const held of status?.holding ?? []) {
       const name = `${held.worker} ${held.ordinal}`;
       if (!holders.has(name)) holders.set(name, { path: actor.path, ...held });
     }

@@ -96,7 +96,7 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
    * Changes the rate limit: how many items this process hands to your code per second, over all reducers, retries included.
    * `undefined` removes it. It takes effect at once, and may be called at any time. See the option `limit`.
    *
-   * @throws KinactError INVALID_OPTION unless `perSecond` is 0.001 to 1,000,000 or undefined.
+   * @throws KinactError INVALID_OPTION unless `perSecond` is 0.001 to 1,000,000 or undefined; and with a pipe, which has no limit so far.
    */
   setLimit(perSecond: number | undefined): void;
   /** A snapshot of the tree, the shards and the holders of their oldest open records. Each call visits all actors. */

@@ -20,7 +20,6 @@ import { createClosing } from './closing.js';
 import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalation } from './escalation.js';
 import { liveOfConsumer, readyOfConsumer, statusOfConsumer } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
-import { checkPerSecond } from '../options/consumer-option-table.js';
 import type { IntakePart } from '../core/intake.js';
 import { failureOfAll, warnOfClose } from './open-sources.js';
 import { createPausing, type Pausing } from './pausing.js';
@@ -40,7 +39,7 @@ import { guardLogger, silentLogger } from '../api/logger.js';
 import { guardMeter } from '../api/metrics.js';
 import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-option-tables.js';
-import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
+import { checkLimit, resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { CreateOptions, Sources, ValueIn } from '../api/create-options.js';
 import type { Extracted } from '../api/reducer.js';
@@ -359,7 +358,7 @@ class TreeConsumer implements Consumer {
   }
 
   setLimit(perSecond: number | undefined): void {
-    setRate(this.#limit, checkPerSecond(perSecond), this.#environment.clock.now());
+    setRate(this.#limit, checkLimit(this.#options, perSecond), this.#environment.clock.now());
   }
 
   #hasStopped(): boolean {

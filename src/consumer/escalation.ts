@@ -71,7 +71,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
 
   return {
     noteFailureAndDecide: (error) => {
-      const failed = failedRecord(error);
+      const failed = failureOfUserCode(error);
       const record = failed === undefined ? undefined : identityOf(failed);
       const { times, othersSucceed } = noteFailedRecord(watch, record, settled());
       if (failed === undefined) {
@@ -114,19 +114,21 @@ function userCodeFailing(failed: KinactError): KinactError {
   return new KinactError('SINK_FAILING', text, { cause: failed, data: failed.data });
 }
 
-/** Finds the error of the failed record, however often supervisors have wrapped it. */
-function failedRecord(error: Error): KinactError | undefined {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if (isKinactError(at) && (at.code === 'PROCESSING_FAILED' || at.code === 'UNDECODABLE_RECORD')) return at;
-  }
+const codesOfUserCode: ReadonlySet<string> = new Set(['PROCESSING_FAILED', 'UNDECODABLE_RECORD', 'PIPE_EXITED']);
+
+/** Finds the error that user code has caused, however often supervisors have wrapped it. */
+function failureOfUserCode(error: Error): KinactError | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause)
+    if (isKinactError(at) && codesOfUserCode.has(at.code)) return at;
   return undefined;
 }
 
-function identityOf({ data }: KinactError): {
-  shard: string;
-  sequenceNumber: string;
-  subSequenceNumber?: number | undefined;
-} {
+/** The record that a failure is about. Undefined: it is about none. */
+function identityOf({
+  code,
+  data,
+}: KinactError): { shard: string; sequenceNumber: string; subSequenceNumber?: number | undefined } | undefined {
+  if (code === 'PIPE_EXITED') return undefined;
   const { source = '', shardId = '', sequenceNumber = '', subSequenceNumber } = data;
   return { shard: `${source}/${shardId}`, sequenceNumber, subSequenceNumber };
 }

@@ -116,6 +116,24 @@ function outageReasons(tree: readonly ActorSnapshot[]): readonly string[] {
 const maxAttempts = 10;
 const maxWaitingMs = 60_000;
 
+/** The nodes of pipes whose failed call holds them, and with them their pipe. */
+function failingNodes(tree: readonly ActorSnapshot[]): readonly string[] {
+  const failing = [...walk(tree)].flatMap((actor) => {
+    const status = statusOf(actor, 'pipe-node');
+    return status?.failing === undefined ? [] : [{ path: actor.path, ...status.failing }];
+  });
+  const known = failing
+    .filter(({ attempts, forMs }) => attempts >= maxAttempts || forMs >= maxWaitingMs)
+    .toSorted((one, other) => other.forMs - one.forMs);
+  const [longest] = known;
+  if (longest === undefined) return [];
+  const { path, attempts, forMs, error } = longest;
+  const places = known.length > 1 ? ` (and ${known.length - 1} more)` : '';
+  return [
+    `${path} has waited for ${Math.round(forMs / 1_000)} s, after ${attempts} failed attempts${places}: ${error}`,
+  ];
+}
+
 /** What waits for another attempt and has waited too long. */
 function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   const waiting = [...walk(tree)]
@@ -213,7 +231,7 @@ export function readyOfConsumer({ state, pausedForMs, paused, leases, sources, t
     if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
       reasons.push('the pipeline has crashed, and waits before it restarts');
   reasons.push(...failingCalls(tree, new Set(failed)), ...outageReasons(tree));
-  reasons.push(...waitingReasons(tree), ...retentionReasons(tree), ...checkpointReasons(tree));
+  reasons.push(...waitingReasons(tree), ...failingNodes(tree), ...retentionReasons(tree), ...checkpointReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

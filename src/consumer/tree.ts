@@ -6,7 +6,7 @@
 //   │       └─ lease-keeper/<shard>
 //   └─ pipeline                            one-for-all; escalation.ts may end it; temporary
 //       ├─ stage/0 … S-1
-//       ├─ reducer/0 … R-1
+//       ├─ reducer/0 … R-1               or pipe/0 … R-1, each with its pipe-nodes below it
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
@@ -29,8 +29,11 @@ export interface TreeParts {
   readonly tables: () => readonly string[];
   readonly stages: number;
   readonly reducers: number;
+  /** What runs the application's code: its name in the tree. */
+  readonly runner: 'reducer' | 'pipe';
   readonly coordinator: (table: string) => AnyBehaviour;
   readonly stage: (index: number) => AnyBehaviour;
+  /** A reducer, or a pipe in its place. */
   readonly reducer: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
   readonly shardWorkerSupervisor: (
     stages: readonly Ref<StageMessage>[],
@@ -89,7 +92,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
       ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: callDeadlineMs })),
       ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
         const start = (siblings: Siblings): AnyBehaviour => parts.reducer(index, stagesOf(siblings));
-        return { id: `reducer/${index}`, start, shutdown: callDeadlineMs };
+        return { id: `${parts.runner}/${index}`, start, shutdown: callDeadlineMs };
       }),
       {
         id: 'shard-worker-supervisor',

@@ -3,10 +3,14 @@
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
+import { pipe } from '../../actors/pipe/pipe.js';
+import { pipeNode } from '../../actors/pipe-node/pipe-node.js';
+import type { NodeRequest } from '../../actors/protocol/pipe-messages.js';
 import { callKinds, type CallKind } from '../../actors/reducer/calls/call-meter.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
+import type { ShardWorkerOptions } from '../../actors/shard-worker/options.js';
 import {
   shardWorkerSupervisor,
   type ShardWorkerSupervisorMessage,
@@ -25,7 +29,7 @@ import { createCallTally, type CallTally } from '../core/call-tally.js';
 import { createSettledTally, openEntry, type SettledTally, type TallyEntry } from '../core/settled-tally.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
 import { silentMeter, type Meter } from '../api/metrics.js';
-import type { ResolvedOptions } from '../options/resolved-options.js';
+import type { PipeProcessing, Processing, ReducerProcessing, ResolvedOptions } from '../options/resolved-options.js';
 import type { Environment } from '../api/source.js';
 import {
   forCoordinator,
@@ -42,7 +46,7 @@ export interface Wiring {
   readonly sources: OpenSources;
   readonly parts: Pick<
     TreeParts,
-    'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
+    'tables' | 'stages' | 'reducers' | 'runner' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
   >;
   /** Coordinators that are running now, by table. */
   readonly coordinators: Map<string, Ref<LeaseCoordinatorRequest>>;
@@ -70,11 +74,22 @@ export interface Actors {
   readonly leaseKeeper: typeof leaseKeeper;
   readonly stage: typeof stage;
   readonly reducer: typeof reducer;
+  readonly pipe: typeof pipe;
+  readonly pipeNode: typeof pipeNode;
   readonly shardWorkerSupervisor: typeof shardWorkerSupervisor;
   readonly shardWorker: typeof shardWorker;
 }
 
-export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkerSupervisor, shardWorker };
+export const actors: Actors = {
+  leaseCoordinator,
+  leaseKeeper,
+  stage,
+  reducer,
+  pipe,
+  pipeNode,
+  shardWorkerSupervisor,
+  shardWorker,
+};
 
 /** The delay before a held lease gets a new worker after its old worker ended normally. */
 const nextWorkerDelayMs = 1_000;
@@ -139,6 +154,7 @@ export function openWiring(input: WiringInput): Wiring {
       tables: () => [...tables.keys()],
       stages: options.stages,
       reducers: options.reducers,
+      runner: options.processing.kind,
       coordinator: (table) => {
         const opened = tables.get(table);
         // Its last source was removed while its supervisor started: it is terminated as soon as it runs.
@@ -150,7 +166,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...options, ...environment, opaqueOf, itemOf, leftItems }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems, calls }),
+      reducer: (index, stages) => runnerOf(input, { index, stages, progress, leftItems, calls }),
       shardWorkerSupervisor: (stages, coordinatorRefs) => {
         const behaviour = actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -229,11 +245,35 @@ function coordinatorOf(
   }) as unknown as Behaviour<never, never>;
 }
 
+/** What the wiring gives to each reducer, or pipe in its place. */
+type RunnerParts = Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>;
+
+function runnerOf(input: WiringInput, own: RunnerParts): Behaviour<never, never> {
+  const { processing } = input.options;
+  return processing.kind === 'pipe' ? pipeOf(input, processing, own) : reducerOf(input, processing, own);
+}
+
+function pipeOf(
+  { actors, options, environment: { clock, random } }: WiringInput,
+  { pipe: { nodes: definitions } }: PipeProcessing,
+  { calls: _, ...own }: RunnerParts,
+): Behaviour<never, never> {
+  const { application, onFailure, answerDeadlineMs, doubtOf, credit, callDeadlineMs } = options;
+  return actors.pipe({
+    ...{ application, onFailure, answerDeadlineMs, doubtOf, credit, callDeadlineMs },
+    ...own,
+    definitions,
+    clock,
+    random,
+    makeNode: (node) => actors.pipeNode(node) as unknown as Behaviour<never, NodeRequest>,
+  }) as unknown as Behaviour<never, never>;
+}
+
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>,
+  { reducer: definition, batch }: ReducerProcessing,
+  own: RunnerParts,
 ): Behaviour<never, never> {
-  const { reducer: definition, batch } = options;
   return actors.reducer({
     ...options,
     ...own,
@@ -253,10 +293,9 @@ function makeWorker(
   lease: HeldLease,
 ): Behaviour<never, never> {
   const { source, history } = opened;
-  const { reducer: definition, batch } = options;
-  const gathers = definition.process !== undefined && batch.size > 1;
   return actors.shardWorker({
     ...options,
+    ...acknowledgementOf(options.processing),
     lease,
     workerNumber,
     source,
@@ -267,12 +306,22 @@ function makeWorker(
     ...(settled === undefined ? {} : { tallyEntry: tallyEntryOf(settled, meter, lease) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
-    flushes: [definition.flush, definition.behaviour].some((each) => each !== undefined) || gathers,
-    acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
     random,
     sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
+}
+
+/** How the application's code settles items: see the options of a shard worker. */
+function acknowledgementOf(processing: Processing): Pick<ShardWorkerOptions, 'flushes' | 'acksEarly'> {
+  // A node may hold messages until it is flushed, and what it emits may be settled while a call of another node runs.
+  if (processing.kind === 'pipe') return { flushes: true, acksEarly: true };
+  const { reducer: definition, batch } = processing;
+  const gathers = definition.process !== undefined && batch.size > 1;
+  return {
+    flushes: [definition.flush, definition.behaviour].some((each) => each !== undefined) || gathers,
+    acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
+  };
 }
 
 function tallyEntryOf(settled: SettledTally, meter: Meter, { source, shardId }: HeldLease): TallyEntry {

@@ -27,6 +27,7 @@ import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
+import type { AnyNode, Pipe } from '../api/pipe.js';
 import type { UserRecord } from '../api/ports.js';
 import { checkReducerShape } from '../api/reducer-check.js';
 import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
@@ -61,6 +62,24 @@ const reducer: Kind<ReducerDefinition> = {
   parse(value, path) {
     checkReducerShape(value, path);
     return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;
+  },
+};
+
+// oxlint-disable-next-line typescript/no-explicit-any -- what a pipe takes, the declaration ties to `extract`
+const pipe: Kind<Pipe<any>> = {
+  expected: 'a pipe made by pipe(), with at least one node',
+  type: 'Pipe<Value>',
+  parse(value, path) {
+    if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
+    // The builder has the methods that end a pipe.
+    if (typeof (value as { readonly end?: unknown }).end === 'function')
+      refuseShown(path, this.expected, 'one that has not ended: end it with to(…) or end()');
+    const { nodes } = membersOf(value, path);
+    if (!Array.isArray(nodes) || nodes.length === 0) return refuse(path, this.expected, value);
+    const isNode = shaped<AnyNode>('a node made by defineNode', ['handleMessage']);
+    return Object.freeze({
+      nodes: Object.freeze(nodes.map((node: unknown, index) => isNode.parse(node, `${path}.nodes[${index}]`))),
+    });
   },
 };
 
@@ -136,8 +155,13 @@ export const consumerTable = {
   ),
   reducer: required(
     reducer,
-    'What happens to the items, made by `defineReducer`.',
+    'What happens to the items, made by `defineReducer`. Or give `pipe`.',
     'defineReducer({ init: () => 0, reduce: (count) => count + 1 })',
+  ),
+  pipe: optional(
+    pipe,
+    'Nodes in place of a reducer: one chain for each of `reducers`. Not with `limit` or `park` so far.',
+    { example: '{ nodes: [{ handleMessage: (_, message) => ({ drop: [message] }) }] }' },
   ),
   extract: optional(
     // oxlint-disable-next-line typescript/no-explicit-any -- what an item's value is, the reducer says; the declaration ties the two.
@@ -171,13 +195,13 @@ export const consumerTable = {
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
     'by-shard',
-    'How records reach the stages. `round-robin` spreads a shard’s records over all stages, so the order of a key is not kept.',
+    'How records reach the stages. `round-robin` spreads a shard’s records over all stages, so a key’s order is not kept.',
     "'round-robin'",
   ),
   maxPending: defaulting(
     integer(1),
     1_024,
-    'How many records of one shard may be in flight: admitted, but not settled yet. Raise it if your reducer acknowledges late, for example with large batches. Lower it to replay fewer records after a crash.',
+    'How many records of one shard may be in flight: admitted, but not settled yet. Raise it if your reducer acknowledges late, as with large batches. Lower it to replay fewer records after a crash.',
     '4_096',
   ),
   maxPendingBytes: defaulting(
@@ -315,3 +339,6 @@ export const consumerTable = {
     { shown: 'a system of its own', example: 'start()' },
   ),
 };
+
+/** The table for options with a pipe. */
+export const pipeTable = { ...consumerTable, reducer: optional(reducer, consumerTable.reducer.doc) };

@@ -1,12 +1,13 @@
 // Resolves the options of `createConsumer` to one complete, frozen object, once, at construction. The rest of kinact reads only
 // this object, never the application's own.
-import { consumerTable } from './consumer-option-table.js';
+import { checkPerSecond, consumerTable, pipeTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
-import { refuse, resolveTable, type Resolved } from './option-table.js';
+import { membersOf, refuse, resolveTable, type Resolved } from './option-table.js';
 import { refuseName } from '../api/refusal.js';
+import type { Pipe } from '../api/pipe.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
-import { createDoubts, refuseOwnStreams, type DoubtOf } from './policy-sinks.js';
+import { createDoubts, refuseOwnStreams, sinksOf, type DoubtOf } from './policy-sinks.js';
 import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
@@ -17,11 +18,26 @@ export interface ResolvedSource {
 
 type Table = Resolved<typeof consumerTable>;
 
-/** Every option, complete and frozen. */
-export interface ResolvedOptions extends Omit<Table, 'source'> {
-  readonly sources: readonly ResolvedSource[];
-  /** When a reducer flushes, with the defaults filled in. */
+/** The items go to reducers. `batch`: when they flush, with the defaults filled in. */
+export interface ReducerProcessing {
+  readonly kind: 'reducer';
+  readonly reducer: ReducerDefinition;
   readonly batch: { readonly size: number; readonly intervalMs: number };
+}
+
+/** The items go through pipes. */
+export interface PipeProcessing {
+  readonly kind: 'pipe';
+  readonly pipe: Pipe;
+}
+
+export type Processing = ReducerProcessing | PipeProcessing;
+
+/** Every option, complete and frozen. */
+export interface ResolvedOptions extends Omit<Table, 'source' | 'reducer' | 'pipe'> {
+  readonly sources: readonly ResolvedSource[];
+  /** What happens to the items. */
+  readonly processing: Processing;
   /** Says once of a sink that it may park into a stream that the consumer reads. */
   readonly doubtOf: DoubtOf;
   /**
@@ -34,7 +50,10 @@ export interface ResolvedOptions extends Omit<Table, 'source'> {
 const answerMs = 30_000;
 
 /** The batch of a reducer, with the defaults filled in. */
-export function batchOf({ batch, concurrency }: ReducerDefinition, flushIntervalMs: number): ResolvedOptions['batch'] {
+export function batchOf(
+  { batch, concurrency }: ReducerDefinition,
+  flushIntervalMs: number,
+): ReducerProcessing['batch'] {
   const { size = concurrency === undefined ? 500 : 1, intervalMs = flushIntervalMs } = batch ?? {};
   return Object.freeze({ size, intervalMs });
 }
@@ -45,23 +64,55 @@ export function batchOf({ batch, concurrency }: ReducerDefinition, flushInterval
  * @throws KinactError INVALID_OPTION naming path, expected and got.
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
-  const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
+  const given = membersOf(options, '');
+  const table = given['pipe'] === undefined ? consumerTable : pipeTable;
+  const { source: specs, reducer, pipe, ...rest } = resolveTable<typeof pipeTable>(table, given, '');
 
   if (rest.extract !== undefined && rest.key !== undefined) {
     refuseName('key', 'allowed only without extract, which gives every item its key');
   }
 
-  const batch = batchOf(rest.reducer, rest.flushIntervalMs);
-  const { intervalMs } = batch;
-  if (intervalMs >= rest.watchdogMs) {
-    const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
-    refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
-  }
-
+  const processing = processingOf(reducer, pipe, rest);
   refuseOwnStreams(rest.onFailure, specs);
   const sources = placeSources(specs, rest);
   const answerDeadlineMs = rest.callDeadlineMs === 0 ? answerMs : rest.callDeadlineMs;
-  return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs), answerDeadlineMs });
+  return Object.freeze({ ...rest, sources, processing, doubtOf: createDoubts(specs), answerDeadlineMs });
+}
+
+function processingOf(
+  reducer: ReducerDefinition | undefined,
+  pipe: Pipe | undefined,
+  rest: Omit<Table, 'source' | 'reducer' | 'pipe'>,
+): Processing {
+  // One of them is there: see the tables.
+  if (pipe === undefined) return processReducer(reducer as ReducerDefinition, rest);
+  if (reducer !== undefined) refuseName('pipe', 'allowed only without reducer: the items go to one or the other');
+  if (rest.limit !== undefined) refuseName('limit', noLimit);
+  const [parks] = sinksOf(rest.onFailure);
+  if (parks !== undefined)
+    refuseName(parks.path, "park is not possible with a pipe so far: choose retry(), 'crash', 'skip' or 'stopShard'");
+  return Object.freeze({ kind: 'pipe', pipe });
+}
+
+const noLimit = 'allowed only with a reducer: a pipe has no rate limit so far';
+
+/** Checks the argument of `setLimit`. */
+export function checkLimit({ processing }: ResolvedOptions, perSecond: unknown): number | undefined {
+  if (processing.kind === 'pipe' && perSecond !== undefined) refuseName('perSecond', noLimit);
+  return checkPerSecond(perSecond);
+}
+
+function processReducer(
+  reducer: ReducerDefinition,
+  { flushIntervalMs, watchdogMs }: Pick<Table, 'flushIntervalMs' | 'watchdogMs'>,
+): ReducerProcessing {
+  const batch = batchOf(reducer, flushIntervalMs);
+  const { intervalMs } = batch;
+  if (intervalMs >= watchdogMs) {
+    const path = reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
+    refuse(path, `less than watchdogMs (${watchdogMs}), or every batch looks stalled`, intervalMs);
+  }
+  return Object.freeze({ kind: 'reducer', reducer, batch });
 }
 
 const sameStream = 'sources of different streams';

@@ -9,6 +9,7 @@ import { retry } from '../../src/options/retry-policy.js';
 import { fileSink } from '../../src/parking/file-sink.js';
 import { kinesisSink } from '../../src/parking/kinesis-sink.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
+import { pipe } from '../../src/pipes/pipe.js';
 import type { SourceSpec } from '../../src/api/source.js';
 
 declare const source: SourceSpec;
@@ -39,6 +40,24 @@ expectTypeOf({ application: 'a', source, reducer: rows }).toExtend<ConsumerOptio
 createConsumer({ application: 'a', source, reducer: orders, extract: () => [{ key: 'k', value: { cents: 5 } }] });
 // @ts-expect-error the reducer takes orders, and nothing makes them
 createConsumer({ application: 'a', source, reducer: orders });
+// A pipe takes what `extract` makes, or the source.
+const lengths = pipe()
+  .map(({ length }) => length)
+  .end();
+const cents = pipe<{ readonly cents: number }>()
+  .filter((order) => order.cents > 0)
+  .end();
+createConsumer({ application: 'a', source, pipe: lengths });
+createConsumer({ application: 'a', source, pipe: cents, extract: () => [{ key: 'k', value: { cents: 5 } }] });
+// @ts-expect-error the pipe takes orders, and nothing makes them
+createConsumer({ application: 'a', source, pipe: cents });
+// @ts-expect-error the pipe takes orders, not texts
+createConsumer({ application: 'a', source, pipe: cents, extract: () => [{ key: 'k', value: 'text' }] });
+// @ts-expect-error neither a reducer nor a pipe
+createConsumer({ application: 'a', source });
+// @ts-expect-error it has not ended
+createConsumer({ application: 'a', source, pipe: pipe().map(String) });
+
 // @ts-expect-error no state
 defineReducer({ init: () => 0, process: () => {} });
 // @ts-expect-error one or the other

@@ -8,7 +8,7 @@ import { heldItemsOf } from '../failures/held-keys.js';
 import { awaitsAnswer } from '../../protocol/pending-failures.js';
 import { pendingFlushes } from '../failures/failed-call.js';
 import { createRawJob } from '../calls/raw-behaviour.js';
-import { nextNumber, sendStageReports } from '../stage-reports.js';
+import { nextNumber, sendStageReports } from '../../protocol/stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn } from '../state.js';
 import type { ReducerMessage as ToBehaviour } from '../../../src/api/reducer.js';
 

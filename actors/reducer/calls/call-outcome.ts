@@ -27,7 +27,7 @@ import { isHolding } from '../failures/held-keys.js';
 import { DeliveredItem } from '../../protocol/item.js';
 import { createRawJob, type RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
-import { reportEnded, returnCredit, settleItem } from '../stage-reports.js';
+import { reportEnded, returnCredit, settleItem } from '../../protocol/stage-reports.js';
 import { failUnsettled } from '../failures/late-failure.js';
 import { noteStray } from '../batches/stray-tokens.js';
 

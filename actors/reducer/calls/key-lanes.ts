@@ -4,7 +4,7 @@ import type { DeliveredItem } from '../../protocol/item.js';
 import { creditAtOnce, holdIfItMustWait } from '../failures/attempts.js';
 import type { Batching } from '../batches/batching.js';
 import { isHolding, mustWait } from '../failures/held-keys.js';
-import { returnCredit } from '../stage-reports.js';
+import { returnCredit } from '../../protocol/stage-reports.js';
 import type { ReducerTurn } from '../state.js';
 import { createDeque } from '../../../src/core/deque.js';
 

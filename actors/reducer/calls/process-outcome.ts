@@ -14,7 +14,7 @@ import type { ProcessCall, Task } from '../batches/batching.js';
 import { runCall } from './process-call.js';
 import type { FailedItem } from '../../../src/api/failed-item.js';
 import type { ReducerTurn } from '../state.js';
-import { markCredited, returnCredit } from '../stage-reports.js';
+import { markCredited, returnCredit } from '../../protocol/stage-reports.js';
 
 export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessCall }): void {
   const { state } = turn;

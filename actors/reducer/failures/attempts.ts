@@ -19,7 +19,7 @@ import {
   type Task,
 } from '../batches/batching.js';
 import { createRawJob } from '../calls/raw-behaviour.js';
-import { markCredited, reportEnded, returnCredit } from '../stage-reports.js';
+import { markCredited, reportEnded, returnCredit } from '../../protocol/stage-reports.js';
 import type { Mark, ReducerState, WaitingCall, ReducerTurn } from '../state.js';
 import { renewState } from '../calls/user-calls.js';
 

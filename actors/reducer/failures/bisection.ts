@@ -9,7 +9,7 @@ import { addTask, createTask, raiseAttempts, type Task } from '../batches/batchi
 import { giveUpLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
 import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
 import { leaveLane } from '../calls/key-lanes.js';
-import { markCredited } from '../stage-reports.js';
+import { markCredited } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerTurn } from '../state.js';
 import { renewState, type FlushGroup } from '../calls/user-calls.js';
 import type { Retry } from '../../../src/api/failure-policy.js';

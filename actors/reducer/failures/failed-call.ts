@@ -21,7 +21,7 @@ import {
 import { withdraw } from '../batches/batching.js';
 import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
 import type { RawJob } from '../calls/raw-behaviour.js';
-import { forgetCredit, markCredited, reportEnded, settleItem } from '../stage-reports.js';
+import { forgetCredit, markCredited, reportEnded, settleItem } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerState, WaitingCall, ReducerTurn } from '../state.js';
 import { renewState, type FlushGroup } from '../calls/user-calls.js';
 import { exponentialMs } from '../../../src/core/backoff.js';

@@ -3,7 +3,7 @@
 // no repetition can mend it.
 import type { DeliveredItem } from '../../protocol/item.js';
 import { itemsFailed } from './failed-call.js';
-import { returnCredit } from '../stage-reports.js';
+import { returnCredit } from '../../protocol/stage-reports.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
 import type { FoldJob, StateSlot } from '../calls/user-calls.js';
 import { chainText } from '../../../src/core/thrown.js';

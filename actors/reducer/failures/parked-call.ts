@@ -9,7 +9,7 @@ import {
 } from '../../protocol/parking.js';
 import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../../protocol/pending-failures.js';
 import { applyVerdict, endVerdict, leaveKey } from './failed-call.js';
-import { reportEnded, settleItem } from '../stage-reports.js';
+import { reportEnded, settleItem } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerTurn } from '../state.js';
 import { renewState } from '../calls/user-calls.js';
 

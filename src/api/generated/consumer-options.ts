@@ -3,6 +3,7 @@ import type { OnFailure } from '../failure-policy.js';
 import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../option-values.js';
+import type { Pipe } from '../pipe.js';
 import type { UserRecord } from '../ports.js';
 import type { Extract, ReducerDefinition } from '../reducer.js';
 import type { AnySource } from '../source.js';
@@ -37,7 +38,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly source: AnySource | readonly AnySource[];
   /**
-   * Required. What happens to the items, made by `defineReducer`.
+   * Required. What happens to the items, made by `defineReducer`. Or give `pipe`.
    *
    * @example
    * ```ts
@@ -45,6 +46,16 @@ export interface ConsumerOptions<Value = any> {
    * ```
    */
   readonly reducer: ReducerDefinition<Value>;
+  /**
+   * Nodes in place of a reducer: one chain for each of `reducers`. Not with `limit` or `park` so far.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * pipe: { nodes: [{ handleMessage: (_, message) => ({ drop: [message] }) }] }
+   * ```
+   */
+  readonly pipe?: Pipe<Value> | undefined;
   /**
    * Makes none, one or many items of a record, synchronously: `(record, ctx) => Iterable<{ key, value }>`. If it
    * throws, `onFailure` applies.
@@ -89,7 +100,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly stages?: number | undefined;
   /**
-   * How records reach the stages. `round-robin` spreads a shard’s records over all stages, so the order of a key is not
+   * How records reach the stages. `round-robin` spreads a shard’s records over all stages, so a key’s order is not
    * kept.
    *
    * @default 'by-shard'
@@ -101,8 +112,7 @@ export interface ConsumerOptions<Value = any> {
   readonly spread?: 'by-shard' | 'round-robin' | undefined;
   /**
    * How many records of one shard may be in flight: admitted, but not settled yet. Raise it if your reducer
-   * acknowledges late, for example with large batches. Lower it to replay fewer records after a crash. Takes: integer
-   * >= 1.
+   * acknowledges late, as with large batches. Lower it to replay fewer records after a crash. Takes: integer >= 1.
    *
    * @default 1_024
    * @example

@@ -12,6 +12,8 @@ export const everydayKinds = [
   'lease-keeper',
   'stage',
   'reducer',
+  'pipe',
+  'pipe-node',
   'shard-worker-supervisor',
   'shard-worker',
 ] as const;

@@ -4,6 +4,8 @@
 import type { LeaseCoordinatorMessage } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';
+import type { PipeActorMessage } from '../../../actors/pipe/pipe.js';
+import type { NodeMessage } from '../../../actors/pipe-node/pipe-node.js';
 import type { ReducerActorMessage } from '../../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
 import type { ShardWorkerSupervisorMessage } from '../../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
@@ -94,6 +96,51 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       onFailure: true,
       park: true,
     },
+  ),
+  pipe: vocabulary<PipeActorMessage['type'], never>(
+    {
+      items: true,
+      punctuation: true,
+      heartbeat: true,
+      revoked: true,
+      locate: true,
+      waitsForAck: true,
+      settled: true,
+      flushed: true,
+      nodeWaits: true,
+      nodeEnds: true,
+      nodeStarted: true,
+      nodeDown: true,
+      fed: true,
+      feedFailed: true,
+      attempted: true,
+      located: true,
+      nodeDrained: true,
+    },
+    {},
+  ),
+  'pipe-node': vocabulary<NodeMessage['type'], 'calls' | 'onFailure' | 'park'>(
+    {
+      feed: true,
+      upstreamFailed: true,
+      downstreamFailed: true,
+      revoked: true,
+      attemptNow: true,
+      locateRecord: true,
+      ran: true,
+      broken: true,
+      fed: true,
+      nextEnded: true,
+      nextStopped: true,
+      callDue: true,
+      attemptDue: true,
+      slotsDue: true,
+      decided: true,
+      parkingEnded: true,
+      parkingOverdue: true,
+      parkingDue: true,
+    },
+    { calls: true, onFailure: true, park: true },
   ),
   'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onShardStarted' | 'onFailure' | 'park'>(
     {

@@ -1,6 +1,6 @@
 // Mutants of what counts as done: completion, frontiers, acknowledgements, credit, flushes.
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
-import { settleItem } from '../../../actors/reducer/stage-reports.js';
+import { settleItem } from '../../../actors/protocol/stage-reports.js';
 import { admit, recordAt } from '../../../src/core/ledger.js';
 import { reducerIndexOf } from '../../../src/core/routing.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';

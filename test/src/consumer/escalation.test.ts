@@ -42,6 +42,18 @@ describe('the escalation of a consumer', () => {
     expect(codeOf(failedAt('1', 'clicks'))).to.equal('POISON_RECORD');
   });
 
+  it('counts a pipe that a callback has ended as a failure of user code, and of no record', () => {
+    const { noteFailureAndDecide, progress } = escalation(0);
+    const exited = wrapped(new KinactError('PIPE_EXITED', 'for the test'));
+    for (let nth = 1; nth <= 8; nth += 1) {
+      progress.settled += 1;
+      const { end, delayMs } = noteFailureAndDecide(exited);
+      expect(end, `exit ${nth}`).to.equal(undefined);
+      expect(delayMs).to.be.greaterThan(0);
+    }
+    expect(noteFailureAndDecide(exited).end).to.include({ code: 'SINK_FAILING' });
+  });
+
   it('answers SINK_FAILING, with the cause, after more than eight failures of user code in five minutes', () => {
     const { noteFailureAndDecide, clock } = escalation(0);
     for (let time = 0; time < 8; time += 1) {

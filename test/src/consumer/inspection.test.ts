@@ -48,6 +48,24 @@ describe('a consumer with an item that waits for another attempt', () => {
   });
 });
 
+describe('a consumer with a node of a pipe whose call fails', () => {
+  const failing = (index: number, attempts: number, forMs: number): ActorSnapshot => ({
+    ...actor('pipe-node', []),
+    path: `pipe-node/0/sink/${index}#9`,
+    state: { failing: { attempts, forMs, error: 'database down' } },
+  });
+
+  it('is ready until the call has failed ten times, or for a minute, and then names the node that has waited longest', () => {
+    expect(reasons(failing(2, 9, 59_000), actor('pipe-node', []))).to.deep.equal([]);
+    expect(reasons(failing(2, 10, 5_000))).to.deep.equal([
+      'pipe-node/0/sink/2#9 has waited for 5 s, after 10 failed attempts: database down',
+    ]);
+    expect(reasons(failing(1, 2, 60_000), failing(2, 3, 90_000), failing(3, 1, 100))).to.deep.equal([
+      'pipe-node/0/sink/2#9 has waited for 90 s, after 3 failed attempts (and 1 more): database down',
+    ]);
+  });
+});
+
 describe('a consumer whose reducers are in an outage', () => {
   const inOutage = (key: string, forMs: number): ActorSnapshot => {
     const { state, ...rest } = actor('reducer', [item(1, forMs)]);

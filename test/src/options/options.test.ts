@@ -3,8 +3,11 @@ import { expect } from 'chai';
 import { start, stop } from 'nact';
 import { pino } from 'pino';
 import { consumerTable } from '../../../src/options/consumer-option-table.js';
-import { isKinactError, type KinactError } from '../../../src/api/errors.js';
-import { resolveOptions } from '../../../src/options/resolved-options.js';
+import { isKinactError, KinactError } from '../../../src/api/errors.js';
+import { park } from '../../../src/options/park-policy.js';
+import { checkLimit, resolveOptions } from '../../../src/options/resolved-options.js';
+import { retry } from '../../../src/options/retry-policy.js';
+import { pipe } from '../../../src/pipes/pipe.js';
 import type { ConsumerOptions } from '../../../src/api/options.js';
 import { defineReducer } from '../../../src/api/reducer.js';
 import { dynamodbStream, kinesisStream } from '../../../src/index.js';
@@ -41,6 +44,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ],
   ['source', [[], 'orders', null, {}, [{}]], 'a source made by kinesisStream'],
   ['reducer', [0, null, () => 1], 'a plain object'],
+  ['pipe', [0, {}, { nodes: [] }], 'a pipe made by pipe(), with at least one node'],
   ['extract', ['text', {}], 'function'],
   ['key', [1], 'function'],
   ['reducers', [0, -1, 1.5, '4', Number.NaN, Infinity], 'integer >= 1'],
@@ -112,8 +116,8 @@ describe('the options of createConsumer', () => {
       onFailure: { type: 'retry', attempts: Infinity, minMs: 100, maxMs: 30_000, then: 'crash' },
       restart: { intensity: 2, periodMs: 10_000 },
       callDeadlineMs: 30_000,
-      batch: { size: 500, intervalMs: 1000 },
     });
+    expect(rest.processing).to.deep.include({ kind: 'reducer', batch: { size: 500, intervalMs: 1000 } });
     expect(rest.leases).to.deep.equal({
       tableName: undefined,
       failoverMs: 10_000,
@@ -130,7 +134,7 @@ describe('the options of createConsumer', () => {
 
   it('become one frozen object with frozen parts', () => {
     const resolved = resolveOptions(least);
-    for (const each of [resolved, resolved.leases, resolved.restart, resolved.batch, resolved.sources]) {
+    for (const each of [resolved, resolved.leases, resolved.restart, resolved.processing, resolved.sources]) {
       expect(Object.isFrozen(each)).to.equal(true);
     }
   });
@@ -193,14 +197,51 @@ describe('the options of createConsumer', () => {
     }
   });
 
+  describe('with a pipe', () => {
+    const { reducer: _, ...without } = least;
+    const node = { handleMessage: () => ({}) };
+    const withPipe = { ...without, pipe: { nodes: [node] } };
+
+    it('need no reducer, and freeze a copy of the nodes', () => {
+      const { processing } = resolveOptions(withPipe);
+      if (processing.kind !== 'pipe') throw new Error('a pipe');
+      expect(processing.pipe.nodes).to.deep.equal([node]);
+      expect([processing, processing.pipe, processing.pipe.nodes].every(Object.isFrozen)).to.equal(true);
+    });
+
+    it('refuse a reducer beside it, no node, something else than a node, and a builder that has not ended', () => {
+      expect(refusal({ ...withPipe, reducer }).message).to.match(/^pipe: allowed only without reducer/);
+      expect(refusal({ ...without }).data.option).to.equal('reducer');
+      for (const pipe of [{ nodes: [] }, {}, { nodes: node }, []])
+        expect(refusal({ ...without, pipe }).data.option).to.equal('pipe');
+      expect(refusal({ ...without, pipe: null }).data.option).to.equal('pipe');
+      expect(refusal({ ...without, pipe: { nodes: [node, {}] } }).data.option).to.equal('pipe.nodes[1]');
+      expect(refusal({ ...without, pipe: pipe().map(String) }).message).to.include('end it with to(…) or end()');
+    });
+
+    it('refuse park, also behind retry, and a rate limit, which a pipe does not have', () => {
+      const sink = park(() => Promise.resolve());
+      const option = (more: object): unknown => refusal({ ...withPipe, ...more }).data.option;
+      expect(option({ onFailure: sink })).to.equal('onFailure');
+      expect(option({ onFailure: retry({ attempts: 2, then: sink }) })).to.equal('onFailure.then');
+      expect(option({ limit: { perSecond: 5 } })).to.equal('limit');
+      const resolved = resolveOptions(withPipe);
+      expect(() => checkLimit(resolved, 5)).to.throw(KinactError, 'perSecond');
+      expect(checkLimit(resolved, undefined)).to.equal(undefined);
+      expect(checkLimit(resolveOptions(least), 5)).to.equal(5);
+    });
+
+    it('take intervals above watchdogMs, which no pipe has', () => {
+      expect(resolveOptions({ ...withPipe, watchdogMs: 1_000 }).processing.kind).to.equal('pipe');
+    });
+  });
+
   it('refuse a batch or flush interval that is not below watchdogMs', () => {
     expect(refusal({ ...least, watchdogMs: 1000 }).data.option).to.equal('flushIntervalMs');
     const slow = defineReducer({ init: () => 0, reduce: (state) => state, batch: { intervalMs: 5000 } });
     expect(refusal({ ...least, reducer: slow, watchdogMs: 5000 }).data.option).to.equal('reducer.batch.intervalMs');
-    expect(resolveOptions({ ...least, reducer: slow, watchdogMs: 5001 }).batch).to.deep.equal({
-      size: 500,
-      intervalMs: 5000,
-    });
+    const { processing } = resolveOptions({ ...least, reducer: slow, watchdogMs: 5001 });
+    expect(processing).to.deep.include({ kind: 'reducer', batch: { size: 500, intervalMs: 5000 } });
   });
 
   it('refuse key beside extract', () => {

@@ -1,8 +1,8 @@
-// Collects what a reducer reports to its stages: credit for items folded or dropped, and settled items by worker. At the end of
+// Collects what a reducer or a pipe reports to its stages: credit for items taken in or dropped, and settled items by worker. At the end of
 // each turn it sends one message per stage, never one per item.
-import { effect, type Effect, type Ref } from '../protocol/actor.js';
-import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
-import type { DeliveredItem } from '../protocol/item.js';
+import { effect, type Effect, type Ref } from './actor.js';
+import type { Disposed, WorkerDispositions } from './disposition.js';
+import type { DeliveredItem } from './item.js';
 
 /** What the next message to one stage says. */
 interface StageReport {
@@ -31,9 +31,9 @@ function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
   return report;
 }
 
-function dispositionsOf(reports: StageReports, item: DeliveredItem): WorkerDispositions {
-  const { dispositions } = reportTo(reports, item.stage);
-  const { workerNumber: worker } = item.tenure;
+/** What the next message to this stage says of this worker. */
+export function dispositionsFor(reports: StageReports, stage: Ref<Disposed>, worker: number): WorkerDispositions {
+  const { dispositions } = reportTo(reports, stage);
   let workerDispositions = dispositions.get(worker);
   if (workerDispositions === undefined) {
     workerDispositions = { worker, ordinals: [], items: [] };
@@ -59,14 +59,14 @@ export function forgetCredit(reports: StageReports, item: DeliveredItem): void {
 }
 
 export function settleItem(reports: StageReports, item: DeliveredItem): void {
-  const workerDispositions = dispositionsOf(reports, item);
+  const workerDispositions = dispositionsFor(reports, item.stage, item.tenure.workerNumber);
   workerDispositions.ordinals.push(item.ordinal);
   workerDispositions.items.push(item.index);
 }
 
 /** Reports to a worker that its tenure has ended: the worker gets no more dispositions. */
 export function reportEnded(reports: StageReports, item: DeliveredItem): void {
-  dispositionsOf(reports, item).ended = true;
+  dispositionsFor(reports, item.stage, item.tenure.workerNumber).ended = true;
 }
 
 /** The next number for a stage, which drops repeated numbers. */

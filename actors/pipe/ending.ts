@@ -1,0 +1,69 @@
+// The end of a pipe by one of its nodes: its failure policy says `crash`, or a callback has asked for the end. What the nodes have
+// produced is not lost: the node and those behind it drain, hop by hop. The nodes before it stop at once, since nothing can be sent on.
+// Only then does the pipe fail, with the true reason, and its items are read again.
+import { effect } from '../protocol/actor.js';
+import type { NodeRequest } from '../protocol/pipe-messages.js';
+import { sendStageReports } from '../protocol/stage-reports.js';
+import type { Message, PipeActorMessage } from './messages.js';
+import { endOf } from './nodes.js';
+import type { NodeEntry, PipeTurn } from './state.js';
+import { KinactError } from '../../src/api/errors.js';
+
+export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): void {
+  const { options, state } = turn;
+  const { end, nodes } = state;
+  if (end === undefined) {
+    const { name } = nodes[node] as NodeEntry;
+    const text = `Node ${name} of ${state.self.path} has asked for the end of the pipe.`;
+    const reason = error ?? new KinactError('PIPE_EXITED', text);
+    state.end = { error: reason, dueAt: turn.now + options.callDeadlineMs, node, draining: new Set() };
+    for (let before = 0; before < node; before += 1) stopNode(turn, before, reason);
+  } else {
+    // One of the nodes before is ending, and knows. One behind can take nothing more from the nodes between.
+    if (node <= end.node) return;
+    for (let before = end.node; before < node; before += 1) stopNode(turn, before, error ?? end.error);
+    end.node = node;
+  }
+  askToDrain(turn, node);
+}
+
+function stopNode(turn: PipeTurn, node: number, error: Error): void {
+  askNode(turn, node, (replyTo) => ({ type: 'downstreamFailed', error, replyTo }));
+}
+
+function askToDrain(turn: PipeTurn, node: number): void {
+  askNode(turn, node, (replyTo) => ({ type: 'upstreamFailed', replyTo }));
+}
+
+type EndRequest = Extract<NodeRequest, { readonly type: 'upstreamFailed' | 'downstreamFailed' }>;
+
+function askNode(
+  { state, now, effects }: PipeTurn,
+  node: number,
+  question: (replyTo: EndRequest['replyTo']) => EndRequest,
+): void {
+  const { end } = state;
+  const ref = state.nodes[node]?.ref;
+  if (end === undefined || ref === undefined) return;
+  end.draining.add(node);
+  const over = (): PipeActorMessage => ({ type: 'nodeDrained', node });
+  effects.push(effect.ask(ref, question, { answered: over, failed: over, deadlineMs: Math.max(0, end.dueAt - now) }));
+}
+
+/** A node has drained, or its time is over. */
+export function nodeDrained({ state }: PipeTurn, { node }: Message<'nodeDrained'>): void {
+  state.end?.draining.delete(node);
+}
+
+/** A node that has drained ends. Without a reason to end, it has crashed, and so does the pipe. */
+export function nodeDown({ state, effects }: PipeTurn, message: Message<'nodeDown'>): void {
+  if (state.end === undefined) effects.push(effect.fail(endOf(state, message)));
+  else state.end.draining.delete(message.node);
+}
+
+/** Fails when nothing drains any more. The last dispositions go first. */
+export function failWhenDrained({ options, state, effects }: PipeTurn): void {
+  if (state.end === undefined || state.end.draining.size > 0) return;
+  sendStageReports(state.reports, options.index, effects);
+  effects.push(effect.fail(state.end.error));
+}

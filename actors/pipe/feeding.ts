@@ -1,0 +1,101 @@
+// What goes into the first node: the items that have come, and the marks among them, in order. At most one feed is open. Credit goes back
+// when the first node has processed an item; while a failed call holds a node, at once, or else the punctuation behind would never come.
+import { effect } from '../protocol/actor.js';
+import { DeliveredItem } from '../protocol/item.js';
+import { SentMessage } from '../protocol/pipe-message.js';
+import type { Entry } from '../protocol/pipe-messages.js';
+import { markCredited, reportEnded, returnCredit } from '../protocol/stage-reports.js';
+import { endIfLate } from '../protocol/tenure.js';
+import type { Message, PipeActorMessage } from './messages.js';
+import { isWaiting } from './nodes.js';
+import { noteOpen } from './open-records.js';
+import type { PipeState, PipeTurn } from './state.js';
+import { recordBytes } from '../../src/core/record-bytes.js';
+
+/** How many entries one feed has at most. */
+const maxEntries = 256;
+
+export function queueItems({ state }: PipeTurn, { items }: Message<'items'>): void {
+  const isHeld = isWaiting(state);
+  for (const item of items) {
+    // The tenure was revoked by another stage.
+    if (item.tenure.ended) {
+      dropItem(state, item);
+      continue;
+    }
+    state.queue.push(item);
+    noteOpen(state.open, item);
+    if (isHeld) creditAtOnce(state, item);
+  }
+}
+
+/** Feeds the first node, if it is ready for it and something waits. */
+export function feedFirstNode({ options, state, effects }: PipeTurn): void {
+  const [first] = state.nodes;
+  if (state.feed !== undefined || state.end !== undefined || first?.ref === undefined) return;
+
+  const entries: Entry[] = [];
+  const items: DeliveredItem[] = [];
+  while (entries.length < maxEntries) {
+    const next = state.queue.shift();
+    if (next === undefined) break;
+    if (!(next instanceof DeliveredItem)) entries.push({ type: 'flushMark', number: next.number });
+    else if (endIfLate(next.tenure, options.clock)) dropItem(state, next);
+    else {
+      items.push(next);
+      entries.push(new SentMessage(next.value, next, undefined, recordBytes(next.record)));
+    }
+  }
+  if (entries.length === 0) return;
+
+  state.lastFeed += 1;
+  const feed = state.lastFeed;
+  state.feed = { number: feed, items };
+  effects.push(
+    effect.ask(first.ref, (replyTo) => ({ type: 'feed', entries, replyTo }), {
+      answered: (): PipeActorMessage => ({ type: 'fed', feed }),
+      failed: (): PipeActorMessage => ({ type: 'feedFailed' }),
+    }),
+  );
+}
+
+/** The first node has processed what it was fed. */
+export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
+  if (state.feed?.number !== feed) return;
+  for (const item of state.feed.items) returnCredit(state.reports, item);
+  state.feed = undefined;
+}
+
+/** A failed call begins to hold a node. */
+export function creditAll(state: PipeState): void {
+  for (const item of state.feed?.items ?? []) creditAtOnce(state, item);
+  for (const item of queuedItems(state)) creditAtOnce(state, item);
+}
+
+function creditAtOnce({ reports }: PipeState, item: DeliveredItem): void {
+  returnCredit(reports, item);
+  markCredited(reports, item);
+}
+
+/** Drops what waits here of a worker whose tenure has ended. */
+export function dropQueued(state: PipeState, worker: number): void {
+  state.queue.retain((queued) => {
+    if (!(queued instanceof DeliveredItem) || queued.tenure.workerNumber !== worker) return true;
+    returnCredit(state.reports, queued);
+    return false;
+  });
+}
+
+/** The tenure of an item has ended. */
+function dropItem(state: PipeState, item: DeliveredItem): void {
+  returnCredit(state.reports, item);
+  reportEnded(state.reports, item);
+  state.open.delete(item.tenure.workerNumber);
+}
+
+export function* queuedItems({ queue }: PipeState): Generator<DeliveredItem> {
+  for (let place = 0; place < queue.length; place += 1) {
+    const queued = queue.at(place);
+    if (queued instanceof DeliveredItem) yield queued;
+  }
+}

@@ -1,0 +1,63 @@
+// Punctuation in a pipe. It travels among the messages, as a mark: each node flushes when it comes. When the last node has flushed, the
+// punctuation is answered. While a failed call holds a node, no mark passes. Then a flush is answered at once, and a drain once every node
+// was asked for one more attempt. The answer names what is open. So a hand-over, a stop and a full ledger do not wait for the failed call.
+import { effect } from '../protocol/actor.js';
+import { nextNumber, sendStageReports } from '../protocol/stage-reports.js';
+import type { Message, PipeActorMessage } from './messages.js';
+import { isWaiting } from './nodes.js';
+import { openOrdinals } from './open-records.js';
+import type { Mark, NodeEntry, PipeTurn } from './state.js';
+
+export function queuePunctuation({ state, now }: PipeTurn, punctuation: Message<'punctuation'>): void {
+  state.lastMark += 1;
+  const mark: Mark = { punctuation, number: state.lastMark, since: now, attempts: undefined };
+  state.marks.set(mark.number, mark);
+  state.queue.push(mark);
+}
+
+/** The last node has flushed. The mark may be answered already, because a node began to wait. */
+export function flushed(turn: PipeTurn, { mark: number }: Message<'flushed'>): void {
+  const mark = turn.state.marks.get(number);
+  if (mark !== undefined) answer(turn, mark, []);
+}
+
+/** Answers the marks that cannot pass, or asks the nodes for one more attempt. */
+export function proceedMarks(turn: PipeTurn): void {
+  const { state } = turn;
+  if (state.marks.size === 0 || state.end !== undefined || !isWaiting(state)) return;
+  for (const mark of state.marks.values()) {
+    const { kind, worker } = mark.punctuation;
+    if (kind === 'drain' && mark.attempts === undefined) askForAttempts(turn, mark);
+    else if (kind === 'flush' || mark.attempts?.size === 0) answer(turn, mark, openOrdinals(state.open, worker));
+  }
+}
+
+function askForAttempts({ state, effects }: PipeTurn, mark: Mark): void {
+  mark.attempts = new Set(state.nodes.keys());
+  for (const [node, { ref }] of state.nodes.entries()) {
+    if (ref === undefined) continue;
+    const about = { type: 'attempted', mark: mark.number, node } as const;
+    effects.push(
+      effect.ask(ref, (replyTo) => ({ type: 'attemptNow', replyTo }), {
+        answered: (answered): PipeActorMessage => ({ ...about, isWaiting: answered.isWaiting }),
+        failed: (): PipeActorMessage => about,
+      }),
+    );
+  }
+}
+
+/** A node has made the attempt. If none waits any more, the mark goes on. */
+export function attempted({ state }: PipeTurn, { mark, node, isWaiting: stillWaits }: Message<'attempted'>): void {
+  if (stillWaits === false) (state.nodes[node] as NodeEntry).isWaiting = false;
+  state.marks.get(mark)?.attempts?.delete(node);
+}
+
+/** Sends the dispositions before the answer, which means that the flush is over. */
+function answer({ options, state, effects }: PipeTurn, mark: Mark, waiting: readonly number[]): void {
+  const { stage, id } = mark.punctuation;
+  state.marks.delete(mark.number);
+  state.queue.retain((queued) => queued !== mark);
+  sendStageReports(state.reports, options.index, effects);
+  const number = nextNumber(state.reports, stage);
+  effects.push(effect.send(stage, { type: 'punctuated', reducer: options.index, number, id, waiting }));
+}

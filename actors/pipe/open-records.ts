@@ -1,0 +1,64 @@
+// The records that are open in a pipe, by worker: those of which an item has come and is not settled. One step per item, whatever is open.
+import type { Ref } from '../protocol/actor.js';
+import type { Disposed } from '../protocol/disposition.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { Tenure } from '../protocol/tenure.js';
+
+/** The open records of one worker. */
+interface WorkerRecords {
+  readonly tenure: Tenure;
+  /** The stage that sent the first of them. */
+  readonly stage: Ref<Disposed>;
+  /** By ordinal: how many items are open. */
+  readonly items: Map<number, number>;
+}
+
+/** By worker. */
+export type OpenRecords = Map<number, WorkerRecords>;
+
+export function noteOpen(open: OpenRecords, { tenure, stage, ordinal }: DeliveredItem): void {
+  let records = open.get(tenure.workerNumber);
+  if (records === undefined) open.set(tenure.workerNumber, (records = { tenure, stage, items: new Map() }));
+  records.items.set(ordinal, (records.items.get(ordinal) ?? 0) + 1);
+}
+
+/** Returns false if no item of the record is open. */
+export function noteSettled(open: OpenRecords, worker: number, ordinal: number): boolean {
+  const records = open.get(worker);
+  const items = records?.items.get(ordinal);
+  if (records === undefined || items === undefined) return false;
+  if (items > 1) records.items.set(ordinal, items - 1);
+  else {
+    records.items.delete(ordinal);
+    if (records.items.size === 0) open.delete(worker);
+  }
+  return true;
+}
+
+export function isOpen(open: OpenRecords, worker: number, ordinal: number): boolean {
+  return open.get(worker)?.items.has(ordinal) === true;
+}
+
+/** The ordinals of the worker's open records. */
+export function openOrdinals(open: OpenRecords, worker: number): readonly number[] {
+  return [...(open.get(worker)?.items.keys() ?? [])];
+}
+
+/** The lowest of them. It looks at all: only a full shard, the watchdog and `status()` ask. */
+export function oldestOrdinal(open: OpenRecords, worker: number): number | undefined {
+  let oldest: number | undefined;
+  for (const ordinal of open.get(worker)?.items.keys() ?? [])
+    if (oldest === undefined || ordinal < oldest) oldest = ordinal;
+  return oldest;
+}
+
+/** Forgets the workers whose tenures have ended, and returns their records. */
+export function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
+  const ended: WorkerRecords[] = [];
+  for (const [worker, records] of open) {
+    if (!records.tenure.ended) continue;
+    open.delete(worker);
+    ended.push(records);
+  }
+  return ended;
+}

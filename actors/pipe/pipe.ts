@@ -1,0 +1,125 @@
+// The actor that stands in the place of a reducer and sends its items through a chain of nodes, its children. It speaks with the stages
+// as a reducer does: credit, numbers, punctuation, lost tenures. The nodes tell it which items are done. Invariant: an item is reported
+// as settled only when a node says that everything which embodies it is done.
+import { hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
+import { acceptNumber } from '../protocol/stage-numbers.js';
+import { createStageReports, sendStageReports } from '../protocol/stage-reports.js';
+import { failWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
+import { creditAll, fed, feedFirstNode, queueItems } from './feeding.js';
+import { noteLeft } from './left-items.js';
+import { locate, located, reportAckWait } from './locating.js';
+import { attempted, flushed, proceedMarks, queuePunctuation } from './marks.js';
+import { acceptReport, createNodes, isWaiting, nodeStarted, spawnNode } from './nodes.js';
+import { reportEndedTenures, revoked, settled } from './settling.js';
+import { pipeStatus, type PipeStatus } from './status.js';
+import type { Mark, NodeEntry, PipeState, PipeTurn } from './state.js';
+import type { Message, PipeActorMessage } from './messages.js';
+import type { PipeOptions } from './options.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { NodeReport } from '../protocol/pipe-messages.js';
+import { createDeque } from '../../src/core/deque.js';
+
+export type { PipeActorMessage } from './messages.js';
+export type { PipeOptions } from './options.js';
+export type { PipeState } from './state.js';
+
+export function pipe(options: PipeOptions): Behaviour<PipeState, PipeActorMessage, PipeStatus> {
+  return {
+    kind: 'pipe',
+    deferStart: true,
+    initial: (self) => {
+      const state = initialState(options, self);
+      return [state, [spawnNode(options, state, state.nodes.length - 1)]];
+    },
+    receive: (state, message) => {
+      const turn: PipeTurn = { options, state, now: options.clock.now(), effects: [] };
+      if (accept(turn, message)) handle(handlers, turn, message);
+      if (!hasFailed(turn)) proceed(turn);
+      return [state, turn.effects];
+    },
+    stopped: (state) => {
+      noteLeft(options, state);
+      return [];
+    },
+    status: (state) => pipeStatus(state, options.clock.now()),
+  };
+}
+
+function initialState(options: PipeOptions, self: Ref<PipeActorMessage>): PipeState {
+  const now = options.clock.now();
+  return {
+    self,
+    nodes: createNodes(options),
+    queue: createDeque<DeliveredItem | Mark>(),
+    marks: new Map(),
+    lastMark: 0,
+    feed: undefined,
+    lastFeed: 0,
+    open: new Map(),
+    lastReceived: new Map(),
+    reports: createStageReports(),
+    end: undefined,
+    settledAt: now,
+    activeAt: now,
+  };
+}
+
+const handlers: Handlers<PipeTurn, PipeActorMessage> = {
+  items: asActivity(queueItems),
+  punctuation: queuePunctuation,
+  // A pipe flushes by its nodes' own timers.
+  heartbeat: ({ state }) => reportEndedTenures(state),
+  revoked,
+  locate,
+  waitsForAck: reportAckWait,
+  settled: asActivity(settled),
+  flushed: asActivity(flushed),
+  nodeWaits: asActivity(nodeWaits),
+  nodeEnds,
+  nodeStarted,
+  nodeDown,
+  fed: asActivity(fed),
+  // The end of the node itself is what counts.
+  feedFailed: () => undefined,
+  attempted,
+  located,
+  nodeDrained,
+};
+
+/** A handler of what shows that the pipe goes on. */
+function asActivity<M>(handler: (turn: PipeTurn, message: M) => void): (turn: PipeTurn, message: M) => void {
+  return (turn, message) => {
+    handler(turn, message);
+    turn.state.activeAt = turn.now;
+  };
+}
+
+/** Returns false for a repeated message of a stage or a node. */
+function accept(turn: PipeTurn, message: PipeActorMessage): boolean {
+  if (isReport(message)) return acceptReport(turn, message);
+  return acceptNumber(turn.state.lastReceived, message, turn.effects);
+}
+
+function isReport(message: PipeActorMessage): message is NodeReport {
+  const { type } = message;
+  return type === 'settled' || type === 'flushed' || type === 'nodeWaits' || type === 'nodeEnds';
+}
+
+function nodeWaits({ state }: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+  const wasHeld = isWaiting(state);
+  (state.nodes[node] as NodeEntry).isWaiting = waits;
+  if (waits && !wasHeld) creditAll(state);
+  // The policy may have said `stopShard`.
+  if (!waits) reportEndedTenures(state);
+}
+
+/** Takes every step that is due, and reports to the stages. */
+function proceed(turn: PipeTurn): void {
+  const { options, state } = turn;
+  failWhenDrained(turn);
+  if (hasFailed(turn)) return;
+  proceedMarks(turn);
+  feedFirstNode(turn);
+  if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
+}

@@ -1,0 +1,77 @@
+// The state of a pipe, and its turn.
+import type { Effect, Ref } from '../protocol/actor.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import type { NodeRequest } from '../protocol/pipe-messages.js';
+import type { StageNumbers } from '../protocol/stage-numbers.js';
+import type { StageReports } from '../protocol/stage-reports.js';
+import type { Deque } from '../../src/core/deque.js';
+import type { Message, PipeActorMessage } from './messages.js';
+import type { OpenRecords } from './open-records.js';
+import type { PipeOptions } from './options.js';
+
+/** A node as its pipe knows it. */
+export interface NodeEntry {
+  readonly name: string;
+  /** Undefined until it has started. */
+  ref: Ref<NodeRequest> | undefined;
+  /** The number of its last report: a repeated one is dropped. */
+  lastReceived: number;
+  /** Whether a failed call holds it. */
+  isWaiting: boolean;
+}
+
+/** A punctuation that is not answered. */
+export interface Mark {
+  readonly punctuation: Message<'punctuation'>;
+  /** Unique in the pipe: the number of its `FlushMark`. */
+  readonly number: number;
+  readonly since: number;
+  /** The nodes that were asked for one more attempt and have not answered. Undefined: none was asked yet. */
+  attempts: Set<number> | undefined;
+}
+
+/** What the first node was fed and has not processed. */
+export interface Feed {
+  readonly number: number;
+  readonly items: readonly DeliveredItem[];
+}
+
+/** A node has ended the pipe. */
+export interface PipeEnd {
+  /** What the pipe fails with, once its nodes have drained. */
+  readonly error: Error;
+  /** When the nodes are not waited for any longer. */
+  readonly dueAt: number;
+  /** The last node, in the order of the pipe, that has reported its end. */
+  node: number;
+  /** The nodes that have not answered. */
+  readonly draining: Set<number>;
+}
+
+export interface PipeState {
+  readonly self: Ref<PipeActorMessage>;
+  readonly nodes: readonly NodeEntry[];
+  readonly queue: Deque<DeliveredItem | Mark>;
+  /** The marks in the queue and in the nodes, by number, in order. */
+  readonly marks: Map<number, Mark>;
+  lastMark: number;
+  feed: Feed | undefined;
+  lastFeed: number;
+  readonly open: OpenRecords;
+  /** The number of the last numbered message from each stage: a repeated message is dropped. */
+  readonly lastReceived: StageNumbers;
+  readonly reports: StageReports;
+  end: PipeEnd | undefined;
+  settledAt: number;
+  /** When something last came, was processed or settled here. */
+  activeAt: number;
+}
+
+/** One call of `receive`. */
+export interface PipeTurn {
+  readonly options: PipeOptions;
+  readonly state: PipeState;
+  /** Monotonic: when the call began. */
+  readonly now: number;
+  readonly effects: Effect<PipeActorMessage>[];
+}

@@ -1,0 +1,222 @@
+// A consumer with a pipe in place of a reducer, in virtual time: what flows, what is checkpointed, and what a kill repeats.
+import { expect } from 'chai';
+import type { Pipe } from '../../../src/api/pipe.js';
+import { isKinactError } from '../../../src/api/errors.js';
+import { statusOf } from '../../../src/consumer/actor-status.js';
+import { walk } from '../../../src/api/status.js';
+import { pipe } from '../../../src/pipes/pipe.js';
+import type { ManualClock } from '../../../src/testing/manual-clock.js';
+import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
+import { inVirtualTime, virtualClock } from '../../support/virtual.js';
+import { virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
+
+describe('a consumer with a pipe', () => {
+  let clock: ManualClock;
+  let made: VirtualConsumer | undefined;
+  beforeEach(() => void (clock = virtualClock()));
+  afterEach(async () => {
+    if (made !== undefined) await inVirtualTime(clock, made.consumer.stop({ deadlineMs: 1_000 }));
+    made = undefined;
+    clock.uninstall();
+  });
+
+  const consume = async (nodes: Pipe<Buffer>, more: VirtualOptions = {}) => {
+    const options = { reducer: undefined as never, pipe: nodes, leases: { failoverMs: 3_000 }, ...more };
+    const it = virtualConsumer(clock, options);
+    made = it;
+    await inVirtualTime(clock, it.consumer.start());
+    const put = (from: number, to: number): void => {
+      for (let n = from; n < to; n += 1) it.stream.put({ partitionKey: `k${n % 7}`, data: String(n) });
+    };
+    return { ...it, put, chaos: nemesis(it.consumer, { seed: 1 }) };
+  };
+  const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, at) => from + at);
+  const sorted = (values: readonly number[]): number[] => values.toSorted((one, other) => one - other);
+
+  it('sends every item through the nodes, in the order of its key, and checkpoints what is done', async () => {
+    const seen: number[] = [];
+    const { put, consumer } = await consume(
+      pipe()
+        .map((data) => Number(data.toString()))
+        .filter((n) => n % 2 === 0)
+        .to((n) => void seen.push(n)),
+    );
+    put(0, 200);
+    await clock.advance(5_000);
+    expect(sorted(seen)).to.deep.equal(numbers(0, 200).filter((n) => n % 2 === 0));
+    for (const key of numbers(0, 7)) {
+      const ofKey = seen.filter((n) => n % 7 === key);
+      expect(ofKey).to.deep.equal(sorted(ofKey));
+    }
+    const [shard] = consumer.status().shards;
+    expect(shard).to.include({ openRecords: 0, oldestOpen: null });
+    expect(shard?.checkpointAgeMs).to.equal(0);
+  });
+
+  it('holds the checkpoint back for what an aggregate holds, and drains it at a stop', async () => {
+    const batches: number[][] = [];
+    const { put, consumer } = await consume(
+      pipe()
+        .map((data) => Number(data.toString()))
+        .aggregate({ count: 1_000, intervalMs: 500_000 })
+        .to((batch) => void batches.push([...batch])),
+    );
+    put(0, 30);
+    await clock.advance(3_000);
+    expect(batches).to.deep.equal([]);
+    expect(consumer.status().shards[0]).to.include({ openRecords: 30 });
+    expect(consumer.status().shards[0]?.oldestOpen?.holder).to.match(/^pipe\//);
+    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 5_000 }));
+    expect(report.drained).to.equal(true);
+    expect(sorted(batches.flat())).to.deep.equal(numbers(0, 30));
+  });
+
+  it('flushes an aggregate when the shard is full', async () => {
+    const seen: number[] = [];
+    const { put } = await consume(
+      pipe()
+        .aggregate({ count: 1_000, intervalMs: 500_000 })
+        .to((batch) => void seen.push(...batch.map((data) => Number(data.toString())))),
+      { maxPending: 16 },
+    );
+    put(0, 100);
+    await clock.advance(20_000);
+    expect(seen.length).to.be.at.least(84);
+    expect(sorted(seen)).to.deep.equal(numbers(0, seen.length));
+  });
+
+  for (const kind of ['pipe-node', 'pipe', 'stage', 'shard-worker']) {
+    it(`loses nothing when a ${kind} is killed, and restarts with all nodes`, async () => {
+      const seen = new Set<number>();
+      const { put, chaos, consumer } = await consume(
+        pipe()
+          .map((data) => Number(data.toString()))
+          .aggregate({ count: 5, intervalMs: 300 })
+          .unfold((batch) => batch)
+          .to((n) => void seen.add(n)),
+      );
+      put(0, 50);
+      await clock.advance(400);
+      chaos.killRandom({ kinds: [kind] });
+      put(50, 100);
+      await clock.advance(30_000);
+      expect(sorted([...seen])).to.deep.equal(numbers(0, 100));
+      expect(consumer.status().restarts).to.equal(1);
+      expect(consumer.status().shards[0]).to.include({ openRecords: 0 });
+    });
+  }
+
+  it('restarts from the record of a failed call under crash, after what was behind it', async () => {
+    const seen: number[] = [];
+    let fails = 1;
+    const { put, consumer } = await consume(
+      pipe()
+        .map((data) => Number(data.toString()))
+        .tap((n) => {
+          if (n === 20 && fails > 0) {
+            fails -= 1;
+            throw new Error('20 does not fit');
+          }
+        })
+        .to((n) => void seen.push(n)),
+      { reducers: 1 },
+    );
+    const errors: string[] = [];
+    consumer.on('pipelineRestarted', ({ error }) => void errors.push(String(error)));
+    put(0, 40);
+    await clock.advance(20_000);
+    expect(seen.slice(0, 20), 'what was produced before drains').to.deep.equal(numbers(0, 20));
+    expect(sorted([...new Set(seen)])).to.deep.equal(numbers(0, 40));
+    expect(errors.join()).to.include('20 does not fit');
+  });
+
+  it('waits for a failing node under retry, hands nothing over behind it, and goes on', async () => {
+    const seen: number[] = [];
+    let isDown = true;
+    const { put, consumer } = await consume(
+      pipe()
+        .map((data) => Number(data.toString()))
+        .to((n) => {
+          if (isDown) throw new Error('database down');
+          seen.push(n);
+        }),
+      { reducers: 1, onFailure: undefined },
+    );
+    put(0, 40);
+    await clock.advance(90_000);
+    expect(seen).to.deep.equal([]);
+    expect(consumer.ready().reasons.join()).to.match(/pipe-node\/0\/.* has waited for .*: database down/);
+    expect(consumer.status().restarts).to.equal(0);
+    isDown = false;
+    await clock.advance(60_000);
+    expect(seen).to.deep.equal(numbers(0, 40));
+    expect(consumer.ready().ok).to.equal(true);
+  });
+
+  it('ends by its own stop while a node fails, and the report names what waits', async () => {
+    const { put, consumer } = await consume(
+      pipe().to(() => {
+        throw new Error('database down');
+      }),
+      { reducers: 1, onFailure: undefined },
+    );
+    put(0, 5);
+    await clock.advance(2_000);
+    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 3_000 }));
+    expect(report.drained).to.equal(false);
+    expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([5]);
+  });
+
+  it('restarts when a callback asks for the end, and then ends with SINK_FAILING', async () => {
+    const { put, consumer } = await consume({
+      nodes: [{ handleMessage: (_, message) => ({ drop: [message], exit: true }) }],
+    });
+    const codes: unknown[] = [];
+    consumer.on('pipelineRestarted', ({ error }) => {
+      for (let at: unknown = error; at instanceof Error; at = at.cause) if (isKinactError(at)) codes.push(at.code);
+    });
+    put(0, 1);
+    await clock.advance(5_000);
+    expect(codes).to.include('PIPE_EXITED');
+    expect(consumer.status().shards[0]).to.include({ openRecords: 0 });
+  });
+
+  it('cannot start if `init` of a node fails', async () => {
+    const it1 = virtualConsumer(clock, {
+      reducer: undefined as never,
+      pipe: {
+        nodes: [
+          {
+            init: () => {
+              throw new Error('no connection');
+            },
+            handleMessage: () => ({}),
+          },
+        ],
+      },
+    });
+    it1.consumer.closed.catch(() => undefined);
+    const started = it1.consumer.start().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    let text = '';
+    for (let at = await inVirtualTime(clock, started); at instanceof Error; at = at.cause) text += `${at.message}; `;
+    expect(text).to.include('no connection');
+  });
+
+  it('shows each pipe and each node in its status', async () => {
+    const { consumer } = await consume(
+      pipe()
+        .map(String)
+        .to(() => {}),
+    );
+    const actors = [...walk(consumer.status().tree)];
+    expect(actors.flatMap((actor) => statusOf(actor, 'pipe')?.doing ?? [])).to.deep.equal(['idle', 'idle']);
+    const nodes = actors.flatMap((actor) => statusOf(actor, 'pipe-node') ?? []);
+    expect(nodes.map(({ node, state }) => `${node} ${state}`)).to.have.members([
+      ...['map/0 ready', 'sink/1 ready'],
+      ...['map/0 ready', 'sink/1 ready'],
+    ]);
+  });
+});
