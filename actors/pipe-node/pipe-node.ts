@@ -69,6 +69,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     run: 0,
     lastRun: 0,
     calling: undefined,
+    calledAt: clock.now(),
     result: emptyResult(),
     settled: createSettled(),
     waiting: undefined,

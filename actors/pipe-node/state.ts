@@ -62,6 +62,8 @@ export interface PipeNodeState {
   run: number;
   lastRun: number;
   calling: Calling | undefined;
+  /** When the last call began. */
+  calledAt: number;
   result: RunResult;
   /** What is settled and not reported yet. Runs and turns add to it. */
   readonly settled: Settled;

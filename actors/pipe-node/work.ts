@@ -1,6 +1,7 @@
 // What a node works through: the start, a feed, the timer of a state, a route that has been idle, the end. Each work yields the calls to
 // make, one after the other; run.ts makes them. Before a message is handed out, its tenures are compared with the clock (docs/leases.md).
 import type { ReplyTo } from '../protocol/actor.js';
+import { DeliveredItem } from '../protocol/item.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
@@ -73,7 +74,8 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
       // The call of `init` may have taken long.
       if (!isLive(parts, entry)) continue;
     }
-    yield* callAndForget(parts, callOf('handleMessage', slot, entry));
+    yield callOf('handleMessage', slot, entry);
+    if (slot.isForgotten) yield* forget(parts, slot);
     work.next += 1;
   }
 }
@@ -86,6 +88,12 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   const references = SentMessage.referencesOf(message);
   if (references === undefined) return true;
   const { clock } = options;
+  // The usual case: one item.
+  if (references instanceof DeliveredItem) {
+    if (!endIfLate(references.tenure, clock)) return true;
+    SentMessage.setReferences(message, undefined);
+    return false;
+  }
   const now = clock.now();
   forEachGrant(references, (tenure: Tenure) => void endIfLate(tenure, clock, now));
   const { live, hasLost } = withoutEnded(references);
@@ -96,10 +104,12 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
 }
 
 /** Makes a call, and ends the state if its result says so. */
-function* callAndForget({ state }: NodeParts, call: Call): Calls {
+function* callAndForget(parts: NodeParts, call: Call): Calls {
   yield call;
-  const { slot } = call;
-  if (!slot.isForgotten) return;
+  if (call.slot.isForgotten) yield* forget(parts, call.slot);
+}
+
+function* forget({ state }: NodeParts, slot: Slot): Calls {
   yield callOf('terminate', slot);
   state.slots.delete(slotId(slot.route));
 }
