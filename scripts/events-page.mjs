@@ -19,7 +19,7 @@ const advice = {
   itemRecovered: 'Nothing: the call has succeeded.',
   readingStopped:
     'The record that it names holds back the checkpoint of its shard, and everything behind. `error` says why. Repair what it writes to, or let `onFailure` end it. Records that expire meanwhile are lost.',
-  readingResumed: 'Nothing: the shard is read on.',
+  readingResumed: 'Nothing: kinact reads the shard again.',
   outageStarted:
     'What your functions write to is probably down: `error` says why. Nothing is lost while records wait, until they expire from the stream.',
   outageEnded: 'Nothing: calls succeed again.',
@@ -44,6 +44,8 @@ const advice = {
     'Somebody has set the stream’s `RecordDistributionStrategy`: see [streams.md](streams.md). Under AUTO the records of a key have no order.',
   malformedLease:
     'Correct the row: no worker reads the shard until then. You may also delete the row, but then its checkpoint is lost.',
+  checkpointBeyondTip:
+    'Somebody set the checkpoint by hand, or the stream was created again with lower numbers. Do what `remedy` says; the workers must start again.',
   leaseHole: 'Somebody deleted a row, or a reshard went wrong. Watch whether the event comes again.',
   leaseUnread:
     '`reason` says why. The worker recovers, or the lease goes to another worker. If the event comes again and again, report it with `status()`.',
@@ -56,7 +58,7 @@ const advice = {
   leaseTableBusy:
     'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, and 1 more to be taken), or raise `failoverMs` on all workers.',
   paused: 'Your own code has done this. It is logged because the shards of this process fall behind until `resumed`.',
-  resumed: 'Nothing: the shards are read on where they were.',
+  resumed: 'Nothing: the shards are read from where they were.',
   warning:
     'Read the message. If the error is PENDING_LIMIT_TOO_SMALL, raise the bound that it names, or acknowledge earlier.',
   pipelineRestarted:
@@ -91,11 +93,14 @@ function dataOf(type, file) {
   if (ts.isTypeLiteralNode(type))
     return type.members.map((member) => `${member.name.getText(file)}${member.questionToken === undefined ? '' : '?'}`);
   const record = ['source', 'shardId', 'sequenceNumber', 'subSequenceNumber'];
+  const row = ['source', 'shardId', 'table', 'leaseKey', 'remedy'];
   const named = {
     ShardEvent: record.slice(0, 2),
     PauseEvent: ['source?', 'shardId?'],
     Position: record.slice(2),
     RecordEvent: [...record, 'key?'],
+    RowEvent: row,
+    CheckpointEvent: [...row, 'checkpoint', 'newest', 'reason'],
     FailedCallEvent: [...record, 'key?', 'at'],
   };
   const members = named[type.getText(file)];

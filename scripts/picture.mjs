@@ -1,4 +1,4 @@
-// Draws docs/record.svg: the way of a record, and the tree of actors that it passes. `node scripts/picture.mjs` writes it.
+// Draws docs/record.svg: the path of a record, and the tree of actors that it passes. `node scripts/picture.mjs` writes it.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
@@ -35,7 +35,7 @@ function arrow(points, label, { back = false, dx = 0, dy = -7 } = {}) {
 const heading = (x, y, text) => `<text class="heading" x="${x}" y="${y}">${escape(text)}</text>`;
 
 const way = [
-  heading(20, 28, 'The way of a record'),
+  heading(20, 28, 'The path of a record'),
   box({ x: 20, y: 70, w: 120, lines: ['Kinesis', 'one shard'], kind: 'outside' }),
   box({ x: 240, y: 70, w: 150, lines: ['shard worker', 'ledger: what is open'] }),
   box({ x: 500, y: 70, w: 150, lines: ['stage', 'extract, route by key'] }),
@@ -140,7 +140,7 @@ const tree = [
 const marker = (id, colour) =>
   `<marker id="${id}" markerWidth="9" markerHeight="9" refX="8" refY="4" orient="auto"><path d="M0 0 L9 4 L0 8 z" fill="${colour}"/></marker>`;
 
-export const picture = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="The way of a record from its shard through shard worker, stage and reducers, and back as dispositions to the checkpoint; below it the tree of actors">
+export const picture = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="The path of a record from its shard through shard worker, stage and reducers, and back as dispositions to the checkpoint; below it the tree of actors">
 <defs>${marker('w', '#1f6feb')}${marker('b', '#b35900')}</defs>
 <style>
 text { font: 12px system-ui, sans-serif; fill: #1c2128; text-anchor: middle }

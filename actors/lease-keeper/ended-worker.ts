@@ -40,7 +40,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
       if (state.releaseOrder !== undefined && !(isOnlyAwaiting && leftBefore(state) > 0))
         state.releaseOrder.recordsLeft = end.open;
       return;
-    case 'tenureDead':
+    case 'tenureEnded':
       return;
     case 'stopShard':
       return giveUp(
@@ -64,7 +64,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
     state.workers.idleSince = turn.now;
   }
 
-  if (state.tenure?.shared.worker === worker) {
+  if (state.tenure?.shared.workerNumber === worker) {
     if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
     noteWorkerVanished(turn);
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);

@@ -72,7 +72,7 @@ export function wishAnswered(turn: KeeperTurn, write: Write, outcome: WishOutcom
   const { options, state } = turn;
   const wishing = state.wishing!;
   if (outcome.type === 'refused') return rowSeen(turn, outcome.current, write.kind);
-  if (write.kind === 'unwish') return finishWithdrawn(turn);
+  if (write.kind === 'withdrawWish') return finishWithdrawn(turn);
 
   state.writes.failed = 0;
   state.writes.failing = undefined;
@@ -165,7 +165,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
     wishing.counterAt = now;
   }
 
-  if (refused === 'unwish') return finishWithdrawn(turn);
+  if (refused === 'withdrawWish') return finishWithdrawn(turn);
   if (isWithdrawing) return;
   if (isExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
   if (refused === 'wish') return finishNotHeld(turn, 'another worker has asked for it');

@@ -1,37 +1,37 @@
-// How a keeper gives its lease to the asker. It answers, delivers for one more second so that the asker sees the answer, drains, and hands
-// over in one write. Invariants: when it sends the hand-over, everything is settled and no call runs for the shard (I44, I48). From then
-// on no worker begins here until the outcome is known. So a move repeats nothing (I45).
+// How a keeper gives its lease to the asker, the worker that wants it. It answers, delivers for one more second so that the asker sees the
+// answer, drains, and hands over in one write. Invariants: when it sends the hand-over, everything is settled and no call runs for the
+// shard (I44, I48). From then on no worker begins here until the outcome is known. So a move repeats nothing (I45).
 //
-//   phase           event                                                → phase     who decides
-// - none            a write returns the row with a wish for this keeper  → asked *   `noteWish`
-// - asked           a renewal has carried the answer `yielding`          → answered  `answerWritten`
-// - asked           no worker reads the shard, and no call can run       → draining  `proceedYielding`
-// - answered        a second has passed; `pause` goes to the worker      → draining  `proceedYielding`
-// - draining        the worker has ended, and nothing is left behind     → ready     `decideAfterDrain`
-// - ready           the next write, the hand-over, has taken effect      → the end   `newOwnerOf`, `leaseGiven`
-// - asked … ready   a reason to refuse: see below                        → refusing  `proceedYielding`, `decideAfterDrain`
-// - refusing        a write has carried the answer `refused`             → refused   `answerWritten`
-// - asked … ready   the wish is no longer raised, no hand-over was sent  → stale     `proceedYielding`
-// - stale           the wish is raised after all                         → asked     `noteWish`
-// - any             the row has the wish of another asker                → asked *   `noteWish`
-// - any             the row has no wish for this keeper                  → none      `noteWish`
-// - * or at once → refusing, in the first of these cases
+//   phase           event                                                next phase    who decides
+// - none            a write returns the row with a wish for this keeper  asked         `noteWish`
+// - none            the same, in the cool-down after a failed drain      refusing      `noteWish`
+// - asked           a renewal has carried the answer `yielding`          answered      `answerWritten`
+// - asked           no worker reads the shard, and no call can run       draining      `proceedReceivedWish`
+// - answered        a second has passed; the worker gets `pause`         draining      `proceedReceivedWish`
+// - draining        the worker has ended, and nothing is left behind     ready         `decideAfterDrain`
+// - ready           the next write, the hand-over, has taken effect      (the end)     `newOwnerOf`, `leaseGiven`
+// - asked … ready   there is a reason to refuse, as listed below         refusing      `proceedReceivedWish`, `decideAfterDrain`
+// - refusing        a write has carried the answer `refused`             refused       `answerWritten`
+// - asked … ready   the asker raises its wish no more (`isFresh`)        stale         `proceedReceivedWish`
+// - stale           the asker raises its wish again                      asked         `noteWish`
+// - any             the row has the wish of another asker                (as if none)  `noteWish`
+// - any             the row has no wish for this keeper                  none          `noteWish`
 //
-// Refuses, and keeps the lease, when:
+// The keeper refuses, and keeps the lease, when:
 // - a drain has failed, and the cool-down after it is not over (`noteWish`);
-// - the shard is about to end (`proceedYielding`);
+// - the shard is about to end (`proceedReceivedWish`);
 // - only records that wait for another attempt are left (`cannotDrain`);
-// - the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
+// - the drain takes too long (`proceedReceivedWish`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
 //   `refuseAt` at the latest;
 // - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
 //
-// During a release `proceedYielding` takes no step, so only the first case applies. The release names the asker as the owner
-// (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
+// Once the lease is being released, `proceedReceivedWish` takes no step, so only the first case applies. The release names the asker as
+// the owner (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
 import { effect } from '../protocol/actor.js';
 import { finish, finishNotHeld, finishReleased } from './lease-end.js';
 import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { RowUpdate, Yielding } from './state.js';
+import type { RowUpdate, ReceivedWish } from './state.js';
 import type { Message } from './messages.js';
 import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
 import { refuseTenureRequest, tenureOf } from './open-tenure.js';
@@ -53,18 +53,18 @@ import type { LeaseRow } from '../../src/core/lease.js';
 /** The asker sees the answer within this time, and reads the row more often from then on. */
 const noticeMs = 1_000;
 
-/** Reads the wish that a write found in the row. A wish addressed to another keeper counts as none. */
+/** Reads the wish that a write found in the row, and ignores it if it is addressed to another keeper. */
 export function noteWish(turn: KeeperTurn, text: string | undefined): void {
   const { options, state, now } = turn;
   const wish = readWish(text);
-  const before = state.yielding;
+  const before = state.receivedWish;
   if (wish === undefined || wish.holder !== options.writer) {
     if (before !== undefined) resumeWorker(turn, before);
-    state.yielding = undefined;
+    state.receivedWish = undefined;
   } else if (before?.wish.writer !== wish.writer) {
     if (before !== undefined) resumeWorker(turn, before);
     const phase = now < state.setbacks.failedDrains.until ? 'refusing' : 'asked';
-    state.yielding = {
+    state.receivedWish = {
       wish,
       seenAt: now,
       phase,
@@ -81,47 +81,49 @@ export function noteWish(turn: KeeperTurn, text: string | undefined): void {
 
 /** The answer that the next write of kind `renew` or `answer` carries, if any. */
 export function answerOf({ options, state }: KeeperTurn): RowChange {
-  const { yielding } = state;
-  if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
-  return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
+  const { receivedWish } = state;
+  if (receivedWish?.phase === 'asked')
+    return { answer: answerText('yielding', receivedWish.wish, longestDrainMs(options)) };
+  return receivedWish?.phase === 'refusing' ? { answer: answerText('refused', receivedWish.wish) } : {};
 }
 
 export function answerWritten({ options, state, now }: KeeperTurn, { change }: RowUpdate): void {
-  const { yielding } = state;
-  if (yielding === undefined || change.answer === undefined) return;
-  if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
-  else if (yielding.phase !== 'asked') return;
-  else if (change.answer === answerText('yielding', yielding.wish, longestDrainMs(options))) {
-    yielding.phase = 'answered';
-    yielding.drainStartsAt = now + noticeMs;
+  const { receivedWish } = state;
+  if (receivedWish === undefined || change.answer === undefined) return;
+  if (change.answer === answerText('refused', receivedWish.wish)) receivedWish.phase = 'refused';
+  else if (receivedWish.phase !== 'asked') return;
+  else if (change.answer === answerText('yielding', receivedWish.wish, longestDrainMs(options))) {
+    receivedWish.phase = 'answered';
+    receivedWish.drainStartsAt = now + noticeMs;
   }
 }
 
 /** Takes the step of the hand-over that is due by now, if any. */
-export function proceedYielding(turn: KeeperTurn): void {
+export function proceedReceivedWish(turn: KeeperTurn): void {
   const { state, now } = turn;
-  const { yielding } = state;
-  if (yielding === undefined || state.phase !== 'held' || state.releaseOrder !== undefined) return;
-  const { phase } = yielding;
+  const { receivedWish } = state;
+  if (receivedWish === undefined || state.phase !== 'held' || state.releaseOrder !== undefined) return;
+  const { phase } = receivedWish;
   if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
 
-  if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
-  else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
-  else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
-  else if (phase === 'asked' && noWorkerAndNoCalls(turn)) startDraining(turn, yielding);
-  else if (phase === 'answered' && now >= yielding.drainStartsAt) startDraining(turn, yielding);
-  else if (phase === 'draining' && state.tenure === undefined) decideAfterDrain(turn, yielding);
+  if (!isFresh(turn, receivedWish)) callOff(turn, receivedWish, 'stale');
+  else if (state.shardEnd !== undefined) callOff(turn, receivedWish, 'refusing');
+  else if ((phase === 'draining' || phase === 'ready') && now >= receivedWish.refuseAt)
+    callOff(turn, receivedWish, 'refusing');
+  else if (phase === 'asked' && noWorkerAndNoCalls(turn)) startDraining(turn, receivedWish);
+  else if (phase === 'answered' && now >= receivedWish.drainStartsAt) startDraining(turn, receivedWish);
+  else if (phase === 'draining' && state.tenure === undefined) decideAfterDrain(turn, receivedWish);
 }
 
-function startDraining(turn: KeeperTurn, yielding: Yielding): void {
+function startDraining(turn: KeeperTurn, receivedWish: ReceivedWish): void {
   const { options, state, now, effects } = turn;
   const { tenure } = state;
   refuseTenureRequest(turn, 'the lease is being handed over');
-  yielding.phase = 'draining';
-  yielding.refuseAt = now + options.handOverMs;
-  yielding.refuseAtLatest = now + longestDrainMs(options);
+  receivedWish.phase = 'draining';
+  receivedWish.refuseAt = now + options.handOverMs;
+  receivedWish.refuseAtLatest = now + longestDrainMs(options);
 
-  if (tenure === undefined) return decideAfterDrain(turn, yielding);
+  if (tenure === undefined) return decideAfterDrain(turn, receivedWish);
   // A revoked worker gets no `pause`: it ends anyway. Its last report leads to `decideAfterDrain`.
   if (!isInForce(tenure)) return;
 
@@ -141,15 +143,16 @@ function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
 
 /** Gives a drain more time, because the frontier has moved. Otherwise a shard with a long queue could never be handed over. */
 export function extendDrain({ options, state, now }: KeeperTurn): void {
-  const { yielding } = state;
-  if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
+  const { receivedWish } = state;
+  if (receivedWish?.phase === 'draining')
+    receivedWish.refuseAt = Math.min(now + options.handOverMs, receivedWish.refuseAtLatest);
 }
 
-/** Refuses at once: only records that wait for another attempt are open, and the shard must go on being read. */
+/** Refuses at once: only records that wait for another attempt are open, so the worker continues to read the shard. */
 export function cannotDrain(turn: KeeperTurn, { worker, fence }: Message<'cannotDrain'>): void {
-  const { yielding } = turn.state;
-  if (yielding?.phase !== 'draining' || tenureOf(turn, worker, fence) === undefined) return;
-  callOff(turn, yielding, 'refusing');
+  const { receivedWish } = turn.state;
+  if (receivedWish?.phase !== 'draining' || tenureOf(turn, worker, fence) === undefined) return;
+  callOff(turn, receivedWish, 'refusing');
 }
 
 const maxCoolDownMs = 600_000;
@@ -159,20 +162,20 @@ const maxCoolDownMs = 600_000;
  * been sent. No worker begins beside the new owner even so: `answerTenureRequest` needs a successful renewal, and a renewal is conditional
  * on the counter (`conditionOf`), which a hand-over changes.
  */
-function callOff(turn: KeeperTurn, yielding: Yielding, next: 'refusing' | 'stale'): void {
+function callOff(turn: KeeperTurn, receivedWish: ReceivedWish, next: 'refusing' | 'stale'): void {
   const { options, state, now } = turn;
-  if (yielding.phase === 'draining' && next === 'refusing') {
+  if (receivedWish.phase === 'draining' && next === 'refusing') {
     // A shard that does not drain must still be read: wishes are refused for a while.
     const { count } = state.setbacks.failedDrains;
     const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
 
-  resumeWorker(turn, yielding);
-  yielding.phase = next;
+  resumeWorker(turn, receivedWish);
+  receivedWish.phase = next;
 }
 
-function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void {
+function resumeWorker({ state, effects }: KeeperTurn, { phase }: ReceivedWish): void {
   const { tenure } = state;
   if (phase !== 'draining' || !isInForce(tenure)) return;
   effects.push(
@@ -181,34 +184,34 @@ function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void
 }
 
 /** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
-function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
+function decideAfterDrain(turn: KeeperTurn, receivedWish: ReceivedWish): void {
   // Unlike `callOff`, this starts no cool-down (`failedDrains`): the worker has gone, but the shard may not be too slow to drain.
   // The next worker reads the open records again, and may drain in time.
-  if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
+  if (!nothingLeftBehind(turn)) receivedWish.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
-  else if (turn.state.leftovers.hookCalls === 0) yielding.phase = 'ready';
+  else if (turn.state.leftovers.hookCalls === 0) receivedWish.phase = 'ready';
 }
 
-/** Whether the asker seems to be alive. Always true once the hand-over may have been sent. */
-function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
+/** Whether the asker seems to be alive, because it still raises its wish. Always true once the hand-over may have been sent. */
+function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: ReceivedWish): boolean {
   if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknownWrites.length > 0))
     return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
 /**
- * The asker, if the next write names it as the owner; undefined if that write leaves the lease free. A worker that a release has cut
- * off may have left a call behind, even if all records are settled. It is certain that no call runs only after a pause.
+ * The asker, if the next write is to name it as the owner. Undefined if that write leaves the lease free, as most releases do: a worker
+ * that a release cuts off may leave a call behind, even if all records are settled. Only after a pause is it certain that no call runs.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
-  const { yielding, releaseOrder } = turn.state;
-  if (yielding === undefined) return undefined;
+  const { receivedWish, releaseOrder } = turn.state;
+  if (receivedWish === undefined) return undefined;
   if (
     releaseOrder !== undefined &&
-    (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding))
+    (receivedWish.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, receivedWish))
   )
     return undefined;
-  const { workerId, writer, failoverMs } = yielding.wish;
+  const { workerId, writer, failoverMs } = receivedWish.wish;
   return { workerId, writer, failoverMs };
 }
 
@@ -228,9 +231,9 @@ const maxRefusedWrites = 3;
 /** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
 export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
-  const { lease, yielding } = state;
-  if (yielding === undefined) return false;
-  const { workerId } = yielding.wish;
+  const { lease, receivedWish } = state;
+  if (receivedWish === undefined) return false;
+  const { workerId } = receivedWish.wish;
   const maybeGiven = lease.unknownWrites.some(({ owner }) => owner === workerId);
 
   if (foundRow === undefined) {
@@ -239,7 +242,7 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow
     return maybeGiven;
   }
 
-  if (maybeGiven && handOverTookEffect(turn, yielding, foundRow)) {
+  if (maybeGiven && handOverTookEffect(turn, receivedWish, foundRow)) {
     // Report only the checkpoint of the hand-over: the new owner reports its own.
     applyWritten(lease, renewChange(nextCheckpoint(lease)), foundRow.leaseCounter, options.writer);
     reportDurable(turn);
@@ -252,20 +255,20 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow
     foundRow.leaseOwner === options.workerId &&
     foundRow.kinactWriter === options.writer;
   if (!isRowUnchanged || write.change.handOver === undefined) return false;
-  if (isWishOf(yielding, foundRow)) {
+  if (isWishOf(receivedWish, foundRow)) {
     if (state.writes.failed >= maxRefusedWrites) return false;
     retryWrite(turn);
     return true;
   }
 
   // The wish was withdrawn, or another worker has asked since.
-  yielding.phase = 'stale';
+  receivedWish.phase = 'stale';
   noteWish(turn, foundRow.kinactWish);
   state.writes.retryAt = now;
   return true;
 }
 
-function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
+function isWishOf({ wish }: ReceivedWish, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
@@ -279,7 +282,7 @@ function retryWrite(turn: KeeperTurn): void {
  * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back. If
  * the row's checkpoint is before this keeper's frontier, the asker took the lease without the hand-over.
  */
-function handOverTookEffect({ state }: KeeperTurn, { wish }: Yielding, foundRow: LeaseRow): boolean {
+function handOverTookEffect({ state }: KeeperTurn, { wish }: ReceivedWish, foundRow: LeaseRow): boolean {
   if (foundRow.leaseOwner !== wish.workerId && foundRow.kinactWriter !== wish.writer) return false;
   const { frontier } = state.lease;
   return frontier === undefined || compareCheckpoints(durableCheckpoint(foundRow), checkpointOf(frontier)) >= 0;

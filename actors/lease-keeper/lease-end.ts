@@ -166,7 +166,8 @@ function dropEndHook({ options: { leaseKey, shardId }, state }: KeeperTurn, reas
   );
 }
 
-export function finishReleased(turn: KeeperTurn, written: boolean): void {
+/** `refusal`: why no write can release the lease, if that is known. */
+export function finishReleased(turn: KeeperTurn, written: boolean, refusal?: Error): void {
   const { options, state } = turn;
   const order = state.releaseOrder;
   const { reason, coolDown } = order ?? { reason: 'released', coolDown: false };
@@ -175,10 +176,23 @@ export function finishReleased(turn: KeeperTurn, written: boolean): void {
 
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
-  const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };
+  const problem = refusal === undefined ? {} : { problem: refusal.message };
+  const lease = {
+    source,
+    shardId,
+    leaseKey,
+    recordsLeft,
+    checkpoint,
+    subSequenceNumber,
+    released: written,
+    ...problem,
+  };
 
   if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
-  else warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
+  else if (refusal === undefined)
+    warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
+  else
+    warn(turn, 'The lease could not be released, because its row cannot be read: somebody must correct it.', refusal);
   finish(turn, { type: 'released', lease, reason, coolDown }, reason);
 }
 

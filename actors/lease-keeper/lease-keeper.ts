@@ -25,7 +25,7 @@ import {
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './ended-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
-import { cannotDrain, extendDrain, proceedYielding } from './hand-over-holder.js';
+import { cannotDrain, extendDrain, proceedReceivedWish } from './hand-over-holder.js';
 import { beginWrite, nextExtraAt } from './outgoing-write.js';
 import { isRowUpdate, tableAnswered, handleUnknownOutcome } from './writes.js';
 import { durableCheckpoint, leaseStateOf, noteUnknownWrite } from '../../src/core/lease-state.js';
@@ -103,7 +103,7 @@ function noticeSuspension(turn: KeeperTurn): boolean {
 /** Ends the tenure if its deadline has passed without a renewal. */
 function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
-  // A tenure that has ended (`dead`) before its deadline is not revoked here: its worker is being informed, and its last reports are
+  // A tenure that has ended (`ended`) before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
   if (!isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
 
@@ -204,7 +204,7 @@ function proceed(turn: KeeperTurn): void {
 
   // 6. The steps of wishes. They change which write is due, and may end the keeper.
   proceedWishing(turn);
-  proceedYielding(turn);
+  proceedReceivedWish(turn);
   if (isOver(state)) return;
 
   // 7. Begins the write that is due after all these steps.
@@ -281,7 +281,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     },
     tenure: undefined,
     leftovers: createLeftovers(options),
-    yielding: undefined,
+    receivedWish: undefined,
     releaseOrder: undefined,
     shardEnd: undefined,
     endHook: createHookCall(),

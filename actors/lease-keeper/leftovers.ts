@@ -86,12 +86,12 @@ export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
  * nothing: it asks the reducers, and ends when the calls have ended.
  */
 export function awaitsCalls(
-  { leftovers, phase, releaseOrder, tenure, yielding }: LeaseKeeperState,
+  { leftovers, phase, releaseOrder, tenure, receivedWish }: LeaseKeeperState,
   now: number,
 ): boolean {
   if (releaseOrder === undefined || phase === 'over' || now >= releaseOrder.cutAt) return false;
   // In the phase `ready` a hand-over may be under way, because nothing was open any more.
-  return tenure === undefined && leftovers.callsLeftBehind === 'awaited' && yielding?.phase !== 'ready';
+  return tenure === undefined && leftovers.callsLeftBehind === 'awaited' && receivedWish?.phase !== 'ready';
 }
 
 export function noteTenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {

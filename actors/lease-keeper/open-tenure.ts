@@ -1,6 +1,6 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
 // tenure is open, and a tenure that has ended is never revived (docs/leases.md). Other actors may mark it as ended
-// first (`Tenure.dead` lists them). The keeper itself ends it in one of three ways:
+// first (`Tenure.ended` lists them). The keeper itself ends it in one of three ways:
 //   revokeTenure   the right to deliver has ended; the worker is informed, and its last frontier and its end still count
 //   closeTenure    the worker has ended; it reports nothing more
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
@@ -40,7 +40,7 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (awaitsCalls(state, now)) return undefined;
   if (state.releaseOrder !== undefined) return `the lease is being released: ${state.releaseOrder.reason}`;
-  if (isHandingOver(state.yielding)) return 'the lease is being handed over';
+  if (isHandingOver(state.receivedWish)) return 'the lease is being handed over';
   const { falseEnds, nextWorkerAt } = state.setbacks;
   if (now < nextWorkerAt)
     return `the shard has seemed to end ${falseEnds.count} times: reading resumes in ${Math.ceil(nextWorkerAt - now)} ms`;
@@ -61,7 +61,7 @@ export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): v
   const abortController = new AbortController();
   const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const shared: Tenure = {
-    worker: request.worker,
+    workerNumber: request.worker,
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
@@ -74,7 +74,7 @@ export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): v
     deadline: state.timing.liveUntil,
     renewalBegunAt: state.timing.liveUntil - options.failoverMs + options.marginMs,
     wallDeadline: wallDeadlineOf(turn),
-    dead: false,
+    ended: false,
     hasPredecessor: callsMayRun(turn),
     onlyAwaitsCalls: state.releaseOrder !== undefined,
     // Present from the start: reducers read this object before every call, and a member added later would slow them down.
@@ -123,7 +123,7 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
   noteTenureEnded(turn);
-  shared.dead = true;
+  shared.ended = true;
   shared.deadline = 0;
 
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
@@ -137,7 +137,7 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
 /** The tenure of this worker and fence, if it is still the open one. */
 export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
-  return tenure?.shared.worker === worker && tenure.shared.fence === fence ? tenure : undefined;
+  return tenure?.shared.workerNumber === worker && tenure.shared.fence === fence ? tenure : undefined;
 }
 
 export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {

@@ -28,7 +28,7 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
 
   switch (write.kind) {
     case 'wish':
-    case 'unwish':
+    case 'withdrawWish':
       return wishEffect(turn, write);
     case 'create':
       return creationEffect(turn, write);
@@ -46,7 +46,7 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
 function writeOf(turn: KeeperTurn, kind: Write['kind']): Write {
   const { options, state, now } = turn;
   const begun = { id: state.writes.begun + 1, startedAt: now, permit: state.queuePlace.permit };
-  if (kind === 'wish' || kind === 'unwish') return { ...begun, kind };
+  if (kind === 'wish' || kind === 'withdrawWish') return { ...begun, kind };
   if (kind === 'create')
     return { ...begun, kind, newRow: leaseState.recreatedRow(state.lease, options.writer, serviceNow(turn)) };
 

@@ -1,7 +1,7 @@
-// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`yielding`,
+// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`receivedWish`,
 // `releaseOrder`, `workers.tenureRequest`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing
 // (`writes`). Members that change together share a sub-object. `lease-keeper.ts` makes the state. Within a turn, these files change it:
-//   yielding      hand-over-holder.ts alone
+//   receivedWish  hand-over-holder.ts alone
 //   wishing       hand-over-asker.ts alone
 //   clocks        lease-keeper.ts alone
 //   leftovers     leftovers.ts; the counts of calls of the keeper: checkpoint-report.ts, end-hook.ts
@@ -27,7 +27,7 @@ import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
-import type { CallsLeftBehind, KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
+import type { CallsLeftBehind, KeeperPhase, LeaseWriteKind, ReceivedWishPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -49,7 +49,7 @@ interface BegunWrite {
 
 /** A change of the row, on the condition that nothing has been written since the row was last seen. */
 export interface RowUpdate extends BegunWrite {
-  readonly kind: Exclude<LeaseWriteKind, 'create' | 'wish' | 'unwish'>;
+  readonly kind: Exclude<LeaseWriteKind, 'create' | 'wish' | 'withdrawWish'>;
   readonly change: RowChange;
   /** How many more records the durable checkpoint covers after this write. */
   readonly coveredRecords: number;
@@ -65,7 +65,7 @@ export interface RowCreation extends BegunWrite {
 
 /** Writes or withdraws this keeper's wish for the lease of another worker. */
 export interface WishWrite extends BegunWrite {
-  readonly kind: 'wish' | 'unwish';
+  readonly kind: 'wish' | 'withdrawWish';
 }
 
 /** What `beginTenure` asks for: the tenure of one worker. */
@@ -83,7 +83,7 @@ export interface OpenTenure {
   readonly abortController: AbortController;
   readonly workerRef: Ref<ShardWorkerRequest>;
   /**
-   * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
+   * The keeper has ended the tenure, and has informed the worker if it lives. `shared.ended` may come earlier: any actor that finds
    * the deadline passed sets it. A tenure that has ended gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline,
    * unless its worker has ended by then.
    */
@@ -131,11 +131,11 @@ export interface Wishing {
 }
 
 /** Another worker's wish for the lease, and how far the hand-over has come (hand-over-holder.ts). Times are monotonic. */
-export interface Yielding {
+export interface ReceivedWish {
   wish: Wish;
   /** When the number of the wish was last seen to change. */
   seenAt: number;
-  phase: YieldingPhase;
+  phase: ReceivedWishPhase;
   drainStartsAt: number;
   /**
    * The keeper refuses if the lease is not handed over by this time. Each move of the frontier puts this time off, but never past
@@ -218,7 +218,7 @@ export interface Workers {
   last: number | undefined;
   /** Since when the shard has had no worker. */
   idleSince: number;
-  /** No worker may start yet, so a missing worker is no fault. */
+  /** No worker may start yet, so a missing worker does not count as a fault. */
   noWorkerMayStart: boolean;
   /** The number of the last pause. */
   pauses: number;
@@ -262,7 +262,7 @@ export interface LeaseKeeperState {
   readonly workers: Workers;
   tenure: OpenTenure | undefined;
   readonly leftovers: Leftovers;
-  yielding: Yielding | undefined;
+  receivedWish: ReceivedWish | undefined;
   releaseOrder: ReleaseOrder | undefined;
   shardEnd: ShardEnd | undefined;
   /** The call of `onShardEnded`. */

@@ -28,6 +28,7 @@ export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperStat
     failing: failingStatus([state.writes.failing, state.endHook.failing], options.clock.now()),
     releasing: state.releaseOrder?.reason,
     wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
-    yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,
+    receivedWish:
+      state.receivedWish === undefined ? undefined : `${state.receivedWish.phase}: ${state.receivedWish.wish.workerId}`,
   };
 }

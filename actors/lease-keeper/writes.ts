@@ -81,6 +81,9 @@ export function handleUnknownOutcome(turn: KeeperTurn, write: Write, error: unkn
   if (isRowUpdate(write)) leaseState.noteUnknownWrite(state.lease, write.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return finishNotHeld(turn, `taken by ${other}; its row cannot be read`);
+  // The table has refused the release, and will do so until somebody corrects the row. A stop must not wait for that.
+  if (write.kind === 'release' && isKinactError(error) && error.code === 'MALFORMED_LEASE')
+    return finishReleased(turn, false, error);
 
   const delayMs = retryDelayMs(turn);
   state.writes.failed += 1;
@@ -95,7 +98,7 @@ export function handleUnknownOutcome(turn: KeeperTurn, write: Write, error: unkn
 
 /** Whether a write changes the row of a lease that exists: its outcome may change the owner. */
 export function isRowUpdate(write: Write): write is RowUpdate {
-  return write.kind !== 'create' && write.kind !== 'wish' && write.kind !== 'unwish';
+  return write.kind !== 'create' && write.kind !== 'wish' && write.kind !== 'withdrawWish';
 }
 
 /**
@@ -148,7 +151,7 @@ function extendDeadlines(turn: KeeperTurn, startedAt: number): void {
   if (startedAt < state.timing.trustedSince) return;
   state.timing.liveUntil = startedAt + options.failoverMs - options.marginMs;
   // A tenure that has ended is never revived, whichever actor ended it.
-  if (state.tenure?.shared.dead === false) {
+  if (state.tenure?.shared.ended === false) {
     state.tenure.shared.deadline = state.timing.liveUntil;
     state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
     state.tenure.shared.renewalBegunAt = startedAt;

@@ -1,5 +1,6 @@
-// The end of a node. `upstreamFailed`: it processes what is here, flushes, drains, lets the next node do the same, and ends. A failed node does
-// the same without another call but `terminate`. `downstreamFailed`: it drops what is queued, aborts the call that runs, waits for it, and ends.
+// The end of a node. `upstreamFailed`: it processes what is here, flushes, drains, lets the next node do the same, and ends. A failed
+// node does the same without another call but `terminate`. `downstreamFailed`: it drops what is queued, aborts the call that runs, waits
+// for it, and ends.
 import { effect } from '../protocol/actor.js';
 import { CallContext } from './calls.js';
 import type { Message } from './messages.js';

@@ -1,5 +1,6 @@
-// A call of a node that has failed. The failure policy decides, as for a reducer. Under `retry` the call holds the node, and so everything that
-// comes behind it in the pipe. Under `crash` the node calls nothing more, and what it has emitted drains before the pipeline restarts.
+// A call of a node that has failed. The failure policy decides, as for a reducer. Under `retry` the call holds the node, and so
+// everything that comes behind it in the pipe. Under `crash` the node calls nothing more, and what it has emitted drains before the
+// pipeline restarts.
 import { effect } from '../protocol/actor.js';
 import type { Failure, Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -64,7 +65,7 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
 
 /** A call that fails after all its leases have ended is no failure of the application's. */
 function isLost(tenures: ReadonlySet<Tenure>): boolean {
-  return tenures.size > 0 && [...tenures].every(({ dead }) => dead);
+  return tenures.size > 0 && [...tenures].every(({ ended }) => ended);
 }
 
 /** What belongs to ended leases is taken out, and the call is repeated: a message of which nothing is left is not handed out. */

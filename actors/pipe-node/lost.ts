@@ -1,5 +1,5 @@
-// Tenures that have ended: what belongs to them is taken out of everything that the node holds, because it will come again elsewhere. A state
-// takes it out of itself in `handleLost`; if it cannot, what it emits later is counted as `foldedAfterLoss`.
+// Tenures that have ended: what belongs to them is taken out of everything that the node holds, because it will come again elsewhere. A
+// state takes it out of itself in `handleLost`; if it cannot, what it emits later is counted as `foldedAfterLoss`.
 import { effect } from '../protocol/actor.js';
 import { isFlushMark } from '../protocol/pipe-messages.js';
 import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
@@ -58,13 +58,16 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
       return;
     }
   }
+  let folded = 0;
   for (const message of slot.kept) {
     const references = SentMessage.referencesOf(message);
     if (references === undefined) continue;
-    const { live } = withoutEnded(references);
+    const { live, hasLost } = withoutEnded(references);
     SentMessage.setReferences(message, live);
     if (live === undefined) slot.kept.delete(message);
+    else if (hasLost && isBundle(live)) folded += 1;
   }
+  if (folded > 0) turn.effects.push(effect.count('foldedAfterLoss', folded));
   for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
   noteKept(slot, turn.now);
 }
@@ -77,7 +80,7 @@ function endedTenures(slot: Slot): ReadonlySet<Tenure> {
 
 function forEachEnded(references: ItemReferences, visit: (tenure: Tenure) => void): void {
   forEachGrant(references, (tenure) => {
-    if (tenure.dead) visit(tenure);
+    if (tenure.ended) visit(tenure);
   });
 }
 

@@ -81,7 +81,7 @@ function whereabouts({ options, state, now }: NodeTurn, worker: number, ordinal:
   const isSought = (entry: Entry | undefined): boolean => {
     if (entry === undefined || isFlushMark(entry)) return false;
     const references = SentMessage.referencesOf(entry);
-    return references !== undefined && namesRecord(references, (tenure) => tenure.worker === worker, ordinal);
+    return references !== undefined && namesRecord(references, (tenure) => tenure.workerNumber === worker, ordinal);
   };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     return { holder: `${state.self.path} (${options.name})`, state: where, forMs: now - since };
@@ -96,7 +96,8 @@ function whereabouts({ options, state, now }: NodeTurn, worker: number, ordinal:
     if (state.pending.at(index)?.entries.some(isSought) === true) return at(waits, state.activeAt);
   for (const slot of state.slots.values())
     for (const references of keptReferences(slot))
-      if (namesRecord(references, (tenure) => tenure.worker === worker, ordinal)) return at('folded', slot.keepsSince);
+      if (namesRecord(references, (tenure) => tenure.workerNumber === worker, ordinal))
+        return at('folded', slot.keepsSince);
   for (let index = 0; index < queue.length; index += 1)
     if (isSought(queue.at(index))) return at('queued', state.activeAt);
   return undefined;

@@ -1,5 +1,5 @@
-// What a node works through: the start, a feed, the timer of a state, a route that has been idle, the end. Each work yields the calls to make,
-// one after the other; run.ts makes them. Before a message is handed out, its tenures are compared with the clock (docs/leases.md).
+// What a node works through: the start, a feed, the timer of a state, a route that has been idle, the end. Each work yields the calls to
+// make, one after the other; run.ts makes them. Before a message is handed out, its tenures are compared with the clock (docs/leases.md).
 import type { ReplyTo } from '../protocol/actor.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
@@ -79,8 +79,8 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
 }
 
 /**
- * Ends the tenures that are late, and takes what belongs to ended ones out of the message. Returns false if nothing is left of it. A message
- * that embodies a part that cannot be taken out of its value is delivered and counted.
+ * Ends the tenures that are late, and takes what belongs to ended ones out of the message. Returns false if nothing is left of it. A
+ * message that embodies a part that cannot be taken out of its value is delivered and counted.
  */
 export function isLive({ options, state }: NodeParts, message: SentMessage): boolean {
   const references = SentMessage.referencesOf(message);

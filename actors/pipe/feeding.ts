@@ -4,7 +4,7 @@ import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import type { Entry } from '../protocol/pipe-messages.js';
-import { markCredited, reportDead, returnCredit } from '../protocol/stage-reports.js';
+import { markCredited, reportEnded, returnCredit } from '../protocol/stage-reports.js';
 import { endIfLate } from '../protocol/tenure.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { isWaiting } from './nodes.js';
@@ -19,7 +19,7 @@ export function queueItems({ state }: PipeTurn, { items }: Message<'items'>): vo
   const isHeld = isWaiting(state);
   for (const item of items) {
     // The tenure was revoked by another stage.
-    if (item.tenure.dead) {
+    if (item.tenure.ended) {
       dropItem(state, item);
       continue;
     }
@@ -80,7 +80,7 @@ function creditAtOnce({ reports }: PipeState, item: DeliveredItem): void {
 /** Drops what waits here of a worker whose tenure has ended. */
 export function dropQueued(state: PipeState, worker: number): void {
   state.queue.retain((queued) => {
-    if (!(queued instanceof DeliveredItem) || queued.tenure.worker !== worker) return true;
+    if (!(queued instanceof DeliveredItem) || queued.tenure.workerNumber !== worker) return true;
     returnCredit(state.reports, queued);
     return false;
   });
@@ -89,8 +89,8 @@ export function dropQueued(state: PipeState, worker: number): void {
 /** The tenure of an item has ended. */
 function dropItem(state: PipeState, item: DeliveredItem): void {
   returnCredit(state.reports, item);
-  reportDead(state.reports, item);
-  state.open.delete(item.tenure.worker);
+  reportEnded(state.reports, item);
+  state.open.delete(item.tenure.workerNumber);
 }
 
 export function* queuedItems({ queue }: PipeState): Generator<DeliveredItem> {

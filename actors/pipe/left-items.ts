@@ -9,7 +9,7 @@ export function noteLeft({ leftItems }: Pick<PipeOptions, 'leftItems'>, state: P
   if (leftItems?.isStopping !== true) return;
   const note = (item: DeliveredItem): void => {
     const { source, shardId, sequenceNumber, key, tenure } = item;
-    if (worker !== undefined && tenure.worker !== worker) return;
+    if (worker !== undefined && tenure.workerNumber !== worker) return;
     const error = 'it waits behind a call that has not ended';
     leftItems.noted.set(item, { source, shardId, sequenceNumber, key, at: 'node', attempts: 0, forMs: 0, error });
   };

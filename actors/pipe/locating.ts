@@ -29,7 +29,7 @@ function atQueue({ state, now }: PipeTurn): Whereabouts {
 
 function isQueued({ state }: PipeTurn, worker: number, ordinal: number): boolean {
   for (const { tenure, ordinal: each } of queuedItems(state))
-    if (tenure.worker === worker && each === ordinal) return true;
+    if (tenure.workerNumber === worker && each === ordinal) return true;
   return false;
 }
 

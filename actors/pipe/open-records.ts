@@ -17,8 +17,8 @@ interface WorkerRecords {
 export type OpenRecords = Map<number, WorkerRecords>;
 
 export function noteOpen(open: OpenRecords, { tenure, stage, ordinal }: DeliveredItem): void {
-  let records = open.get(tenure.worker);
-  if (records === undefined) open.set(tenure.worker, (records = { tenure, stage, items: new Map() }));
+  let records = open.get(tenure.workerNumber);
+  if (records === undefined) open.set(tenure.workerNumber, (records = { tenure, stage, items: new Map() }));
   records.items.set(ordinal, (records.items.get(ordinal) ?? 0) + 1);
 }
 
@@ -56,7 +56,7 @@ export function oldestOrdinal(open: OpenRecords, worker: number): number | undef
 export function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
   const ended: WorkerRecords[] = [];
   for (const [worker, records] of open) {
-    if (!records.tenure.dead) continue;
+    if (!records.tenure.ended) continue;
     open.delete(worker);
     ended.push(records);
   }

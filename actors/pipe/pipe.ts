@@ -11,7 +11,7 @@ import { noteLeft } from './left-items.js';
 import { locate, located, reportAckWait } from './locating.js';
 import { attempted, flushed, proceedMarks, queuePunctuation } from './marks.js';
 import { acceptReport, createNodes, nodeStarted, spawnNode } from './nodes.js';
-import { reportEnded, revoked, settled } from './settling.js';
+import { reportEndedTenures, revoked, settled } from './settling.js';
 import { pipeStatus, type PipeStatus } from './status.js';
 import type { Mark, NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { Message, PipeActorMessage } from './messages.js';
@@ -69,7 +69,7 @@ const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   items: asActivity(queueItems),
   punctuation: queuePunctuation,
   // A pipe flushes by its nodes' own timers.
-  heartbeat: ({ state }) => reportEnded(state),
+  heartbeat: ({ state }) => reportEndedTenures(state),
   revoked,
   locate,
   waitsForAck: reportAckWait,
@@ -110,7 +110,7 @@ function nodeWaits({ state }: PipeTurn, { node, isWaiting: waits }: Message<'nod
   (state.nodes[node] as NodeEntry).isWaiting = waits;
   if (waits) creditAll(state);
   // The policy may have said `stopShard`.
-  else reportEnded(state);
+  else reportEndedTenures(state);
 }
 
 /** Takes every step that is due, and reports to the stages. */

@@ -12,15 +12,15 @@ import type { PipeState, PipeTurn } from './state.js';
 export function settled({ options, state, effects }: PipeTurn, message: Message<'settled'>): void {
   let stale = 0;
   for (const { tenure, stage, ordinals, items } of message.settled) {
-    const dispositions = dispositionsFor(state.reports, stage, tenure.worker);
+    const dispositions = dispositionsFor(state.reports, stage, tenure.workerNumber);
     options.progress.settled += ordinals.length;
-    if (tenure.dead) {
-      dispositions.dead = true;
-      state.open.delete(tenure.worker);
+    if (tenure.ended) {
+      dispositions.ended = true;
+      state.open.delete(tenure.workerNumber);
       continue;
     }
     for (const [place, ordinal] of ordinals.entries()) {
-      if (noteSettled(state.open, tenure.worker, ordinal)) {
+      if (noteSettled(state.open, tenure.workerNumber, ordinal)) {
         dispositions.ordinals.push(ordinal);
         dispositions.items.push(items[place] as number);
       } else stale += 1;
@@ -39,6 +39,6 @@ export function revoked(turn: PipeTurn, { worker }: Message<'revoked'>): void {
 }
 
 /** Tells the stages of ended tenures with open records here. A node may have ended them: by `stopShard`, or because they are late. */
-export function reportEnded({ open, reports }: PipeState): void {
-  for (const { tenure, stage } of takeEnded(open)) dispositionsFor(reports, stage, tenure.worker).dead = true;
+export function reportEndedTenures({ open, reports }: PipeState): void {
+  for (const { tenure, stage } of takeEnded(open)) dispositionsFor(reports, stage, tenure.workerNumber).ended = true;
 }

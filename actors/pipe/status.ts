@@ -26,7 +26,7 @@ export function pipeStatus(state: PipeState, now: number): PipeStatus {
   const inQueue = new Set<string>();
   for (const { tenure, ordinal } of queuedItems(state)) {
     queued += 1;
-    inQueue.add(`${tenure.worker} ${ordinal}`);
+    inQueue.add(`${tenure.workerNumber} ${ordinal}`);
   }
   const atQueue = isWaiting(state) ? 'waiting' : 'queued';
   const holding = [...open.keys()].map((worker): HeldRecord => {

@@ -9,7 +9,7 @@ export interface WorkerDispositions {
   readonly ordinals: number[];
   readonly items: number[];
   /** A reducer found that this worker's tenure has ended, or the failure policy ended the tenure. */
-  dead?: boolean;
+  ended?: boolean;
 }
 
 /** The dispositions that a stage sends to a worker with its next reply to `notify` or `collect`. */
@@ -18,7 +18,7 @@ export interface Dispositions {
   readonly itemCounts: number[];
   readonly ordinals: number[];
   readonly items: number[];
-  dead?: boolean;
+  ended?: boolean;
 }
 
 export function emptyDispositions(): Dispositions {
@@ -26,7 +26,7 @@ export function emptyDispositions(): Dispositions {
 }
 
 export function hasDispositions(dispositions: Dispositions): boolean {
-  return dispositions.ordinals.length > 0 || dispositions.itemCounts.length > 0 || dispositions.dead === true;
+  return dispositions.ordinals.length > 0 || dispositions.itemCounts.length > 0 || dispositions.ended === true;
 }
 
 /** Where a worker's oldest open item is, for the watchdog and for `status()`. */

@@ -24,15 +24,15 @@ export interface Failure {
 }
 
 export interface Verdict {
-  /** `Retry`: there is another attempt. Otherwise the failure ends so. */
+  /** What follows. `Retry` means another attempt; any other policy decides how the failure ends. */
   readonly policy: FinalPolicy | Retry;
-  /** The policy before its attempts, and what cannot be retried, were considered. */
-  readonly asked: FailurePolicy;
+  /** What `onFailure` says, before the attempts are counted and it is known whether a retry can help. `policy` may be its `then`. */
+  readonly configured: FailurePolicy;
   /** The application's error, wrapped in an error that names the record. */
   readonly error: KinactError;
 }
 
-/** Where no repetition can help: the record itself gives no items. */
+/** Failures at these places are never repeated, because the same bytes would fail again. */
 const notRetried: readonly FailedItem['at'][] = ['decode', 'key', 'extract'];
 
 /**
@@ -40,39 +40,39 @@ const notRetried: readonly FailedItem['at'][] = ['decode', 'key', 'extract'];
  * by mistake. Returns a promise only if the function does. The promise never rejects.
  */
 export function judgeFailure(onFailure: OnFailure, failure: Failure): Verdict | Promise<Verdict> {
-  if (typeof onFailure !== 'function') return verdict(failure, onFailure);
+  if (typeof onFailure !== 'function') return verdictFor(failure, onFailure);
   try {
     const answer: unknown = onFailure(failure.cause, failure.failed, failure.attempt);
-    if (!isThenable(answer)) return answered(failure, answer);
+    if (!isThenable(answer)) return verdictOfAnswer(failure, answer);
     return Promise.resolve(answer).then(
-      (policy) => answered(failure, policy),
-      (thrown: unknown) => threw(failure, thrown),
+      (policy) => verdictOfAnswer(failure, policy),
+      (thrown: unknown) => verdictOfThrow(failure, thrown),
     );
   } catch (thrown) {
-    return threw(failure, thrown);
+    return verdictOfThrow(failure, thrown);
   }
 }
 
-function answered(failure: Failure, answer: unknown): Verdict {
-  if (isFailurePolicy(answer)) return verdict(failure, answer);
+function verdictOfAnswer(failure: Failure, answer: unknown): Verdict {
+  if (isFailurePolicy(answer)) return verdictFor(failure, answer);
   ignoreRejection(answer);
   const expected = "'crash', 'skip', 'stopShard', retry() or park()";
-  return crash(
+  return crashVerdict(
     failure,
     failure.cause,
     `onFailure must return ${expected}, got ${shownPolicy(answer)}; treated as crash`,
   );
 }
 
-function threw(failure: Failure, thrown: unknown): Verdict {
+function verdictOfThrow(failure: Failure, thrown: unknown): Verdict {
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
-  return crash(failure, reason, `onFailure threw: ${chainText(thrown)}`);
+  return crashVerdict(failure, reason, `onFailure threw: ${chainText(thrown)}`);
 }
 
 /** The verdict if a policy function has not answered in time. */
 export function unanswered(failure: Failure, afterMs: number): Verdict {
-  return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms; treated as crash`);
+  return crashVerdict(failure, failure.cause, `onFailure did not answer within ${afterMs} ms; treated as crash`);
 }
 
 /** The verdict if the sink of `park` has failed, or has not answered in time, and the policy is not to call it again. */
@@ -80,16 +80,20 @@ export function verdictNotParked(failure: Failure, policy: PlainPolicy, thrown: 
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'the sink of park failed', { cause });
   const text = `${chainText(cause)} (not parked: ${chainText(thrown)})`;
-  return { policy, asked: policy, error: errorOf(failure, reason, text) };
+  return { policy, configured: policy, error: errorOf(failure, reason, text) };
 }
 
-function crash(failure: Failure, reason: unknown, note: string): Verdict {
-  return { policy: 'crash', error: errorOf(failure, reason, `${chainText(failure.cause)} (${note})`), asked: 'crash' };
+function crashVerdict(failure: Failure, reason: unknown, note: string): Verdict {
+  return {
+    policy: 'crash',
+    error: errorOf(failure, reason, `${chainText(failure.cause)} (${note})`),
+    configured: 'crash',
+  };
 }
 
-function verdict(failure: Failure, policy: FailurePolicy): Verdict {
+function verdictFor(failure: Failure, policy: FailurePolicy): Verdict {
   const { cause } = failure;
-  return { policy: applicable(failure, policy), asked: policy, error: errorOf(failure, cause, chainText(cause)) };
+  return { policy: applicable(failure, policy), configured: policy, error: errorOf(failure, cause, chainText(cause)) };
 }
 
 function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy): FinalPolicy | Retry {

@@ -41,6 +41,8 @@ export interface ReleaseOutcome {
   readonly subSequenceNumber: number;
   /** False if no write released the lease. Peers must then wait until it expires. */
   readonly released: boolean;
+  /** Why no write could release the lease, if that is known: its row cannot be read, and somebody must correct it. */
+  readonly problem?: string;
 }
 
 /** The answer to `awaitStart`. A failure has a code of its own, or START_TIMEOUT with the last error as its cause. */

@@ -219,8 +219,8 @@ function giveUpLate<Subject>(
   parking: Parking,
 ): readonly Parkable[] {
   endLate(parking.notParked, options.clock);
-  const late = parking.notParked.filter(({ tenure }) => tenure.dead);
-  if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.dead);
+  const late = parking.notParked.filter(({ tenure }) => tenure.ended);
+  if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.ended);
   if (parking.notParked.length > 0) return late;
   state.pendingFailures.byNumber.delete(number);
   if (parking.phase === 'paused') effects.push(effect.cancel(`park#${number}`));

@@ -169,7 +169,7 @@ export function* pendingOf<Subject>(
 ): Generator<PendingFailure<Subject>> {
   for (const pending of byNumber.values())
     for (const tenure of pending.tenures)
-      if (tenure.worker === worker) {
+      if (tenure.workerNumber === worker) {
         yield pending;
         break;
       }

@@ -59,14 +59,14 @@ export function forgetCredit(reports: StageReports, item: DeliveredItem): void {
 }
 
 export function settleItem(reports: StageReports, item: DeliveredItem): void {
-  const workerDispositions = dispositionsFor(reports, item.stage, item.tenure.worker);
+  const workerDispositions = dispositionsFor(reports, item.stage, item.tenure.workerNumber);
   workerDispositions.ordinals.push(item.ordinal);
   workerDispositions.items.push(item.index);
 }
 
 /** Reports to a worker that its tenure has ended: the worker gets no more dispositions. */
-export function reportDead(reports: StageReports, item: DeliveredItem): void {
-  dispositionsFor(reports, item.stage, item.tenure.worker).dead = true;
+export function reportEnded(reports: StageReports, item: DeliveredItem): void {
+  dispositionsFor(reports, item.stage, item.tenure.workerNumber).ended = true;
 }
 
 /** The next number for a stage, which drops repeated numbers. */

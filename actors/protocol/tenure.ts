@@ -7,7 +7,7 @@ import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
 export interface Tenure {
   /** The worker's address inside the process: a number that is unique over all streams, shards and restarts. */
-  readonly worker: number;
+  readonly workerNumber: number;
   readonly leaseKey: string;
   readonly shardId: string;
   /** The source's `name`. */
@@ -42,7 +42,7 @@ export interface Tenure {
    * - a stage whose worker has ended or died (`retire`);
    * - the keeper when it ends the tenure (`endTenure`).
    */
-  dead: boolean;
+  ended: boolean;
   /**
    * Whether a call may still run for a record that an earlier worker of this process handed out (under this or an earlier
    * ownership of the lease). Default false.
@@ -54,7 +54,7 @@ export interface Tenure {
   readonly onlyAwaitsCalls?: boolean;
   /** The newest record that the worker has handed to a stage. It is stored here because a worker may die without a report. */
   newestHandedOut?: Position | undefined;
-  /** Set with `dead` when the failure policy stopped this shard. */
+  /** Set with `ended` when the failure policy stopped this shard. */
   stopError?: Error;
   /** Aborts when the keeper ends the tenure. It is `item.signal`. */
   readonly signal: AbortSignal;
@@ -65,13 +65,13 @@ export interface Tenure {
  * get no more of its items. `now` is for callers that have just read the clock.
  */
 export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
-  if (tenure.dead) return true;
+  if (tenure.ended) return true;
   if (now < tenure.deadline && clock.wallNow() < tenure.wallDeadline) return false;
-  tenure.dead = true;
+  tenure.ended = true;
   return true;
 }
 
-/** Ends the tenures of these items whose deadlines have passed: `dead` then says it. */
+/** Ends each tenure of these items whose deadline has passed. Afterwards `ended` says which of them have ended. */
 export function endLate(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
   for (const { tenure } of items) endIfLate(tenure, clock);
 }
@@ -79,7 +79,7 @@ export function endLate(items: Iterable<{ readonly tenure: Tenure }>, clock: Clo
 /** Ends a tenure because the failure policy stops its shard: no more items are delivered, and the failed record stays open. */
 export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.stopError ??= error;
-  tenure.dead = true;
+  tenure.ended = true;
 }
 
 /** The keeper's answer to `beginTenure`. */
@@ -97,7 +97,7 @@ export type WorkerEnd =
    */
   | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
   /** The tenure ended first (lost lease, deadline passed, suspended machine). */
-  | { readonly type: 'tenureDead' }
+  | { readonly type: 'tenureEnded' }
   | { readonly type: 'stopShard'; readonly error: Error };
 
 /** A worker's report that everything up to this position is settled. It is the keeper's next checkpoint. */

@@ -13,7 +13,7 @@ export type ReducerActorMessage =
   | { readonly type: 'behaved'; readonly job: RawJob }
   | { readonly type: 'processed'; readonly call: ProcessCall }
   /** A call may have taken longer than `timeoutMs`, or than `callDeadlineMs` after that. */
-  | { readonly type: 'callsDue' }
+  | { readonly type: 'timeoutDue' }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
   /** The rate limit has changed: reserved tokens are void. */

@@ -15,7 +15,7 @@ import {
 } from './failures/attempts.js';
 import { runFlush, sharedSlot, startFlush, startItems } from './calls/call-start.js';
 import { createCallContexts } from './calls/call-contexts.js';
-import { callsDue, watchCalls } from './calls/call-timeout.js';
+import { timeoutDue, watchCalls } from './calls/call-timeout.js';
 import { createSlot } from './calls/user-calls.js';
 import { decided } from './failures/failed-call.js';
 import { createHeldKeys, dueKey, isHolding } from './failures/held-keys.js';
@@ -141,7 +141,7 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   behaved,
   processed,
   contextCalled,
-  callsDue,
+  timeoutDue,
   attemptDue,
   // Nothing to do here: `proceed` asks the limit again.
   limitChanged: () => undefined,
@@ -199,7 +199,7 @@ function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
 function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   const { state } = turn;
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
-    queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
+    queued instanceof DeliveredItem && queued.tenure.workerNumber === message.worker;
 
   noteLeft(turn.options, state, turn.now, message.worker);
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);

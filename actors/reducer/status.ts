@@ -55,7 +55,7 @@ function ofPunctuation(
 function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
   let sought: DeliveredItem | undefined;
   const noteIfSought = (item: DeliveredItem): boolean => {
-    if (item.tenure.worker !== workerNumber || item.ordinal !== ordinal) return false;
+    if (item.tenure.workerNumber !== workerNumber || item.ordinal !== ordinal) return false;
     sought = item;
     return true;
   };
@@ -108,7 +108,7 @@ export function reportAckWait({ state, now, effects }: ReducerTurn, question: Wa
   const activeAt = !isActive ? Math.max(state.calledAt, state.settledAt) : now;
   let heldForMs = waitsForCall(state, worker) ? 0 : question.heldForMs;
   for (const [{ tenure }, since] of state.unacknowledged)
-    if (tenure.worker === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
+    if (tenure.workerNumber === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
 
   const [first, ...next] = refs;
   if (heldForMs > 0 && first !== undefined) effects.push(effect.send(first, { ...question, heldForMs, next }));
@@ -118,7 +118,7 @@ export function reportAckWait({ state, now, effects }: ReducerTurn, question: Wa
 /** Whether an item of the worker waits for a call: for its own, or for the flush of its state. */
 function waitsForCall(state: ReducerState, worker: number): boolean {
   const { running, carry, slots, queue, unacknowledged, keys, waitingCall, batching } = state;
-  const isOurs = (item: DeliveredItem): boolean => item.tenure.worker === worker;
+  const isOurs = (item: DeliveredItem): boolean => item.tenure.workerNumber === worker;
   if (waitingCall !== undefined || heldItemsOf(keys, worker).next().done !== true) return true;
   if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
   if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
@@ -133,7 +133,7 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
   return false;
 }
 
-/** What is queued behind a call that waits for another attempt waits, too; and what the rate limit holds back is no stall. */
+/** What is queued behind a call that waits for another attempt waits, too. What the rate limit holds back does not count as stalled. */
 function queuedState({ waitingCall, reservation }: ReducerState): 'queued' | 'waiting' | 'limited' {
   if (waitingCall !== undefined) return 'waiting';
   return reservation === undefined ? 'queued' : 'limited';
@@ -188,8 +188,8 @@ function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
   const held = new Map<number, HeldRecord>();
   for (const item of itemsOf(state)) {
     const { ordinal, tenure } = item;
-    if (ordinal >= (held.get(tenure.worker)?.ordinal ?? Infinity)) continue;
-    held.set(tenure.worker, { worker: tenure.worker, ordinal, state: 'unknown', forMs: 0 });
+    if (ordinal >= (held.get(tenure.workerNumber)?.ordinal ?? Infinity)) continue;
+    held.set(tenure.workerNumber, { worker: tenure.workerNumber, ordinal, state: 'unknown', forMs: 0 });
   }
 
   return [...held.values()].map((each) => {

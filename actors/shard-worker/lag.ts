@@ -19,8 +19,12 @@ interface Worker {
   readonly now: number;
 }
 
-/** Undefined: no answer has come yet, and the worker is not old enough for that to mean anything. */
+/**
+ * Undefined: no answer has come yet, and the worker is not old enough for that to mean anything. Or records were left out up to a
+ * checkpoint that no record has reached yet: start-check.ts.
+ */
 export function readLagMs({ options, state, now }: Worker): number | undefined {
+  if (state.startCheck?.newest !== undefined) return undefined;
   const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, readAtWall, reading, tenure } = state;
   // Nothing is left to read.
   if (foundEnd !== undefined || state.ending?.type === 'shardEnd' || tenure?.onlyAwaitsCalls === true) return 0;

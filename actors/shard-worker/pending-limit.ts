@@ -1,6 +1,6 @@
 // Warns early of a bound that is too small for the reducer: the shard is full, and the reducer waits for more items before it
-// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. A call under
-// way, and a reducer that settles something, are no reason for it.
+// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. It does
+// not come while a call is under way, or while the reducer settles something.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
 import type { ShardWorkerState } from './state.js';
@@ -19,7 +19,7 @@ export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
-/** Whether the worker may read now, or reads on as soon as there is room. */
+/** Whether the worker may read, now or as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
   return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }

@@ -16,12 +16,12 @@ const reportIntervalMs = 10_000;
 const longMs = 60_000;
 
 type ReadState = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'reportFailingAt'> & {
-  readonly tenure: Pick<Tenure, 'worker' | 'fence'> | undefined;
+  readonly tenure: Pick<Tenure, 'workerNumber' | 'fence'> | undefined;
 };
 
 type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: ReadState };
 
-/** Notes a failed read. Throttling is no failure: the service has answered, and another worker would do no better. */
+/** Notes a failed read. Throttling does not count as a failure, because the service has answered, and another worker would do no better. */
 export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
   // Between reads the reader fetches ahead and reports no successes: two failures a minute apart do not prove a minute of
@@ -48,6 +48,6 @@ export function noteReadSuccess(turn: ReadTurn): void {
 
 function reportReads({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
   if (tenure === undefined) return;
-  const { worker, fence } = tenure;
+  const { workerNumber: worker, fence } = tenure;
   effects.push(effect.send(keeper, { type: 'reads', worker, fence, forMs }));
 }

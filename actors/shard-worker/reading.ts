@@ -8,6 +8,7 @@ import { bufferRecords, isEmpty } from './record-admission.js';
 import { mayRead } from './pending-limit.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
+import { isStartRefuted, noteAnswer } from './start-check.js';
 import { isStartHookOver, proceedStartHook } from './start-hook.js';
 import type { WorkerTurn } from './turn.js';
 import type { Message, ShardWorkerMessage } from './messages.js';
@@ -39,7 +40,7 @@ export function startRead(turn: WorkerTurn): void {
   const { state, effects } = turn;
   const { reader } = state;
   if (reader === undefined || state.reading || !mayRead(turn)) return;
-  if (!isEmpty(state.admission) || !hasRoom(state.ledger)) return;
+  if (isStartRefuted(state.startCheck) || !isEmpty(state.admission) || !hasRoom(state.ledger)) return;
 
   state.reading = true;
   state.failing = undefined;
@@ -58,6 +59,7 @@ export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): voi
   const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;
+  if (state.tenure !== undefined && state.ending === undefined) noteAnswer(turn, state.tenure, result);
 
   if (result.type === 'records') {
     const { records, millisBehindLatest, fetchedAt } = result;
@@ -78,9 +80,12 @@ export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): voi
   noteReadOver(state);
 }
 
-/** Acts on the end of the shard that a read has found, unless the intake is paused or the worker ends for another reason. */
+/**
+ * Acts on the end of the shard that a read has found, unless the intake is paused or the worker ends for another reason. If the
+ * checkpoint is not of this shard, no record of it was delivered, and SHARD_END would hide that.
+ */
 export function noteFoundEnd({ options, state }: WorkerTurn): void {
-  if (state.foundEnd === undefined || isIntakePaused(options)) return;
+  if (state.foundEnd === undefined || isIntakePaused(options) || isStartRefuted(state.startCheck)) return;
   state.ending ??= state.foundEnd;
 }
 
@@ -88,7 +93,7 @@ export function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): 
   const { state, effects } = turn;
   noteReadOver(state);
 
-  // A read that the worker gave up on purpose is no failure.
+  // A read that the worker gave up on purpose has not failed.
   if (state.ending !== undefined) {
     state.reading = false;
     return;

@@ -1,5 +1,5 @@
 // Warns when records of the shard may expire before they are done: the oldest one that is not settled is older than half of the
-// stream's retention. Of an open record the reducers know when it came. If nothing is open, the first fetched record counts, or how far
+// stream's retention. The reducers know when an open record came. If nothing is open, the first fetched record counts, or how far
 // reading is behind. Once per shard and process, and again after it has recovered (`SourceHistory.atRisk`).
 import { effect } from '../protocol/actor.js';
 import { lagMs } from './lag.js';

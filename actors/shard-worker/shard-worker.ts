@@ -11,7 +11,8 @@ import type { Dispositions } from '../protocol/disposition.js';
 import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
-import { finish, obeyKeeper, endWithTenure, beginEnding } from './worker-shutdown.js';
+import { obeyKeeper } from './keeper-orders.js';
+import { finish, endWithTenure, beginEnding } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import type { Channel, ShardWorkerState } from './state.js';
@@ -23,6 +24,7 @@ import { stallError, stillSince, workerStatus, type WorkerStatus } from './watch
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
+import { startCheckOf } from './start-check.js';
 import { heldBack, readingStopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import {
@@ -58,7 +60,7 @@ export function shardWorker(
     },
     stopped: (state) => {
       // Its keeper hears of a crash only when the calls of a policy or a sink have ended. Until then items would still be handed out.
-      if (state.tenure !== undefined) state.tenure.dead = true;
+      if (state.tenure !== undefined) state.tenure.ended = true;
       noteLeftParts(options, state);
       state.unwatchIntake?.();
       state.reader?.close();
@@ -89,6 +91,7 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
     reading: false,
     startHook: createHookCall(),
     foundEnd: undefined,
+    startCheck: undefined,
     unwatchIntake: undefined,
     failing: undefined,
     hasRead: false,
@@ -114,7 +117,7 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
     readingStop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     pendingLimit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
-    hopelessPause: 0,
+    pauseGivenUp: 0,
     pendingFailures: createPendingFailures(),
   };
 }
@@ -211,6 +214,7 @@ function beginTenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
 
   state.tenure = granted;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
+  state.startCheck = startCheckOf(start);
   state.advancedAt = turn.now;
   state.readAt = turn.now;
   state.readAtWall = options.clock.wallNow();
@@ -239,7 +243,7 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
 /** Takes every step that may be due after a message; each part checks for itself whether it is due. */
 function proceed(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
-  if (tenure.dead) {
+  if (tenure.ended) {
     // Report first: settled records need not be replayed.
     report(turn, tenure);
     endWithTenure(turn);
@@ -266,17 +270,17 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   if (state.pausedForHandOver && isQuiet(state)) beginEnding(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
-  if (!state.finished && onlyWaits(state)) endHopelessDrain(turn, tenure);
+  if (!state.finished && onlyWaits(state)) endDrainOfWaiting(turn, tenure);
 }
 
-/** Nothing but records that wait for another attempt keeps the shard from draining: a stop ends without them, a pause is hopeless. */
-function endHopelessDrain(turn: WorkerTurn, tenure: Tenure): void {
+/** Only records that wait for another attempt are left. A stop ends without them. A pause cannot succeed, so the keeper is told. */
+function endDrainOfWaiting(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.ending?.type === 'drained') {
     finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });
-  } else if (state.ending === undefined && state.pausedForHandOver && state.hopelessPause < state.lastPause) {
-    state.hopelessPause = state.lastPause;
-    const { worker, fence } = tenure;
+  } else if (state.ending === undefined && state.pausedForHandOver && state.pauseGivenUp < state.lastPause) {
+    state.pauseGivenUp = state.lastPause;
+    const { workerNumber: worker, fence } = tenure;
     effects.push(effect.send(state.keeper, { type: 'cannotDrain', worker, fence }));
   }
 }
@@ -298,7 +302,7 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
   const reached = frontierOf(ledger);
   if (reached === undefined) return;
 
-  const { worker, fence } = tenure;
+  const { workerNumber: worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
   const frontier = { worker, fence, position: reached, records, arrivedAt: takePassed(ledger) };
   effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier }));

@@ -71,7 +71,7 @@ function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channe
   if (channel.collecting || !channel.hasNotified || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
-    effect.ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }), {
+    effect.ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.workerNumber, replyTo }), {
       answered: (dispositions) => ({ type: 'collected', channel: index, dispositions }),
       failed: askFailed,
     }),
@@ -112,7 +112,7 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
     channel.punctuating = true;
     channel.waiting = [];
     effects.push(
-      effect.ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
+      effect.ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.workerNumber, kind, replyTo }), {
         answered: (waiting) => ({ type: 'punctuated', channel: index, waiting }),
         failed: askFailed,
       }),

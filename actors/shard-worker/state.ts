@@ -36,6 +36,8 @@ export interface ShardWorkerState {
   foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
   /** Ends the messages `intakeChanged`. */
   unwatchIntake: (() => void) | undefined;
+  /** What is known about the checkpoint at which the worker began; undefined once it is known to be of this shard. */
+  startCheck: StartCheck | undefined;
   /** The calls of the reader that have failed in a row. */
   failing: RepeatedFailure | undefined;
   /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
@@ -89,9 +91,23 @@ export interface ShardWorkerState {
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
   readonly pendingLimit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
-  /** The last pause of which the keeper knows that it cannot succeed. */
-  hopelessPause: number;
+  /** The last pause that cannot succeed, as the keeper has been told. 0 before the first one. */
+  pauseGivenUp: number;
   readonly pendingFailures: PendingFailures<UndecodedPart>;
+}
+
+/** What is known about the checkpoint at which the worker began: see start-check.ts. */
+export interface StartCheck {
+  /** The number of the record at the checkpoint. */
+  readonly checkpoint: string;
+  /** The last record that came, while all have lower numbers than the checkpoint. */
+  newest: string | undefined;
+  /** When an answer from the tip came first, monotonic. */
+  tipSince: number | undefined;
+  /** The source has said that a shard is behind. So if it says that this one is not, that is the tip. */
+  knowsBacklog: boolean;
+  /** The checkpoint is not of this shard: what is wrong, in words. */
+  proven: string | undefined;
 }
 
 /** A part of an aggregate that cannot be decoded. */

@@ -1,4 +1,4 @@
-// Parts of aggregates that cannot be decoded. The failure policy is asked, at once or by a promise, and a sink may keep the aggregate.
+// Parts of aggregates that cannot be decoded. The failure policy answers, at once or by a promise, and a sink may keep the aggregate.
 // Until then the part's place in the ledger holds the checkpoint back, and later records go on.
 import { effect } from '../protocol/actor.js';
 import type { Failure, Verdict } from '../protocol/failure-policy.js';

@@ -3,6 +3,7 @@
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
 import { lagMs, readLagMs } from './lag.js';
+import { isStartRefuted } from './start-check.js';
 import { waitingParts } from './undecoded-part.js';
 import type { FailingSnapshot, RetrievalSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
@@ -112,6 +113,8 @@ export interface WorkerStatus {
   readonly waiting: readonly WaitingSnapshot[];
   /** Why records of the shard may expire before they are done, if they may. */
   readonly retentionAtRisk?: string;
+  /** Why nothing of the shard is delivered: its checkpoint is not of its records. */
+  readonly checkpointBeyondTip?: string;
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
@@ -157,6 +160,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     waiting: waitingParts(state, now),
     failing: failingStatus([state.reading ? state.failing : undefined, state.startHook.failing], now),
     ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),
+    ...(isStartRefuted(state.startCheck) ? { checkpointBeyondTip: state.startCheck.proven } : {}),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),

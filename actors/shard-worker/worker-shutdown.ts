@@ -1,37 +1,10 @@
-// How a shard worker ends: at its keeper's command, with its tenure, or by itself. `resume` cancels a pause, which does not end
-// the worker at once.
+// How a shard worker ends: at its keeper's order (keeper-orders.ts), with its tenure, or by itself at the end of its shard.
+// `beginEnding` stops the reading, and `finish` ends the worker once it has drained.
 import { effect } from '../protocol/actor.js';
-import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { noteDropped } from './lag.js';
 import { abandon, isEmpty, nextToAdmit } from './record-admission.js';
 import type { WorkerTurn } from './turn.js';
-
-/** Handles a message of the keeper. A message for another tenure is only counted. */
-export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void {
-  const { state, effects } = turn;
-  if (message.fence !== state.tenure?.fence) {
-    effects.push(effect.count('staleControls'));
-    return;
-  }
-
-  switch (message.type) {
-    case 'revoked':
-      return endWithTenure(turn);
-    case 'drain':
-      return beginEnding(turn, { type: 'drained', open: 0 });
-    case 'pause':
-      if (message.number <= state.lastPause) {
-        effects.push(effect.count('repeatedMessages'));
-        return;
-      }
-      state.lastPause = message.number;
-      state.pausedForHandOver = true;
-      return;
-    case 'resume':
-      if (message.number === state.lastPause) state.pausedForHandOver = false;
-  }
-}
 
 /** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
 export function beginEnding({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
@@ -53,18 +26,18 @@ export function endWithTenure(turn: WorkerTurn): void {
       ? { type: 'stopShard', error: tenure.stopError }
       : ending?.type === 'drained'
         ? { type: 'drained', open: ledger.openRecords, isCut: true }
-        : { type: 'tenureDead' };
+        : { type: 'tenureEnded' };
 
   finish(turn, tenure, how);
 }
 
 export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: WorkerEnd): void {
   // End the tenure first: no reducer may hand out an item of a worker that has ended.
-  tenure.dead = true;
+  tenure.ended = true;
   state.finished = true;
   state.reader?.close();
 
-  const { worker, fence } = tenure;
+  const { workerNumber: worker, fence } = tenure;
   for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', worker }));
   effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, end: how }), effect.end());
 }

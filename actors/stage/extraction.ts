@@ -39,7 +39,7 @@ export function unextracted(
 ): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
   const ordinal = openNotify?.batch.ordinals[openNotify.batch.next];
   if (ordinal === undefined) return [];
-  return [{ worker: tenure.worker, ordinal, state: 'queued', forMs: now - extractedAt }];
+  return [{ worker: tenure.workerNumber, ordinal, state: 'queued', forMs: now - extractedAt }];
 }
 
 /** Does one slice of work. Returns false when the stage crashes, and no record after the failed one may be routed. */
@@ -50,7 +50,7 @@ export function extractForAWhile(turn: StageTurn): boolean {
 
   for (let entry = extractionQueue.shift(); entry !== undefined; entry = extractionQueue.shift()) {
     // A worker that has retired since can no longer settle its records.
-    if (workerEntries.get(entry.tenure.worker) !== entry) continue;
+    if (workerEntries.get(entry.tenure.workerNumber) !== entry) continue;
     if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
       extractionQueue.push(entry);
@@ -74,7 +74,7 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
   const extraction: Extraction = { turn, entry, batch, context };
 
   endIfLate(tenure, options.clock);
-  while (batch.next < batch.records.length && !tenure.dead) {
+  while (batch.next < batch.records.length && !tenure.ended) {
     const index = batch.next;
     batch.next += 1;
     if (!extractOne(extraction, index)) return false;
@@ -82,11 +82,11 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
   }
 
   entry.extractedAt = options.clock.now();
-  if (!tenure.dead) return true;
+  if (!tenure.ended) return true;
 
-  // The lease's new holder extracts the rest again. `dead` tells the worker to end.
+  // The lease's new holder extracts the rest again. `ended` tells the worker to end.
   batch.next = batch.records.length;
-  entry.outbox.dead = true;
+  entry.outbox.ended = true;
   return true;
 }
 

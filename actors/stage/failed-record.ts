@@ -1,4 +1,4 @@
-// Records whose `extract` or `key` has failed. The failure policy is asked, at once or by a promise, and a sink may keep the record. The
+// Records whose `extract` or `key` has failed. The failure policy answers, at once or by a promise, and a sink may keep the record. The
 // record stays open until then, and later ones go on.
 import { effect } from '../protocol/actor.js';
 import type { Failure, Verdict } from '../protocol/failure-policy.js';
@@ -63,11 +63,11 @@ export function recordDecided(turn: StageTurn, message: Decided): void {
 
 /** Ends the tenure of the record if its deadline has passed. The worker hears of it with the next dispositions. */
 function closeIfLate({ options }: StageTurn, { entry }: FailedRecord): void {
-  if (endIfLate(entry.tenure, options.clock)) entry.outbox.dead = true;
+  if (endIfLate(entry.tenure, options.clock)) entry.outbox.ended = true;
 }
 
 function isOpen({ state }: StageTurn, { entry }: FailedRecord): boolean {
-  return state.workerEntries.get(entry.tenure.worker) === entry && !entry.tenure.dead;
+  return state.workerEntries.get(entry.tenure.workerNumber) === entry && !entry.tenure.ended;
 }
 
 /** A call of a sink has ended. */
@@ -99,7 +99,7 @@ export function dropFailedRecords(turn: StageTurn, worker: number): void {
 
 /** Tries once more what waits of this worker. */
 export function hurryFailedRecords(turn: StageTurn, worker: number): void {
-  hurryParkings(turn, (tenure) => tenure.worker === worker);
+  hurryParkings(turn, (tenure) => tenure.workerNumber === worker);
 }
 
 /** The ordinals of the worker's records that have failed and are not over. */
@@ -112,7 +112,7 @@ export function oldestFailed({ pendingFailures }: StageState, now: number): read
   const oldest = new Map<number, HeldRecord>();
   for (const { subject } of pendingFailures.byNumber.values()) {
     const { ordinal, since, entry } = subject;
-    const { worker } = entry.tenure;
+    const { workerNumber: worker } = entry.tenure;
     if ((oldest.get(worker)?.ordinal ?? Infinity) < ordinal) continue;
     oldest.set(worker, { worker, ordinal, state: 'waiting', forMs: now - since });
   }
@@ -140,7 +140,7 @@ export function noteLeftRecords({ leftItems }: StageOptions, state: StageState, 
   if (leftItems?.isStopping !== true) return;
   for (const pending of state.pendingFailures.byNumber.values()) {
     const { subject } = pending;
-    if (worker === undefined || subject.entry.tenure.worker === worker)
+    if (worker === undefined || subject.entry.tenure.workerNumber === worker)
       leftItems.noted.set(subject, pendingSnapshot(pending, now));
   }
 }
@@ -156,7 +156,7 @@ function endRecord(turn: StageTurn, subject: FailedRecord, failure: Failure, { p
   const { entry, ordinal, record, since } = subject;
   if (policy === 'stopShard') {
     stopTenure(entry.tenure, error);
-    entry.outbox.dead = true;
+    entry.outbox.ended = true;
     return true;
   }
   if (typeof policy === 'object' && policy.type === 'park') {

@@ -1,4 +1,4 @@
-// The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
+// The path from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
 // came, and never more than the credit allows. Punctuation travels in the same queue, behind the data that it refers to, and uses
 // no credit.
 import { effect, type Ref } from '../protocol/actor.js';
@@ -79,7 +79,7 @@ function countDown(record: WaitingRecord): void {
 export function discard(queue: ReducerQueue, workerNumber: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
     const entry = queue.entries.shift() as QueueEntry;
-    if (entry.item?.tenure.worker === workerNumber)
+    if (entry.item?.tenure.workerNumber === workerNumber)
       countDown((entry as { waitingRecord: WaitingRecord }).waitingRecord);
     else queue.entries.push(entry);
   }
@@ -95,7 +95,7 @@ export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number 
     const isSought =
       'punctuation' in sought
         ? entry.item === undefined && entry.punctuation === sought.punctuation
-        : entry.item?.tenure.worker === sought.worker && entry.item.ordinal === sought.ordinal;
+        : entry.item?.tenure.workerNumber === sought.worker && entry.item.ordinal === sought.ordinal;
     if (isSought) return index;
   }
   return undefined;
@@ -111,7 +111,7 @@ export function oldestQueued(
   for (let index = 0; index < queue.entries.length; index += 1) {
     const item = queue.entries.at(index)?.item;
     if (item === undefined) continue;
-    const { worker } = item.tenure;
+    const { workerNumber: worker } = item.tenure;
     oldest.set(worker, Math.min(item.ordinal, oldest.get(worker) ?? Infinity));
   }
 

@@ -146,7 +146,7 @@ function join(turn: StageTurn, message: Message<'join'>): void {
 
 /** The entry of a worker, made at its first notify. */
 function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef: Ref<never>): WorkerEntry {
-  let entry = state.workerEntries.get(tenure.worker);
+  let entry = state.workerEntries.get(tenure.workerNumber);
   if (entry === undefined) {
     entry = {
       tenure,
@@ -158,9 +158,9 @@ function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef
       openCollect: undefined,
       lastQuestion: 0,
     };
-    state.workerEntries.set(tenure.worker, entry);
+    state.workerEntries.set(tenure.workerNumber, entry);
     // If a worker dies without a `retire`, its items must not stay queued: their dispositions would have no receiver.
-    effects.push(effect.watch(workerRef, () => ({ type: 'workerDown', worker: tenure.worker })));
+    effects.push(effect.watch(workerRef, () => ({ type: 'workerDown', worker: tenure.workerNumber })));
   }
   return entry;
 }
@@ -222,7 +222,7 @@ function disposed(turn: StageTurn, message: Message<'disposed'>): void {
     if (workerDispositions.ordinals.length > 0) queue.settledAt = turn.now;
     append(entry.outbox.ordinals, workerDispositions.ordinals);
     append(entry.outbox.items, workerDispositions.items);
-    if (workerDispositions.dead === true) entry.outbox.dead = true;
+    if (workerDispositions.ended === true) entry.outbox.ended = true;
   }
 
   dispatch(turn, queue);
@@ -364,7 +364,7 @@ function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): 
 
   state.workerEntries.delete(worker);
   // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
-  entry.tenure.dead = true;
+  entry.tenure.ended = true;
   noteLeftRecords(turn.options, state, turn.now, worker);
   dropFailedRecords(turn, worker);
 

@@ -31,7 +31,7 @@ export const errorCodes = {
   POISON_RECORD:
     'The same record failed restart.intensity + 1 times in a row, across pipeline restarts, while other records succeeded.',
   SINK_FAILING:
-    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash; `cause` is the last failure.',
+    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash. The sink in the name is what these functions write to. `cause` is the last failure.',
   RESTART_INTENSITY: 'More crashes than restart.intensity within restart.periodMs.',
   PIPE_EXITED: 'A callback of a node has asked for the end of its pipe.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',

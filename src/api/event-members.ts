@@ -26,3 +26,23 @@ export interface FailedCallEvent extends RecordEvent {
   /** The node of the pipe where the call failed; absent elsewhere. */
   readonly node?: string;
 }
+
+/** The members of events about a row that somebody must correct. */
+export interface RowEvent extends ShardEvent {
+  /** The name of the lease table. */
+  readonly table: string;
+  /** The key of the lease's row in the lease table. */
+  readonly leaseKey: string;
+  /** What to do, in words. */
+  readonly remedy: string;
+}
+
+/** The members of the event about a checkpoint that is not of its shard. */
+export interface CheckpointEvent extends RowEvent {
+  /** The sequence number in the row. */
+  readonly checkpoint: string;
+  /** The sequence number of the newest record of the shard. */
+  readonly newest: string;
+  /** What is wrong, in words. */
+  readonly reason: string;
+}

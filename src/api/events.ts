@@ -2,7 +2,14 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
-import type { FailedCallEvent, PauseEvent, RecordEvent, ShardEvent } from './event-members.js';
+import type {
+  CheckpointEvent,
+  FailedCallEvent,
+  PauseEvent,
+  RecordEvent,
+  RowEvent,
+  ShardEvent,
+} from './event-members.js';
 import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 
 /** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
@@ -89,7 +96,7 @@ export interface ConsumerEvents {
     /** Its last error. */
     readonly error?: unknown;
   };
-  /** A shard is read on, after a `readingStopped`; `forMs` says for how long it was not. */
+  /** kinact reads a shard again, after a `readingStopped`; `forMs` says for how long it did not. */
   readingResumed: ShardEvent & {
     /** How long the shard was not read, in milliseconds. */
     readonly forMs: number;
@@ -196,7 +203,7 @@ export interface ConsumerEvents {
   /**
    * A call failed and will be repeated; `operation` names it. A shard worker reports `GetRecords`, `GetShardIterator`, `ListShards`,
    * `DescribeStreamSummary`, or the operation that a source of your own names. A lease keeper reports `lease` and the write, one of
-   * `take`, `create`, `renew`, `checkpoint`, `answer`, `wish`, `unwish`, `handOver`, `release`, `shardEnd`. A lease coordinator
+   * `take`, `create`, `renew`, `checkpoint`, `answer`, `wish`, `withdrawWish`, `handOver`, `release`, `shardEnd`. A lease coordinator
    * reports `start`, `scan of the lease table`, `shard sync`, `reading the parents of a lease`, `end of the shard`,
    * `back-filling hash ranges`, `stamping lease rows with their stream`, `clean-up of ended leases`. Sometimes no call failed, but
    * an answer is not credible: `end of the shard` is also reported if a shard has not ended, or if its stream is in doubt.
@@ -217,9 +224,7 @@ export interface ConsumerEvents {
     /** The shard, if the call was about one. */
     readonly shardId?: string;
   };
-  /**
-   * A shard is now read by enhanced fan-out, or polled from the same position although `retrieval` wants fan-out: `why` says the reason.
-   */
+  /** A shard is now read by enhanced fan-out, or polled from the same position although `retrieval` wants fan-out: `why` says why. */
   retrievalChanged: ShardEvent & {
     /** How the shard is read from now on. */
     readonly by: RetrievalWay;
@@ -228,9 +233,7 @@ export interface ConsumerEvents {
     /** The error behind it, if there is one. */
     readonly error?: unknown;
   };
-  /**
-   * Another process took over the subscription of a shard several times, though the lease stayed here. Again only after ten quiet minutes.
-   */
+  /** Another process took over the subscription of a shard several times, though the lease stayed here. Again after ten quiet minutes. */
   subscriptionTakenOver: ShardEvent & {
     /** The name or ARN of the consumer, as configured. */
     readonly consumer: string;
@@ -264,6 +267,11 @@ export interface ConsumerEvents {
     readonly reason: string;
   };
   /**
+   * The checkpoint in a lease row has a higher number than the newest record of its shard, so it is not of this shard's records. Nothing
+   * of the shard is delivered or checkpointed, and its lag is unknown. `ready()` is false while this lasts. `remedy` says what to do.
+   */
+  checkpointBeyondTip: CheckpointEvent;
+  /**
    * This process holds the lease of a shard, but has not read the shard for longer than `failoverMs`. Neither a parent shard nor a
    * stop is the reason. `ready()` is false while this lasts. The shard worker is started again; if that does not help, the lease
    * is released.
@@ -280,14 +288,7 @@ export interface ConsumerEvents {
    * A row is at SHARD_END although two listings, a minute apart, show its shard open. So no worker will read the shard. `ready()`
    * is false while this lasts. `remedy` says what to do.
    */
-  leaseContradiction: ShardEvent & {
-    /** The name of the lease table. */
-    readonly table: string;
-    /** The key of the lease's row in the lease table. */
-    readonly leaseKey: string;
-    /** What to do, in words. */
-    readonly remedy: string;
-  };
+  leaseContradiction: RowEvent;
   /** Three audits in a row found hash keys that no lease covers. A full shard sync follows. */
   leaseHole: {
     /** The name of the lease table. */

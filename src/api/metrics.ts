@@ -91,7 +91,12 @@ const ours = {
     labels: [],
     help: 'Bytes of records that the process holds, of `maxBytes`.',
   },
-  WaitingShards: { type: 'gauge', unit: 'leases', labels: [], help: 'Shards that wait for bytes before they read on.' },
+  WaitingShards: {
+    type: 'gauge',
+    unit: 'leases',
+    labels: [],
+    help: 'Shards that wait for bytes before they are read further.',
+  },
   OldestOpenMillis: { type: 'gauge', unit: 'ms', labels: shard, help: 'Age of the oldest open record; 0 without one.' },
   SkippedRecords: { type: 'counter', unit: 'items', labels: shard, help: 'Items settled by the policy `skip`.' },
   ParkedItems: { type: 'counter', unit: 'items', labels: shard, help: 'Items that a sink of `park` keeps.' },

@@ -30,8 +30,9 @@ export interface PipeMessage<Value = unknown> {
 }
 
 /**
- * What a state holds back: items of messages whose values the state has taken in. Make one with `createHolding()`, keep it in the state, and
- * name it in `keep` and `of`. It holds ranges, so 10,000 messages cost no list.
+ * What a state holds back: items of messages whose values the state has taken in. Make one with `createHolding()`, keep it in the state,
+ * and name it in `keep` and `of`. It holds ranges, so 10,000 messages cost no list. Use one for each lease if `handleLost` takes the
+ * values of a lease out of the state.
  */
 export interface Holding {
   /** How many messages were kept in it since it was last emitted or dropped. */
@@ -48,8 +49,8 @@ export interface Output<Value = unknown> {
   /** Its value. */
   readonly value: Value;
   /**
-   * What the output stands for. Each of these is settled when the output is done. A message in several outputs is divided: it is settled with
-   * the last of them. A holding is empty afterwards.
+   * What the output stands for. Each of these is settled when the output is done. A message in several outputs is divided: it is settled
+   * with the last of them. A holding is empty afterwards.
    */
   readonly of: readonly Held[];
   /** Adds a head to the route, or removes it. Default: the route stays. */
@@ -76,8 +77,8 @@ export interface NodeResult<State = unknown, Out = unknown> {
   /** When `handleTimer` is called for this state, in milliseconds from now; `null` clears the timer. Absent: it stays as it is. */
   readonly timerMs?: number | null | undefined;
   /**
-   * True: this state is forgotten after the result. `terminate` is called, and the next message of the route gets a state from `init`. Refused
-   * while the state keeps something. Default false.
+   * True: this state is forgotten after the result. `terminate` is called, and the next message of the route gets a state from `init`.
+   * Refused while the state keeps something. Default false.
    */
   readonly forget?: boolean | undefined;
   /** True: this node flushes, sends on what it has, and ends, and so does the pipe. Default false. */
@@ -97,8 +98,8 @@ export interface NodeContext {
   /** The time, milliseconds since the epoch. */
   readonly now: number;
   /**
-   * Aborts when the pipe stops at once, or when the call has taken longer than `timeoutMs`. The call is still waited for. Pass the signal on to
-   * your client.
+   * Aborts when the pipe stops at once, or when the call has taken longer than `timeoutMs`. The call is still waited for. Pass the signal
+   * on to your client.
    */
   readonly signal: AbortSignal;
 }
@@ -115,29 +116,30 @@ export interface Lost {
 export type NodeAnswer<State, Out> = NodeResult<State, Out> | PromiseLike<NodeResult<State, Out>>;
 
 /**
- * A node of a pipe. Its callbacks never overlap. A call that throws goes to `onFailure`; under `retry` it is repeated with the same state and
- * the same message, and later messages of the pipe wait. Under `skip` the message of the call is settled. See `NodeFailure` for a call that
- * fails because of what the state keeps.
+ * A node of a pipe. Its callbacks never overlap. A call that throws goes to `onFailure`; under `retry` it is repeated with the same state
+ * and the same message, and later messages of the pipe wait. Under `skip` the message of the call is settled. See `NodeFailure` for a
+ * call that fails because of what the state keeps.
  */
 export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   /** The name in status, errors and events. Default: the kind of the node. */
   readonly name?: string | undefined;
   /**
-   * Makes a state: one for the main route when the pipe starts, where a failure is a failed start; and one for each route at its first message.
+   * Makes a state: one for the main route when the pipe starts, where a failure is a failed start; and one for each route at its first
+   * message.
    */
   readonly init?: ((context: NodeContext) => State | PromiseLike<State>) | undefined;
   /** Handles a message. */
   readonly handleMessage: (state: State, message: PipeMessage<In>, context: NodeContext) => NodeAnswer<State, Out>;
   /**
-   * Emits what the state holds: before a stop and the end of a shard, and when a full shard waits for it. It is called for each state, the one
-   * with the oldest message first. Default: nothing is emitted, and what is kept stays kept.
+   * Emits what the state holds: before a stop and the end of a shard, and when a full shard waits for it. It is called for each state,
+   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept.
    */
   readonly handleFlush?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /** Called when the timer of the state is due: see `NodeResult.timerMs`. */
   readonly handleTimer?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /**
-   * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as it is,
-   * and an output that embodies the lost part is counted as `foldedAfterLoss`.
+   * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as
+   * it is, and an output that embodies the lost part is counted as `foldedAfterLoss`.
    */
   readonly handleLost?: ((state: State, lost: Lost, context: NodeContext) => State) | undefined;
   /** Ends a state. Every state that `init` made gets exactly one call. When a pipe stops at once, it is called without waiting. */

@@ -1,8 +1,11 @@
 // Checks the definition of a reducer: its shape, the kinds of its members, and which members fit together. `defineReducer` and the
 // option `reducer` call it. It knows members by name only, because the definition may come from JavaScript.
+import { isFailurePolicy } from './failure-policy.js';
 import { unknownName } from '../core/nearest-name.js';
 import { checkPlainObject, maxTimerMs } from './plain-object.js';
 import { refuse, refuseName } from './refusal.js';
+
+const plainObject = 'a plain object with init and reduce, init and behaviour, or process';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -30,6 +33,7 @@ const alone: Readonly<Record<string, readonly string[]>> = {
 export function checkReducer(reducer: object): void {
   checkReducerShape(reducer, 'reducer');
   const definition = reducer as Members;
+  refuseOther(definition);
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = definition[name];
@@ -38,11 +42,11 @@ export function checkReducer(reducer: object): void {
   }
 
   const given = ['reduce', 'behaviour', 'process'].filter((name) => definition[name] !== undefined);
-  if (definition['process'] === undefined) checkInit(definition['init']);
   if (given.length !== 1) {
     const got = given.length === 0 ? 'none' : given.join(' and ');
     refuseName('reducer', `expected exactly one of reduce, behaviour and process, got ${got}`);
   }
+  if (definition['process'] === undefined) checkInit(definition['init']);
   for (const [kind, others] of Object.entries(alone)) {
     if (definition[kind] === undefined) continue;
     for (const name of others)
@@ -79,8 +83,31 @@ function checkInit(init: unknown): void {
     refuseName('reducer.init', 'expected a synchronous function that returns the state, got an async function');
 }
 
+/** Refuses an object that is something else of kinact's, or that holds a reducer, and says what to write. */
+function refuseOther(definition: Members): void {
+  const names = Object.keys(definition);
+  if (names.length === 0 || names.some((name) => kinds[name] !== undefined)) return;
+  const holder = names.find((name) => isLikeReducer(definition[name]));
+  if (holder !== undefined)
+    refuseName('reducer', `expected ${plainObject}, got an object that holds one: did you mean its member ${holder}?`);
+  if (typeof definition['open'] === 'function' && 'openLeases' in definition)
+    refuseName('reducer', `expected ${plainObject}, got a source: it belongs to the option source`);
+  if (isFailurePolicy(definition))
+    refuseName('reducer', `expected ${plainObject}, got a failure policy: it belongs to the option onFailure`);
+}
+
+function isLikeReducer(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return ['reduce', 'behaviour', 'process'].some((name) => typeof (value as Members)[name] === 'function');
+}
+
 export function checkReducerShape(definition: unknown, path: string): void {
-  checkPlainObject(definition, path, 'a plain object with init and reduce, init and behaviour, or process');
+  if (Array.isArray(definition))
+    refuseName(
+      path,
+      `expected ${plainObject}, got an array: a consumer has one reducer, and \`reducers\` says how many run`,
+    );
+  checkPlainObject(definition, path, plainObject);
 }
 
 function checkBatch({ size, intervalMs, ...others }: Members): void {

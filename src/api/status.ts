@@ -208,13 +208,13 @@ export interface ConsumerStatus {
   readonly lag: LagSnapshot;
   /** Every source. If a source is not read, its `error` is the reason. */
   readonly sources: readonly SourceSnapshot[];
-  /** `max`: the option `maxBytes`. `held`: bytes of records that this process holds. `waiting`: shards that wait for bytes to read on. */
+  /** `max`: the option `maxBytes`. `held`: bytes of records that this process holds. `waiting`: shards that wait for bytes. */
   readonly bytes: {
     /** The option `maxBytes`. */
     readonly max: number;
     /** Bytes of records that this process holds. */
     readonly held: number;
-    /** How many shards wait for bytes before they read on. */
+    /** How many shards wait for bytes before they are read further. */
     readonly waiting: number;
   };
   /** The polling calls of all sources: how many may be under way, how many are, and how many wait for the share of their source. */

@@ -58,7 +58,7 @@ kinact <command> --help lists its options. Region, credentials and endpoints com
 (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL_DYNAMODB, …).
 
 Exit codes: 0 done; 1 failed, with one line 'CODE: what happened' on stderr; 2 wrong usage; 128 + the signal's number when a
-signal ended it at once.
+signal ended it at once. A command that lists prints what it can read, names the rest on stderr, and exits with 1 if there is any.
 `;
 
 /**

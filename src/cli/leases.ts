@@ -61,6 +61,7 @@ Lists the leases of an application: one scan of its lease table, which is not ch
                       malformed        why the row cannot be read
                       shardIsOpen      true: the row says SHARD_END, but its stream lists the shard as open (! in the table)
 
+Exit codes: 0 every row was read; 1 some could not be, or the table cannot be read; 2 wrong usage.
 An open shard whose lease has ended is looked at twice, a minute apart, before it is marked: a listing may be old.
 `,
   handlesSignals: false,
@@ -99,7 +100,8 @@ export async function printLeases(
 
   const text = asJson ? visible(JSON.stringify(lines)) : table(tableName, lines);
   await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
-  return 0;
+  for (const { leaseKey, reason } of malformed) say(io, `lease ${leaseKey} cannot be read: ${reason}`);
+  return malformed.length === 0 ? 0 : 1;
 }
 
 function remedyOf({ leaseKey, shardId = leaseKey, kinactStream = '' }: LeaseRow, table: string): string {

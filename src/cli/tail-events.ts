@@ -23,6 +23,9 @@ export function sayEvents(consumer: Pick<Emitter, 'on'>, say: (text: string) => 
   consumer.on('leaseContradiction', ({ shardId, remedy }) =>
     say(`${shardId} is open, but its row is at SHARD_END, so it is not read: ${remedy}`),
   );
+  consumer.on('checkpointBeyondTip', ({ shardId, reason, remedy }) =>
+    say(`nothing of ${shardId} is delivered: ${reason}: ${remedy}`),
+  );
   consumer.on('leaseHole', ({ startingHashKey, endingHashKey }) =>
     say(`no lease covers the hash keys ${startingHashKey} to ${endingHashKey}`),
   );

@@ -106,9 +106,9 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
    * source. Every lease table must have a running coordinator that has scanned the table within 30 s. No call may have failed for 30 s
    * without a success. No reducer may be in an outage, from the event `outageStarted` until a call of yours succeeds. No item or flush may
    * wait that has failed ten times, or for a minute. No records may be near their expiry (`retentionAtRisk`). None of the conditions of
-   * the events `leaseUnread`, `noProgress`, `leaseContradiction` and `leaseTableBusy` may hold, and the application must not have paused
-   * the consumer. Other events of the level `error` do not count: `malformedLease`, `leaseHole`, `pipelineRestarted`, `orphaned`,
-   * `actorCrashed`.
+   * the events `leaseUnread`, `noProgress`, `leaseContradiction`, `malformedLease`, `checkpointBeyondTip` and `leaseTableBusy` may hold,
+   * and the application must not have paused the consumer. Other events of the level `error` do not count: `leaseHole`,
+   * `pipelineRestarted`, `orphaned`, `actorCrashed`.
    */
   ready(): Health;
   /** True until the consumer ends by itself, and also after `stop`. If it is false, restart the process. */

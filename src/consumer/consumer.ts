@@ -246,7 +246,7 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineRestarting(error: Error): readonly Effect<never>[] {
-    const { end, delayMs } = this.#escalation.decideOnFailure(error);
+    const { end, delayMs } = this.#escalation.noteFailureAndDecide(error);
     this.#restartDelayMs = delayMs;
     const effects = this.#countRestart(error);
     if (end !== undefined) return [effect.fail(end)];

@@ -41,7 +41,7 @@ function framesOf(cause: unknown): readonly string[] {
     .slice(0, maxFrames);
 }
 
-/** Markdown as plain text for a terminal. Of a link only the page is left. */
+/** Markdown as plain text for a terminal. A link becomes the name of its page. */
 function plain(markdown: string): string {
   return markdown.replaceAll(/\[[^[\]]*\]\(([^()]*)\)/g, 'docs/$1').replaceAll(/[`*]/g, '');
 }

@@ -33,7 +33,8 @@ export interface Consequence {
 }
 
 export interface Escalation {
-  decideOnFailure(error: Error): Consequence;
+  /** Counts the failure, and decides what follows. */
+  noteFailureAndDecide(error: Error): Consequence;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
 }
@@ -69,7 +70,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
   };
 
   return {
-    decideOnFailure: (error) => {
+    noteFailureAndDecide: (error) => {
       const failed = failureOfUserCode(error);
       const record = failed === undefined ? undefined : identityOf(failed);
       const { times, othersSucceed } = noteFailedRecord(watch, record, settled());
@@ -126,10 +127,10 @@ function failureOfUserCode(error: Error): KinactError | undefined {
 function identityOf({
   code,
   data,
-}: KinactError): { shardId: string; sequenceNumber: string; subSequenceNumber?: number | undefined } | undefined {
+}: KinactError): { shard: string; sequenceNumber: string; subSequenceNumber?: number | undefined } | undefined {
   if (code === 'PIPE_EXITED') return undefined;
   const { source = '', shardId = '', sequenceNumber = '', subSequenceNumber } = data;
-  return { shardId: `${source}/${shardId}`, sequenceNumber, subSequenceNumber };
+  return { shard: `${source}/${shardId}`, sequenceNumber, subSequenceNumber };
 }
 
 /** The longest partition key has 256 characters. A key from `extract` may be longer, and is cut. */

@@ -163,6 +163,19 @@ function malformedReasons(table: string, malformed: CoordinatorStatus['malformed
   ];
 }
 
+/** The shards of which nothing is delivered, because their checkpoints are not of their records. */
+function checkpointReasons(tree: readonly ActorSnapshot[]): readonly string[] {
+  const refuted = [...walk(tree)].flatMap((actor) => {
+    const status = statusOf(actor, 'shard-worker');
+    const { checkpointBeyondTip: why } = status ?? {};
+    return why === undefined ? [] : [`nothing of ${status?.source}/${status?.shardId} is delivered: ${why}`];
+  });
+  const more = refuted.length - maxNamedShards;
+  const rest =
+    more > 0 ? [`nothing of ${more} more shards is delivered: their checkpoints are not of their records`] : [];
+  return [...refuted.slice(0, maxNamedShards), ...rest];
+}
+
 /** The shards with records that may expire before they are done. */
 function retentionReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   const atRisk = [...walk(tree)].flatMap((actor) => statusOf(actor, 'shard-worker')?.retentionAtRisk ?? []);
@@ -218,7 +231,8 @@ export function readyOfConsumer({ state, pausedForMs, paused, leases, sources, t
     if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
       reasons.push('the pipeline has crashed, and waits before it restarts');
   reasons.push(...failingCalls(tree, new Set(failed)), ...outageReasons(tree));
-  reasons.push(...waitingReasons(tree), ...failingNodes(tree), ...retentionReasons(tree));
+  reasons.push(...waitingReasons(tree), ...failingNodes(tree));
+  reasons.push(...retentionReasons(tree), ...checkpointReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

@@ -9,6 +9,7 @@ import {
   type leaseKeeper,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
+import { isWriterOf } from '../core/writer-signature.js';
 import { adoptRow, durableCheckpoint } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { Environment } from '../api/source.js';
@@ -159,7 +160,7 @@ const graceMs = 1_000;
 const againMs = 200;
 
 /**
- * Reads the row, and adopts it if it belongs to this keeper. That is not known if a take was under way, or if a new coordinator may have
+ * Reads the row, and adopts it if it belongs to this process. That is not known if a take was under way, or if a new coordinator may have
  * changed the row. A lease is never taken only to release it. `unknown`: no read has succeeded in time, and peers wait until the lease
  * expires.
  */
@@ -174,7 +175,9 @@ async function adoptOwnRow(
     while (!overdue.signal.aborted) {
       const row = await options.store.get(options.leaseKey, overdue.signal).catch(() => 'failed' as const);
       if (row === 'failed') await sleep(timers, againMs);
-      else if (row?.leaseOwner !== options.workerId || row.kinactWriter !== options.writer) return 'other';
+      // An earlier keeper of this process may have written it: this one may have been stopped while it took the row again.
+      else if (row?.leaseOwner !== options.workerId || !isWriterOf(options.writerPrefix, row.kinactWriter))
+        return 'other';
       else {
         adoptRow(state.lease, row);
         return 'own';

@@ -37,6 +37,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   subscriptionTakenOver: 'error',
   recordDistribution: 'warn',
   malformedLease: 'error',
+  checkpointBeyondTip: 'error',
   leaseHole: 'error',
   leaseUnread: 'error',
   leaseContradiction: 'error',

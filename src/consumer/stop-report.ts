@@ -47,4 +47,6 @@ export interface ReleasedLease {
   readonly subSequenceNumber: number;
   /** False if no write released the lease. Peers must then wait until it expires. */
   readonly released: boolean;
+  /** Why no write could release the lease, if that is known: its row cannot be read, and somebody must correct it. */
+  readonly problem?: string;
 }

@@ -4,10 +4,9 @@
 // Half of the bytes are shares: each account has an equal share, and no other account can use it. The other half is a pool
 // for accounts that hold more than their share. As a result:
 // - A request that fits in the rest of the account's share is granted at once, unless accounts have borrowed more than the pool has.
-//   They have for a while after new accounts have shrunk the shares, after an answer larger than its reservation, or after the one
-//   record of the next line.
-// - An account that holds nothing is always granted one record. So no account waits forever, and shards cannot block one
-//   another.
+//   That may happen for a while: when new accounts shrink the shares, when an answer is larger than its reservation, or when an
+//   account gets the single record that the next line promises.
+// - An account that holds nothing always gets one record. So no account waits forever, and shards cannot block one another.
 // - If several waiting requests fit, the account that holds least is first.
 //
 // The process holds less than `maxBytes` plus one record per account. If answers are larger than their reservations, the excess

@@ -1,5 +1,5 @@
 // Bounds the polling calls that a process has under way, with an equal share for each source. So a source whose every call hangs takes at
-// most its share, and the others read on. A call waits for a slot of its own source only. Polling readers ask for each call, never for
+// most its share, and the others continue. A call waits for a slot of its own source only. Polling readers ask for each call, never for
 // a record; enhanced fan-out does not ask.
 
 /** The slots of a process. Only the functions of this file change it. */

@@ -59,7 +59,8 @@ export class HeldBundle {
   /** Takes out what belongs to ended grants. `wasSubtracted`: the state has taken it out, too. */
   static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
     const { hasLost } = withoutEnded(holding.#bundle);
-    if (hasLost && !wasSubtracted) holding.#hasLost = true;
+    // A state that has subtracted the part has one holding for each lease. What is left belongs to others, and was folded together with it.
+    if (hasLost && (!wasSubtracted || !isEmptyBundle(holding.#bundle))) holding.#hasLost = true;
     // What is left may be a rest in the state that stands for nothing.
     if (isEmptyBundle(holding.#bundle) && wasSubtracted) {
       holding.#messages = 0;

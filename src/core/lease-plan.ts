@@ -1,7 +1,7 @@
-// Decides from one scan which leases a worker takes and which it steals. The age of a lease is how long this worker has seen its
-// counter unchanged (KCL clause 2.2); clocks of other machines do not count. While a Java worker owns a row, kinact must use the
-// KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. Called by scan.ts
-// after every scan of the lease table.
+// Decides from one scan which leases a worker takes, and which it wants from its peers, the other live workers. The age of a lease is
+// how long this worker has seen its counter unchanged (KCL clause 2.2), because clocks of different machines cannot be compared. While a
+// Java worker owns a row, kinact must use the KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise it
+// uses its own, `planEvenly`. Called by scan.ts after every scan of the lease table.
 import { effectiveFailoverMs, freeMsOf, isFree } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './writer-signature.js';
@@ -93,7 +93,7 @@ export interface LeasePlanInput {
   /** How many leases held here wait for parents: their shards are not read yet. Default: none. */
   readonly awaitingParents?: number;
   /** For this long, only workers below their target take an available lease. After that, the first worker that sees it takes it. */
-  readonly spareMs: number;
+  readonly belowTargetOnlyMs: number;
   /** Returns a number in [0, 1). */
   readonly random: () => number;
 }
@@ -132,7 +132,7 @@ function shuffled<T>(list: readonly T[], random: () => number): T[] {
 
 /** The leases of another worker. */
 interface PeerLeases {
-  /** The leases that may be stolen. */
+  /** The leases that this worker may ask for. */
   readonly rows: LeaseRow[];
   count: number;
   /** How many leases the worker has asked others for. It may not get them. */
@@ -152,7 +152,7 @@ type LeaseGroup =
   | 'available'
   /** It has another owner, and has neither ended nor expired. */
   | 'ofPeer'
-  /** This worker leaves it alone, and it counts as no worker's. */
+  /** This worker leaves it alone, and counts it for no worker. */
   | 'uncounted';
 
 function groupOf(lease: ObservedLease, { held, avoid, askedBy, reclaim, workerId }: LeasePlanInput): LeaseGroup {
@@ -272,7 +272,7 @@ type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
 
 /**
  * The KCL 2.x taker's formula (KCL clause 2.2). Rows at SHARD_END count as leases. If some counters have not changed for three
- * failover times, the round takes only their leases, up to `maxLeases`, whatever the target is. The round steals one lease at most.
+ * failover times, the round takes only their leases, up to `maxLeases`, whatever the target is. From peers a round takes one at most.
  * Unlike the KCL, kinact never takes a row at SHARD_END, because nothing is left to read. So these rows never use up a round.
  */
 function planLikeKcl(sorted: SortedLeases, ownCount: number): Choice {
@@ -300,24 +300,24 @@ function planLikeKcl(sorted: SortedLeases, ownCount: number): Choice {
   if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
     return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };
-  return { take: [], fromPeers: stealLikeKcl(sorted, counts, needed, target), target, overflow };
+  return { take: [], fromPeers: chooseFromPeersLikeKcl(sorted, counts, needed, target), target, overflow };
 }
 
-function stealLikeKcl(
+function chooseFromPeersLikeKcl(
   sorted: SortedLeases,
   counts: ReadonlyMap<string, number>,
   needed: number,
   target: number,
 ): LeaseRow[] {
-  let victim: string | undefined;
+  let peer: string | undefined;
   let most = 0;
   for (const [owner, count] of counts) {
-    if (owner !== sorted.input.workerId && count > most) [victim, most] = [owner, count];
+    if (owner !== sorted.input.workerId && count > most) [peer, most] = [owner, count];
   }
 
   const allowed = most > target || (most === target && needed > 1);
-  if (victim === undefined || !allowed) return [];
-  return shuffled(sorted.peers.get(victim)?.rows ?? [], sorted.input.random).slice(0, 1);
+  if (peer === undefined || !allowed) return [];
+  return shuffled(sorted.peers.get(peer)?.rows ?? [], sorted.input.random).slice(0, 1);
 }
 
 /**
@@ -325,13 +325,13 @@ function stealLikeKcl(
  *
  * 1. The target is the even share of the leases, rounded up, but at most `maxLeases`. Ended leases do not count. If the share were
  *    rounded down, some leases would have no taker.
- * 2. If leases are available, the worker steals none. It takes leases up to its target, and all that have been available for
- *    `spareMs`, whatever its target is. It never takes more than `maxLeases` allows.
- * 3. If none is available, it steals (`stealEvenly`), each lease from the peer that has most at that point. That peer must have at
- *    least two leases more than this worker, earlier steals included. Otherwise it would steal back.
- * 4. A worker that has its even share, rounded down, competes for a lease that only some workers can get. Its rivals are the workers
- *    that may steal from the same peer: they, too, have at least two leases less. `rivals` counts them and this worker, which steals
- *    with probability 1/`rivals`. So on average one of them steals per round; if all did, they would empty the peer.
+ * 2. If leases are available, the worker asks its peers for none. It takes leases up to its target, and also, whatever its target is,
+ *    those that have been available for `belowTargetOnlyMs`. It never takes more than `maxLeases` allows.
+ * 3. If none is available, it chooses leases of its peers (`chooseFromPeers`), one by one, each from the peer that then has most. That
+ *    peer must have at least two leases more than this worker, those chosen before included. Otherwise the peer would want it back.
+ * 4. A worker that has its even share, rounded down, wants one lease more, which only some workers can get. So it competes with the
+ *    workers that may choose from the same peer, since they have at least two leases less, too. `rivals` counts them and this worker,
+ *    which chooses with probability 1/`rivals`. So on average one of them does per round; if all did, they would empty the peer.
  */
 function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
   const { input, available, peers } = sorted;
@@ -341,8 +341,8 @@ function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
 
   if (available.length > 0) {
     const order = shuffled(available, input.random);
-    const overdue = order.filter((lease) => lease.freeForMs >= input.spareMs);
-    const fresh = order.filter((lease) => lease.freeForMs < input.spareMs);
+    const overdue = order.filter((lease) => lease.freeForMs >= input.belowTargetOnlyMs);
+    const fresh = order.filter((lease) => lease.freeForMs < input.belowTargetOnlyMs);
     const toTake = Math.max(overdue.length, target - ownCount);
     return {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, toTake)),
@@ -353,13 +353,13 @@ function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
   }
   return {
     take: [],
-    fromPeers: stealEvenly(sorted, ownCount, Math.floor(live / (peers.size + 1))),
+    fromPeers: chooseFromPeers(sorted, ownCount, Math.floor(live / (peers.size + 1))),
     target,
     overflow: 0,
   };
 }
 
-function stealEvenly(sorted: SortedLeases, ownCount: number, floor: number): LeaseRow[] {
+function chooseFromPeers(sorted: SortedLeases, ownCount: number, floor: number): LeaseRow[] {
   const { input } = sorted;
   const peers = [...sorted.peers.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
   const chosen: LeaseRow[] = [];
@@ -367,16 +367,16 @@ function stealEvenly(sorted: SortedLeases, ownCount: number, floor: number): Lea
   for (let count = ownCount; count < input.maxLeases - sorted.promisedToOthers; count++) {
     const candidates = peers.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
     const most = Math.max(...candidates.map((worker) => worker.count));
-    const victims = candidates.filter((worker) => worker.count === most);
-    if (victims.length === 0) break;
+    const richest = candidates.filter((worker) => worker.count === most);
+    if (richest.length === 0) break;
     if (count >= floor) {
       const rivals = 1 + peers.filter((worker) => most >= worker.count + worker.requested + 2).length;
       if (input.random() >= 1 / rivals) break;
     }
 
-    const victim = victims[Math.floor(input.random() * victims.length)]!;
-    chosen.push(victim.rows.pop()!);
-    victim.count--;
+    const peer = richest[Math.floor(input.random() * richest.length)]!;
+    chosen.push(peer.rows.pop()!);
+    peer.count--;
   }
   return chosen;
 }

@@ -4,7 +4,7 @@
 // hand-over, renewal, answer to a wish, extra checkpoint.
 export type LeaseWriteKind =
   | 'wish'
-  | 'unwish'
+  | 'withdrawWish'
   | 'take'
   | 'create'
   | 'renew'
@@ -33,7 +33,7 @@ export type KeeperPhase =
 export type CallsLeftBehind = 'none' | 'possible' | 'awaited';
 
 /** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
-export type YieldingPhase =
+export type ReceivedWishPhase =
   /** The wish is to be answered with `yielding`. */
   | 'asked'
   /** The answer is in the row, and the worker delivers until `drainStartsAt`. */
@@ -98,8 +98,8 @@ export interface KeeperSituation {
     readonly hookCalls: number;
   };
   /** The wish of another worker for this lease. */
-  readonly yielding:
-    | { readonly phase: YieldingPhase; readonly drainStartsAt: number; readonly refuseAt: number }
+  readonly receivedWish:
+    | { readonly phase: ReceivedWishPhase; readonly drainStartsAt: number; readonly refuseAt: number }
     | undefined;
   readonly releaseOrder: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd:
@@ -144,10 +144,14 @@ export function nextWrite(keeper: KeeperSituation, now: number): LeaseWriteKind 
       if (releaseIsDue(keeper, now)) return 'release';
       // A hand-over goes before a renewal, because it replaces the renewal: it is this keeper's last write. `hookCalls`
       // is checked again, because the answer to an earlier write may have started a call since.
-      if (keeper.yielding?.phase === 'ready' && keeper.releaseOrder === undefined && keeper.leftovers.hookCalls === 0)
+      if (
+        keeper.receivedWish?.phase === 'ready' &&
+        keeper.releaseOrder === undefined &&
+        keeper.leftovers.hookCalls === 0
+      )
         return 'handOver';
       if (keeper.workers.tenureRequest !== undefined || now >= keeper.timing.renewAt) return 'renew';
-      if (keeper.yielding?.phase === 'asked' || keeper.yielding?.phase === 'refusing') return 'answer';
+      if (keeper.receivedWish?.phase === 'asked' || keeper.receivedWish?.phase === 'refusing') return 'answer';
       return now >= keeper.timing.extraAt ? 'checkpoint' : undefined;
   }
 }
@@ -158,13 +162,13 @@ export function isInForce<T extends { readonly revoked: boolean }>(tenure: T | u
 }
 
 /** Whether another worker is about to get the lease: then no shard worker may begin. */
-export function isHandingOver(yielding: KeeperSituation['yielding']): boolean {
-  return yielding?.phase === 'draining' || yielding?.phase === 'ready';
+export function isHandingOver(receivedWish: KeeperSituation['receivedWish']): boolean {
+  return receivedWish?.phase === 'draining' || receivedWish?.phase === 'ready';
 }
 
 function wishWrite(wishing: KeeperSituation['wishing'], now: number): LeaseWriteKind | undefined {
   if (wishing === undefined) return undefined;
-  if (wishing.withdrawal !== undefined) return 'unwish';
+  if (wishing.withdrawal !== undefined) return 'withdrawWish';
   return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
@@ -243,11 +247,11 @@ export function nextWakeAt(keeper: KeeperSituation, limits: ScheduleLimits, now:
 
 /** The next time at which a wish, of this keeper or of another worker, needs a step. */
 function nextWishStepAt(
-  { phase, wishing, yielding, writes, queuePlace, releaseOrder }: KeeperSituation,
+  { phase, wishing, receivedWish, writes, queuePlace, releaseOrder }: KeeperSituation,
   now: number,
 ): number {
   if (phase !== 'wishing' || wishing === undefined) {
-    const moments = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
+    const moments = receivedWish === undefined ? [] : [receivedWish.drainStartsAt, receivedWish.refuseAt];
     return Math.min(...moments.filter((moment) => moment > now), Infinity);
   }
 

@@ -1,8 +1,8 @@
 // The records that one incarnation of a shard worker has admitted, and which of them are settled. The ledger decides how far the
 // checkpoint may go, and so whether records are lost. Invariant: the frontier never passes a record that has an open item, and never
-// stops inside an indivisible aggregate. (That is one of erlmld, not of the KPL: a checkpoint covers all of its records or none.)
-// There is one ledger per fence, so a late settle of an old incarnation cannot touch the new ledger. The shard worker calls the
-// ledger for every record. A call takes amortized O(1) time, and usually allocates nothing.
+// stops inside an indivisible aggregate. (Such an aggregate comes from erlmld, not from the KPL, and a checkpoint covers all of its
+// records or none.) Each fence has its own ledger, so a late settle of an old incarnation cannot touch the new one. The shard worker
+// calls the ledger for every record, so a call takes amortized O(1) time, and usually allocates nothing.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -39,7 +39,7 @@ export interface Ledger {
   frontierOrdinal: number;
   frontierPosition: Position | undefined;
   newest: Position | undefined;
-  /** When the oldest record arrived of those that the frontier has passed since the last `takePassed`; NaN if no such time is known. */
+  /** Arrival of the oldest record that the frontier has passed since the last `takePassed`; NaN if no such time is known. */
   passedArrivedAt: number;
   /** The buffer that contains all records admitted from `pin` to `unpin`. */
   pinned: Pin | undefined;
@@ -62,12 +62,12 @@ export interface LedgerEntry {
 }
 
 /**
- * A buffer that several records are views of. It stays in memory until the last of them is settled, however small that record is.
- * The code that admits the records is a holder, too, until all are admitted.
+ * A buffer of which several records are views. It stays in memory as long as one of them is open, however small that record is. `users`
+ * counts these records, and also the code that admits them, until it has admitted all.
  */
 export interface Pin {
   readonly bytes: number;
-  holders: number;
+  users: number;
 }
 
 /**
@@ -157,7 +157,7 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   ring.pins[slot] = pinned;
 
   if (pinned === undefined) ledger.heldBytes += bytes;
-  else pinned.holders++;
+  else pinned.users++;
   ledger.newest = position;
   ledger.openRecords++;
   ledger.openBytes += bytes;
@@ -187,20 +187,20 @@ export function takePassed(ledger: Ledger): number {
 /** Notes a buffer of `bytes` bytes: all records admitted until `unpin` are parts of it. */
 export function pin(ledger: Ledger, bytes: number): void {
   ledger.heldBytes += bytes;
-  ledger.pinned = { bytes, holders: 1 };
+  ledger.pinned = { bytes, users: 1 };
 }
 
 /** Ends the effect of `pin`: no more records of the buffer are admitted. Does nothing without a `pin`. */
 export function unpin(ledger: Ledger): void {
   const buffer = ledger.pinned;
   ledger.pinned = undefined;
-  if (buffer !== undefined) releaseHolder(ledger, buffer);
+  if (buffer !== undefined) releaseUser(ledger, buffer);
 }
 
-/** Removes one holder of the buffer. Without holders its bytes no longer count. */
-function releaseHolder(ledger: Ledger, buffer: Pin): void {
-  buffer.holders--;
-  if (buffer.holders === 0) ledger.heldBytes -= buffer.bytes;
+/** Removes one user of the buffer. Without users its bytes no longer count. */
+function releaseUser(ledger: Ledger, buffer: Pin): void {
+  buffer.users--;
+  if (buffer.users === 0) ledger.heldBytes -= buffer.bytes;
 }
 
 /**
@@ -307,7 +307,7 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
 
   const buffer = ring.pins[slot];
   if (buffer === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
-  else releaseHolder(ledger, buffer);
+  else releaseUser(ledger, buffer);
   ring.pins[slot] = undefined;
 
   if ((ring.items[slot] as number) > wordBits) ring.moreItems.delete(ordinal);

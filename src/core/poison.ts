@@ -3,7 +3,8 @@
 
 /** What identifies a failed record. */
 export interface FailedRecord {
-  readonly shardId: string;
+  /** `<source>/<shard id>`. */
+  readonly shard: string;
   readonly sequenceNumber: string;
   readonly subSequenceNumber?: number | undefined;
 }
@@ -32,7 +33,7 @@ export function noteFailedRecord(
   const same =
     record !== undefined &&
     last !== undefined &&
-    last.shardId === record.shardId &&
+    last.shard === record.shard &&
     last.sequenceNumber === record.sequenceNumber &&
     last.subSequenceNumber === record.subSequenceNumber;
   if (!same) watch.settledBefore = settled;

@@ -3,7 +3,7 @@
 // - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
-// References move: whoever passes them on must not use them again.
+// References move: they must not be used again where they were passed on.
 import {
   addNumber,
   addRanges,
@@ -16,7 +16,7 @@ import {
 
 /** The right to deliver the items of a shard. Once ended, it never lives again. */
 export interface Grant {
-  readonly dead: boolean;
+  readonly ended: boolean;
 }
 
 /** One item. `index`: its place among the items of the record. `stage`: where its disposition goes. */
@@ -153,17 +153,17 @@ export function withoutEnded<G extends Grant, Stage>(references: References<G, S
     return { live: live === undefined ? undefined : references, hasLost };
   }
   if (!isBundle(references)) {
-    const isLost = references.tenure.dead;
+    const isLost = references.tenure.ended;
     return { live: isLost ? undefined : references, hasLost: isLost };
   }
   let hasLost = false;
-  for (const tenure of references.parts.keys()) if (tenure.dead) hasLost = references.parts.delete(tenure);
+  for (const tenure of references.parts.keys()) if (tenure.ended) hasLost = references.parts.delete(tenure);
   for (const split of references.shares.keys()) {
     const ofSplit = withoutEnded(split);
     hasLost ||= ofSplit.hasLost;
     if (ofSplit.live === undefined) references.shares.delete(split);
   }
-  if (references.first?.tenure.dead === true) references.first = undefined;
+  if (references.first?.tenure.ended === true) references.first = undefined;
   return { live: isEmptyBundle(references) ? undefined : references, hasLost };
 }
 

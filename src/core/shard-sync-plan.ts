@@ -1,6 +1,7 @@
-// Decides from a listing and the rows of the table which rows to create. The rules are the KCL's (shard-graph.ts), and kinact's
-// own for LATEST (docs/leases.md): a row records the time of LATEST, so no record is lost between two starts. The earliest
-// such time in the rows of a stream is the anchor, at which a missing row starts that would start at LATEST.
+// Decides from a listing and the rows of the table which rows to create. The rules are the KCL's (shard-graph.ts). kinact has one
+// of its own for LATEST (docs/leases.md): a new row records the time for which LATEST stands, so no record is lost between two starts. The
+// earliest such time in the rows of a stream is its anchor. A row that is created later, and would start at LATEST, starts at the anchor
+// instead.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import {

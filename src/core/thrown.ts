@@ -70,7 +70,7 @@ export interface DescribedError {
   readonly cause?: DescribedError | string;
 }
 
-/** Describes an error with its causes, nested. A thrown value that is no error becomes its text. */
+/** Describes an error with its causes, nested. A thrown value that is not an error becomes its text. */
 export function describeError(thrown: unknown): DescribedError | string {
   let described: DescribedError | string | undefined;
   for (const each of causesOf(thrown).toReversed()) {

@@ -195,7 +195,7 @@ export const consumerTable = {
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
     'by-shard',
-    'How records reach the stages. `round-robin` spreads a shard’s records over all stages, so a key’s order is not kept.',
+    'How records reach the stages. `round-robin` spreads a shard’s records over them, so a key’s order is lost.',
     "'round-robin'",
   ),
   maxPending: defaulting(
@@ -219,7 +219,7 @@ export const consumerTable = {
   maxPollingCalls: defaulting(
     integer(1),
     200,
-    'How many polling calls this process may have under way, over all sources. Each source has an equal share, at least one call: a source whose every call hangs takes no more, and the others read on.',
+    'How many polling calls this process may have under way, over all sources. Each source has an equal share, at least one call: if every call of a source hangs, it takes no more than that, and the other sources are read.',
     '50',
   ),
   checkpointIntervalMs: defaulting(

@@ -36,22 +36,47 @@ const calls = {
 
 const isMissing = (error: unknown): boolean => (error as { readonly code?: unknown }).code === 'ENOENT';
 
-/** The folder above `path`, or `path` itself, that is missing in a folder that is there. */
-async function firstMissing(path: string): Promise<string> {
-  const parent = dirname(path);
-  const isThere = parent === path || (await stat(parent).catch(gone)) !== 0;
-  return isThere ? path : firstMissing(parent);
+/** Whether there is something at the path, whatever it is. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** The missing folders of a path, the topmost one first. */
+async function missingFolders(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let folder = resolve(path); !(await isThere(folder)); folder = dirname(folder)) {
+    missing.unshift(folder);
+    if (dirname(folder) === folder) break;
+  }
+  return missing;
+}
+
+/** Creates one folder. Another process may have created it first. */
+async function createFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const isFolder = await stat(path).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) throw error;
+  }
 }
 
 export const hostDisk: Disk = {
   async makeFolder(path) {
-    try {
-      return await mkdir(path, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      // On a read-only disk Node says ENOENT of a recursive call. The call for one folder says why.
-      if (isMissing(error)) await mkdir(await firstMissing(resolve(path)), { mode: 0o700 });
-      throw error;
-    }
+    // Not with `recursive`: Node tries for ever in a file system that takes no folders, such as /proc, and says ENOENT of a read-only disk.
+    const missing = await missingFolders(path);
+    for (const folder of missing) await createFolder(folder);
+    if (missing.length === 0) await createFolder(resolve(path));
+    return missing[0];
   },
   async syncFolder(path) {
     // Windows has no such call: its journal has the entries.

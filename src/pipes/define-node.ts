@@ -75,11 +75,11 @@ export function checkMembers(path: string, given: object, checks: Readonly<Recor
  * @see {@link NodeDefinition} for the members, {@link NodeFailure} for failures of what the state keeps.
  *
  * @example
- * ```ts
+ * ```js
  * const numbered = defineNode({
  *   name: 'numbered',
  *   init: () => 0,
- *   handleMessage: (count: number, message: PipeMessage<string>) => ({
+ *   handleMessage: (count, message) => ({
  *     state: count + 1,
  *     outputs: [{ value: `${count}: ${message.value}`, of: [message] }],
  *   }),

@@ -63,8 +63,8 @@ export interface PipeBuilder<In, Value> {
  * Begins a pipe, for the option `pipe` of `createConsumer`. Nothing runs here. `In` is what `extract` makes, or the source.
  *
  * @example
- * ```ts
- * const batches = pipe<Order>()
+ * ```js
+ * const batches = pipe()
  *   .filter((order) => order.paid)
  *   .demux((order) => order.tenant)
  *   .aggregate({ count: 500, intervalMs: 5_000 })

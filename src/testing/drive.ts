@@ -181,12 +181,12 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       if (lease === undefined) return refuse('shardId', 'a shard with delivered items', shardId);
 
       leases.delete(shardId);
-      lease.tenure.dead = true;
+      lease.tenure.ended = true;
       lease.controller.abort(
         new KinactError('LEASE_LOST', `the lease of ${shardId} was revoked`, { data: { shardId } }),
       );
 
-      const { worker, source, fence: lost } = lease.tenure;
+      const { workerNumber: worker, source, fence: lost } = lease.tenure;
       deliver({ type: 'revoked', stage, number: (messageNumber += 1), worker, source, shardId, fence: lost });
       return rest();
     },
@@ -200,7 +200,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     get state() {
       const { slots } = state;
       if (definition.stateBy !== 'shard') return slots.get(sharedSlot)?.state;
-      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.worker)?.state]));
+      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.workerNumber)?.state]));
     },
     get failed() {
       return runner.failed();
@@ -214,8 +214,8 @@ function createLease(shardId: string, fence: number): Lease {
   const controller = new AbortController();
   const start = { type: 'trimHorizon' } as const;
   const names = { leaseKey: shardId, shardId, source: 'driven', idempotencyPrefix: `driven@1/${shardId}` };
-  const bounds = { deadline: Infinity, wallDeadline: Infinity, dead: false };
-  return { controller, tenure: { worker: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
+  const bounds = { deadline: Infinity, wallDeadline: Infinity, ended: false };
+  return { controller, tenure: { workerNumber: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
 }
 
 interface ItemPlace {

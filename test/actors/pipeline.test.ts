@@ -107,8 +107,8 @@ describe('the pipeline over a stream in memory', () => {
     const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
     await pipeline.clock.advance(100);
     expect(seen).to.equal(5);
-    expect(keeper.tenures[0]?.dead).to.equal(true);
-    expect(keeper.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(keeper.tenures[0]?.ended).to.equal(true);
+    expect(keeper.ends).to.deep.equal([{ type: 'tenureEnded' }]);
     await pipeline.stop();
   });
 });

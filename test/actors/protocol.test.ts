@@ -15,7 +15,7 @@ function tenure(deadline: number): Tenure {
   const start = { type: 'trimHorizon' } as const;
   const { signal } = new AbortController();
   return {
-    worker: 1,
+    workerNumber: 1,
     leaseKey: 'shard',
     shardId: 'shard',
     source: 's',
@@ -24,7 +24,7 @@ function tenure(deadline: number): Tenure {
     start,
     deadline,
     wallDeadline: Infinity,
-    dead: false,
+    ended: false,
     signal,
   };
 }
@@ -45,7 +45,7 @@ describe('a tenure', () => {
     expect(endIfLate({ ...tenure(100), wallDeadline: 1_000 }, clock)).to.equal(true);
   });
 
-  it('is dead after the policy has stopped it, and keeps the first error', () => {
+  it('has ended after the policy has stopped it, and keeps the first error', () => {
     const one = tenure(100);
     const [first, second] = [new Error('first'), new Error('second')];
     stopTenure(one, first);
@@ -56,11 +56,11 @@ describe('a tenure', () => {
 });
 
 describe('dispositions', () => {
-  it('need an answer if they have an item count, a settled item or a dead tenure', () => {
+  it('need an answer if they have an item count, a settled item or an ended tenure', () => {
     expect(hasDispositions(emptyDispositions())).to.equal(false);
     expect(hasDispositions({ ...emptyDispositions(), itemCounts: [0, 0] })).to.equal(true);
     expect(hasDispositions({ ...emptyDispositions(), ordinals: [0], items: [0] })).to.equal(true);
-    expect(hasDispositions({ ...emptyDispositions(), dead: true })).to.equal(true);
+    expect(hasDispositions({ ...emptyDispositions(), ended: true })).to.equal(true);
   });
 });
 

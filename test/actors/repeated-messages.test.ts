@@ -19,7 +19,15 @@ const reducers = [0, 1].map((index) => Object.freeze({ path: `reducer/${index}#3
 
 function tenure(): object {
   return {
-    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', idempotencyPrefix: 'x@1/s', fence: 1, dead: false },
+    ...{
+      workerNumber: 1,
+      leaseKey: 's',
+      shardId: 's',
+      source: 'x',
+      idempotencyPrefix: 'x@1/s',
+      fence: 1,
+      ended: false,
+    },
     ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
     signal: new AbortController().signal,
   };
@@ -230,7 +238,7 @@ describe('a keeper or coordinator that receives a question twice', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.begin(1);
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
     expect(keeper.controls.get(1) ?? []).to.deep.equal([]);
     await keeper.frontier(tenure, '7');
     await keeper.advance(4_000);

@@ -31,7 +31,7 @@ const deadlines = new Set([
 /** Times from which a duration is counted. */
 const since = new Set(['startedAt', 'idleSince', 'counterAt', 'seenAt']);
 const counters = new Set(['leaseCounter', 'counter']);
-const workers = new Set(['worker', 'last', 'forWorker']);
+const workers = new Set(['worker', 'workerNumber', 'last', 'forWorker']);
 /** Skipped, because the value is a fixed reference, serves people only, or follows from the rest. */
 const skipped = new Set([
   'self',

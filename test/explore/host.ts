@@ -314,7 +314,7 @@ export function mayDeliver(scene: Scene, world: World, { worker, calls }: Node):
 }
 
 export function isLive(world: World, tenure: Tenure): boolean {
-  return !tenure.dead && world.now < tenure.deadline;
+  return !tenure.ended && world.now < tenure.deadline;
 }
 
 export function deliver(world: World, node: Node): void {
@@ -375,12 +375,12 @@ function endIfDrained(world: World, node: Node): void {
 /** The worker reads `revoked` in its mail. */
 export function workerRevoked(world: World, node: Node): void {
   const { draining, next, first, settled } = node.worker!;
-  endWorker(world, node, draining ? { type: 'drained', open: next - first - settled.length } : { type: 'tenureDead' });
+  endWorker(world, node, draining ? { type: 'drained', open: next - first - settled.length } : { type: 'tenureEnded' });
 }
 
 function endWorker(world: World, node: Node, how: WorkerEnd): void {
   const { number, tenure } = node.worker!;
-  tenure!.dead = true;
+  tenure!.ended = true;
   node.worker = undefined;
   node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, end: how });
   say(world, node.index, `worker ${number} ends: ${how.type}`);

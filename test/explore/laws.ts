@@ -34,7 +34,7 @@ function handedOver(world: World, node: Node, reached: number): void {
   const { name, delivered, worker } = node;
   const open = node.calls.find(({ isOld }) => !isOld);
   if (open !== undefined) breaks(world, `${name} hands over while record ${open.record + 1} is being worked on`);
-  if (worker?.tenure !== undefined && !worker.tenure.dead) breaks(world, `${name} hands over beside its own worker`);
+  if (worker?.tenure !== undefined && !worker.tenure.ended) breaks(world, `${name} hands over beside its own worker`);
   if (delivered > reached)
     breaks(world, `${name} hands over at ${reached + 1}, and has delivered record ${delivered + 1}`);
 }
@@ -65,7 +65,7 @@ export function reportHolds(world: World, node: Node, lease: ReleaseOutcome): vo
 export function check(scene: Scene, world: World): void {
   const live = world.nodes.filter(({ life, worker }) => {
     const tenure = worker?.tenure;
-    return life !== 'dead' && tenure !== undefined && !tenure.dead && world.now < tenure.deadline;
+    return life !== 'dead' && tenure !== undefined && !tenure.ended && world.now < tenure.deadline;
   });
   if (live.length > 1 && !world.java) breaks(world, `${live.map(({ name }) => name).join(' and ')} deliver at once`);
   if (world.faults === 0 && !world.excused) {

@@ -43,8 +43,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'hands over without waiting for its worker',
-    make: bent(({ yielding, tenure }) => {
-      if (yielding?.phase === 'draining' && tenure?.revoked === false) yielding.phase = 'ready';
+    make: bent(({ receivedWish, tenure }) => {
+      if (receivedWish?.phase === 'draining' && tenure?.revoked === false) receivedWish.phase = 'ready';
     }),
   },
   {

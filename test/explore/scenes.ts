@@ -129,7 +129,7 @@ export function startOf(scene: Scene): World {
 }
 
 function isThere({ from }: Scene, { nodes, row }: World): boolean {
-  const phase = nodes[0]?.keeper?.state.yielding?.phase;
+  const phase = nodes[0]?.keeper?.state.receivedWish?.phase;
   return phase === from || (from === 'handedOver' && row?.leaseOwner === nodes[1]?.name);
 }
 

@@ -242,12 +242,12 @@ function cloneState(
   handedOut: HandedOut,
   copyOf: <T extends object>(original: T) => T,
 ): LeaseKeeperState {
-  const { lease, wishing, yielding, releaseOrder, shardEnd, tenure, leftovers, setbacks } = state;
+  const { lease, wishing, receivedWish, releaseOrder, shardEnd, tenure, leftovers, setbacks } = state;
   return {
     ...state,
     lease: { ...lease, unknownWrites: [...lease.unknownWrites] },
     wishing: wishing === undefined ? undefined : { ...wishing },
-    yielding: yielding === undefined ? undefined : { ...yielding },
+    receivedWish: receivedWish === undefined ? undefined : { ...receivedWish },
     releaseOrder: releaseOrder === undefined ? undefined : { ...releaseOrder },
     shardEnd: shardEnd === undefined ? undefined : { ...shardEnd },
     tenure: tenure === undefined ? undefined : { ...tenure, shared: copyOf(tenure.shared) },

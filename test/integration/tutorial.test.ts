@@ -78,9 +78,7 @@ describe('docs/tutorial.md', () => {
     expect(await service.ended).to.deep.include({ code: 1 });
     expect((await service.ended).stdout).to.match(/drained: false\n$/);
 
-    const options = /  onFailure: [\s\S]*?^  \},\n/m.exec(skipping)?.[0];
-    const program = adding.replace("runUntilSignal } from 'kinact'", "retry, runUntilSignal } from 'kinact'");
-    const skips = run(program.replace('  reducer: adding,\n', `  reducer: adding,\n${options}`));
+    const skips = run(skipping);
     await skips.until(({ stderr }) => stderr.includes('skipped'));
     await put(orders, '--key-field', 'customer');
     await skips.until((output) => (saved(output)[0] ?? 0) >= orders.length);

@@ -13,7 +13,7 @@ describe('a lease that is released without a worker', () => {
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '50');
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(20_000);
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({
@@ -34,7 +34,7 @@ describe('a lease that is released without a worker', () => {
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '50');
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(20_000);
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '50', released: true, recordsLeft: 0 });
@@ -53,7 +53,7 @@ describe('a lease whose last worker drained at once', () => {
       const first = await keeper.work(1);
       first.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
       await keeper.frontier(first, '49');
-      await keeper.end(first, { type: 'tenureDead' });
+      await keeper.end(first, { type: 'tenureEnded' });
       const second = await keeper.work(2);
       await keeper.frontier(second, frontier);
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -70,7 +70,7 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(19_000);
     expect(keeper.newsOf('released')).to.deep.equal([]);
@@ -86,7 +86,7 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     keeper.store.rows.delete(keeper.row.leaseKey);
     await keeper.advance(failoverMs / 3);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(10_000);
     expect(keeper.newsOf('released')).to.deep.equal([]);
@@ -111,12 +111,12 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.tell({ type: 'callsEnded' });
     expect(keeper.newsOf('released')).to.have.length(1);
     const idle = await driveKeeper();
-    await idle.end(await idle.work(1), { type: 'tenureDead' });
+    await idle.end(await idle.work(1), { type: 'tenureEnded' });
     await idle.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     expect(idle.newsOf('released')).to.have.length(1);
   });
@@ -130,7 +130,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '50');
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     const release = () => keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     if (first === 'release') await release();
     const asked = keeper.work(2);
@@ -153,7 +153,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -168,7 +168,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
   it('cuts the worker off at the deadline', async () => {
     const { keeper, last } = await released('release');
     await keeper.advance(20_000);
-    expect(last.dead).to.equal(true);
+    expect(last.ended).to.equal(true);
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 });

@@ -21,7 +21,7 @@ type Remarks<Type extends string> = Partial<Record<Type, string | Readonly<Recor
 const meanings = {
   tenure: { granted: true, refused: true } satisfies Record<TenureAnswer['type'], Reach>,
   read: { records: true, shardEnd: true } satisfies Record<ReadResult['type'], Reach>,
-  workerEnded: { shardEnd: true, drained: true, tenureDead: true, stopShard: true } satisfies Record<
+  workerEnded: { shardEnd: true, drained: true, tenureEnded: true, stopShard: true } satisfies Record<
     WorkerEnd['type'],
     Reach
   >,

@@ -233,7 +233,7 @@ function runtimeOf(
     intercept: {
       deliver: (delivery: { message: unknown }, deliver: () => void) => {
         const { type, tenure, workerRef } = (delivery.message ?? {}) as Partial<Notify>;
-        if (type === 'notify') incarnations.works(tenure?.worker ?? -1, workerRef?.path ?? '');
+        if (type === 'notify') incarnations.works(tenure?.workerNumber ?? -1, workerRef?.path ?? '');
         deliver();
       },
       startEffect: (actor: { path: string }, info: { name: string }, start: () => unknown) =>
@@ -244,7 +244,7 @@ function runtimeOf(
 
 interface Notify {
   readonly type: string;
-  readonly tenure: { readonly worker: number };
+  readonly tenure: { readonly workerNumber: number };
   readonly workerRef: { readonly path: string };
 }
 
@@ -305,9 +305,16 @@ function applicationOf(
   let calls = 0;
   return application(form, {
     note: (item: Item<string>) => {
-      const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
+      const { tenure } = item as unknown as { tenure: { ended: boolean; workerNumber: number } };
       const { value: id, shardId, fence, attempt } = item;
-      oracle.delivered({ process: name, id, shardId, fence, attempt, isOver: tenure.dead || hasEnded(tenure.worker) });
+      oracle.delivered({
+        process: name,
+        id,
+        shardId,
+        fence,
+        attempt,
+        isOver: tenure.ended || hasEnded(tenure.workerNumber),
+      });
       seen.push(id);
       handedOut.set(id, { shardId, fence });
       hooks?.delivered(shardId, fence);

@@ -147,7 +147,7 @@ class Harness {
   }
 
   get tenure(): Tenure | undefined {
-    return this.tenures.findLast((tenure) => !tenure.dead);
+    return this.tenures.findLast((tenure) => !tenure.ended);
   }
 
   async run(command: Command): Promise<void> {
@@ -195,7 +195,7 @@ class Harness {
       case 'release':
         return keeper.tell({ type: 'release', reason: 'stop', deadlineMs: command.deadlineMs });
       case 'down':
-        return this.tenure === undefined ? undefined : keeper.down(this.tenure.worker);
+        return this.tenure === undefined ? undefined : keeper.down(this.tenure.workerNumber);
       case 'drained':
         return this.tenure === undefined ? undefined : keeper.end(this.tenure, { type: 'drained', open: 1 });
       case 'shardEnd':
@@ -218,13 +218,13 @@ class Harness {
       if (answer.type !== 'granted' || this.tenures.includes(answer.tenure)) continue;
       const last = this.tenures.at(-1);
       if (last !== undefined) {
-        expect(last.dead, 'one tenure at a time').to.equal(true);
+        expect(last.ended, 'one tenure at a time').to.equal(true);
         expect(answer.tenure.fence, 'fences rise').to.be.above(last.fence);
       }
       this.tenures.push(answer.tenure);
     }
     for (const tenure of this.tenures) {
-      if (tenure.dead) expect([tenure.deadline, tenure.signal.aborted]).to.deep.equal([0, true]);
+      if (tenure.ended) expect([tenure.deadline, tenure.signal.aborted]).to.deep.equal([0, true]);
       else expect(tenure.deadline, 'deadline').to.be.at.most(this.lastOwnWriteAt + failoverMs - marginMs);
     }
     if (keeper.ended) expect(this.tenure, 'a tenure outlives its keeper').to.equal(undefined);

@@ -110,13 +110,13 @@ async function perform(drawn: DrawnReducer, [name, ...args]: Act): Promise<void>
   const { on, open, limit } = drawn;
   const [one, two] = args as [never, never];
   /** The worker that has this shard now. */
-  const at = (shard: number): number => (on.workers.get(shard)?.tenure.dead === true ? at(shard + 3) : shard);
+  const at = (shard: number): number => (on.workers.get(shard)?.tenure.ended === true ? at(shard + 3) : shard);
   if (name === 'items') on.items(at(one), two);
   else if (name === 'deliver') await on.deliver(one);
   else if (name === 'pass') await on.pass(one, two);
   else if (name === 'punctuate') on.punctuate(at(one), two);
   else if (name === 'revoke') on.revoke(at(one));
-  else if (name === 'die') on.worker(at(one)).tenure.dead = true;
+  else if (name === 'die') on.worker(at(one)).tenure.ended = true;
   else if (name === 'late') on.worker(at(one)).tenure.deadline = 0;
   else if (name === 'heartbeat') on.heartbeat();
   else if (name === 'status') on.status();

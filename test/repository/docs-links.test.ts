@@ -268,6 +268,28 @@ describe('docs/code-map.md', () => {
   });
 });
 
+/** The rows of a page behind a blank line that cuts their table in two. Markdown shows them as text. */
+function cutTables(page: string, markdown: string): string[] {
+  const lines = markdown.replaceAll(fence, (block) => block.replaceAll(/[^\n]/g, '')).split('\n');
+  const isRow = (line = ''): boolean => /^ *\|/.test(line);
+  return lines.flatMap((line, at) => {
+    const isFirst = isRow(line) && !isRow(lines[at - 1]);
+    return isFirst && !/^ *\|[\s:|-]+$/.test(lines[at + 1] ?? '') ? [`${page}:${at + 1}`] : [];
+  });
+}
+
+describe('a table of a page', () => {
+  it('is not cut by a blank line', () => {
+    expect(pages.flatMap((page) => cutTables(page, read(page)))).to.deep.equal([]);
+  });
+
+  it('would be seen if it were', () => {
+    const table = '| a | b |\n|---|---|\n| 1 | 2 |\n';
+    expect(cutTables('x', `${table}\n${table}`)).to.deep.equal([]);
+    expect(cutTables('x', `${table}\n| 3 | 4 |\n\n\`\`\`\n| no row |\n\`\`\`\n`)).to.deep.equal(['x:5']);
+  });
+});
+
 describe('pages that people read from top to bottom', () => {
   for (const [page, limit] of [
     ['README.md', 120],

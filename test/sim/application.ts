@@ -116,10 +116,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
       return true;
     },
     note: (item, together) => {
-      const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
+      const { tenure } = item as unknown as { tenure: { ended: boolean; workerNumber: number } };
       const { value: id, source, sequenceNumber, fence, attempt } = item;
       const shardId = world.layout.nameOf(source, item.shardId, sequenceNumber);
-      const isOver = tenure.dead || hasEnded(tenure.worker);
+      const isOver = tenure.ended || hasEnded(tenure.workerNumber);
       const of = { process: machine.name, id, shardId, fence };
       oracle.delivered({ ...of, attempt, isOver, at: machine.worldNow(), together });
       limits.handedOut();

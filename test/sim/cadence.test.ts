@@ -60,7 +60,7 @@ describe('the law on how late a checkpoint comes (I41)', () => {
     });
     lags.notified({
       type: 'notify',
-      tenure: { worker: 1, fence: 1, source: 's', shardId: '1' },
+      tenure: { workerNumber: 1, fence: 1, source: 's', shardId: '1' },
       ordinals: [],
       records: [],
     });

@@ -1,11 +1,14 @@
 // I48: a running call of the application keeps its lease. While a call runs with records of a shard, its process neither hands the
 // lease over nor writes SHARD_END. A stop, or a failure that stops the shard, releases the lease only after the call or at the
-// deadline. An item may be done long before its call ends, because an application may acknowledge early. A call may also outlive its
-// tenure, if a crash or a machine that stood still has ended the tenure.
+// deadline. A lease that has several deadlines, for example of a failure and of a stop that comes later, has the earliest of them. An
+// item may be done long before its call ends, because an application may acknowledge early. A call may also outlive its tenure, if a
+// crash or a machine that stood still has ended the tenure.
 // I52: a reducer makes no more calls at once than `concurrency` says, and no key is in two of them.
 import { callDeadlineMs } from './cluster.js';
+import { isKinactError } from '../../src/api/errors.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { Oracle, Written } from './oracle.js';
+import type { Seen } from './tenures.js';
 
 export interface CallsOptions {
   readonly layout: { nameOf(stream: string, shardId: string, sequenceNumber: string): string };
@@ -18,6 +21,28 @@ export interface CallsOptions {
  * shard, the time counts from the failure, whenever the call began (seed 809745). Otherwise it counts from the start of the call.
  */
 const patienceMs = 0.8 * callDeadlineMs;
+
+/**
+ * How long a process must wait for calls from this message to a keeper on. Undefined unless the message says that the process gives up
+ * the shard by itself. A release keeps the rest of its deadline for the write, as in a stop.
+ */
+export function waitOf(message: Seen): number | undefined {
+  if (message.type === 'release') return message.reason.includes('failed') ? callDeadlineMs / 2 : undefined;
+  if (message.type === 'workerEnded') return message.end.type === 'stopShard' ? patienceMs : undefined;
+  if (message.type === 'workerDown') return isOfTheWatchdog(message.how?.error) ? patienceMs : undefined;
+  return undefined;
+}
+
+const isOfTheWatchdog = (error: unknown): boolean =>
+  isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
+
+/** A shard that a process gives up by itself. */
+interface GivingUp {
+  /** The worker that has, or had, its records. */
+  readonly worker: number | undefined;
+  /** Until then the lease must wait for running calls. */
+  readonly until: number;
+}
 
 /** Which reducer makes the call, and how many it may make at once. `slots`: undefined without `concurrency`. */
 export interface Place {
@@ -42,8 +67,13 @@ export interface Calls {
   draining(process: string, until: number): void;
   /** A worker has records of this shard. */
   works(process: string, worker: number, leaseKey: string): void;
-  /** A failure stops the shard of this worker. */
-  shardStops(process: string, worker: number): void;
+  /** The keeper of this path grants the worker a tenure. */
+  keeps(process: string, keeper: string, worker: number): void;
+  /**
+   * The process gives up the shard of this keeper by itself, and waits for calls for this time. If a stop or removal has a later
+   * deadline, this one counts (seed 910480).
+   */
+  givesUp(process: string, keeper: string, waitMs: number): void;
   /** This process has been told to stop: until then it must wait for running calls. */
   stopping(process: string, until: number): void;
   /**
@@ -62,10 +92,13 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   const stopsAt = new Map<string, number>();
   /** By process and source: until when its leases wait while it is being removed. */
   const removedAt = new Map<string, number>();
-  /** By process and worker: its lease. */
+  /** By process and worker: the keeper's path. */
+  const keeperOf = new Map<string, string>();
+  /** By process and keeper: its last worker, and its lease. */
+  const workerOf = new Map<string, number>();
   const leaseOf = new Map<string, string>();
   /** By process and lease. */
-  const shardStopsAt = new Map<string, number>();
+  const givenUp = new Map<string, GivingUp>();
   const runsOf = (process: string): readonly string[] =>
     [...(running.get(process) ?? [])].flatMap(({ leases }) => [...leases]);
   const isNew = (process: string, leaseKey: string): boolean =>
@@ -75,10 +108,17 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + callDeadlineMs;
 
   /** Until when a process that stops, or removes the source, must keep this lease while its call runs. */
-  const keptUntil = (process: string, leaseKey: string): number | undefined => {
+  const keptUntil = (process: string, leaseKey: string): number => {
     const ends = [stopsAt.get(process), removedAt.get(`${process}/${leaseKey.slice(0, leaseKey.indexOf('/'))}`)];
     const known = ends.filter((end) => end !== undefined);
-    return known.length === 0 ? undefined : Math.min(...known);
+    return known.length === 0
+      ? -Infinity
+      : Math.min(...known, givenUp.get(`${process}/${leaseKey}`)?.until ?? Infinity);
+  };
+
+  /** What an owner has given up does not count for its next ownership. */
+  const ownershipEnds = (owner: string | undefined, heir: string | undefined, leaseKey: string): void => {
+    if (owner !== undefined && owner !== heir) givenUp.delete(`${owner}/${leaseKey}`);
   };
 
   /** I52. A call that a restart has left running no longer counts. */
@@ -105,28 +145,42 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
     },
     orphaned: (process) => void running.delete(process),
     wrote: ({ process, leaseKey, before, after, sentAt }) => {
-      if (before?.leaseOwner !== process || after === undefined) return;
+      if (before?.leaseOwner !== process || after === undefined) {
+        ownershipEnds(before?.leaseOwner, after?.leaseOwner, leaseKey);
+        return;
+      }
       const { leaseOwner: heir, checkpoint } = after;
-      const stopsSince = shardStopsAt.get(`${process}/${leaseKey}`);
+      const until = givenUp.get(`${process}/${leaseKey}`)?.until;
+      const kept = keptUntil(process, leaseKey);
+      ownershipEnds(process, heir, leaseKey);
       if (!runsOf(process).includes(leaseKey)) return;
-      const isTooSoon = stopsSince === undefined ? isNew(process, leaseKey) : sentAt < stopsSince + patienceMs;
+      const isTooSoon = until === undefined ? isNew(process, leaseKey) : sentAt < until;
       const said = `${process}, where a call with records of ${leaseKey} runs,`;
       if (checkpoint === 'SHARD_END' && before.checkpoint !== 'SHARD_END')
         oracle.violate('I48', `${said} says that it has ended`);
       else if (heir !== undefined && heir !== process) oracle.violate('I48', `${said} hands it over to ${heir}`);
-      else if (heir === undefined && sentAt < (keptUntil(process, leaseKey) ?? -Infinity))
+      else if (heir === undefined && sentAt < kept)
         oracle.violate('I48', `${said} stops or removes its source, and gives it back`);
       else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
         oracle.violate('I48', `${said} gives it up`);
     },
-    // Once a worker has records of the shard again, the shard no longer counts as stopped.
+    // Once another worker has records of the shard, the shard no longer counts as given up.
     works: (process, worker, leaseKey) => {
-      leaseOf.set(`${process}/${worker}`, leaseKey);
-      shardStopsAt.delete(`${process}/${leaseKey}`);
+      const keeper = keeperOf.get(`${process}/${worker}`);
+      if (keeper !== undefined) leaseOf.set(`${process}/${keeper}`, leaseKey);
+      const lease = `${process}/${leaseKey}`;
+      if (givenUp.get(lease)?.worker !== worker) givenUp.delete(lease);
     },
-    shardStops: (process, worker) => {
-      const leaseKey = leaseOf.get(`${process}/${worker}`);
-      if (leaseKey !== undefined) shardStopsAt.set(`${process}/${leaseKey}`, now());
+    keeps: (process, keeper, worker) => {
+      keeperOf.set(`${process}/${worker}`, keeper);
+      workerOf.set(`${process}/${keeper}`, worker);
+    },
+    givesUp: (process, keeper, waitMs) => {
+      const leaseKey = leaseOf.get(`${process}/${keeper}`);
+      if (leaseKey === undefined) return;
+      const lease = `${process}/${leaseKey}`;
+      const until = Math.min(now() + waitMs, givenUp.get(lease)?.until ?? Infinity);
+      givenUp.set(lease, { worker: workerOf.get(`${process}/${keeper}`), until });
     },
     draining: (process, until) => void drainsUntil.set(process, Math.max(until, drainsUntil.get(process) ?? 0)),
     stopping: (process, until) => void stopsAt.set(process, until),

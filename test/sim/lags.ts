@@ -76,7 +76,7 @@ export function createLags(options: LagsOptions): Lags {
     );
   };
   return {
-    notified: ({ tenure }) => void tenures.set(tenure.worker, tenure),
+    notified: ({ tenure }) => void tenures.set(tenure.workerNumber, tenure),
     reported: ({ frontier: { worker, position } }) => {
       const tenure = tenures.get(worker);
       if (tenure === undefined) return;

@@ -21,6 +21,8 @@ export function listen({ clock, events, layout, oracle, parkingKeys }: World, { 
       if (name === 'itemParked') parkingKeys.told((data as ConsumerEvents['itemParked']).idempotencyKey);
       if (name === 'pipelineRestarted') oracle.restarted(machine.name);
       events.push({ at: clock.now(), process: machine.name, name, shardId: named, data });
+      // The operators of the simulation set no checkpoint beyond the tip.
+      if (name === 'checkpointBeyondTip') oracle.violate('I65', `${machine.name}: ${JSON.stringify(data)}`);
       if (name === 'leaseUnread' && named !== undefined && machine.alive)
         oracle.unread(machine.name, named, String((data as { readonly reason?: string }).reason));
     });

@@ -112,8 +112,8 @@ function isDraining({ holder, leaseKey }: HandOver): boolean {
   // Only the keepers: this looks hundreds of times, and the status of a whole process is dear.
   for (const [path, keeper] of holder.machine.actors) {
     if (!path.startsWith('lease-keeper/')) continue;
-    const { shardId, yielding }: { readonly shardId?: string; readonly yielding?: string } = stateOfActor(keeper) ?? {};
-    if (leaseKey.endsWith(`/${shardId}`) && yielding?.startsWith('draining') === true) return true;
+    const state: { readonly shardId?: string; readonly receivedWish?: string } = stateOfActor(keeper) ?? {};
+    if (leaseKey.endsWith(`/${state.shardId}`) && state.receivedWish?.startsWith('draining') === true) return true;
   }
   return false;
 }

@@ -23,7 +23,7 @@ interface Watched {
   readonly failedKeys: Set<string>;
 }
 
-const isDead = (item: Item<string>): boolean => (item as unknown as { tenure: { dead: boolean } }).tenure.dead;
+const isDead = (item: Item<string>): boolean => (item as unknown as { tenure: { ended: boolean } }).tenure.ended;
 
 export function createPartOrder(violate: (invariant: string, text: string) => void): PartOrder {
   const reducers = new Map<number, Watched>();

@@ -6,7 +6,7 @@ import { compareRows } from './stream-log.js';
 export interface Notify {
   readonly type: 'notify';
   readonly tenure: {
-    readonly worker: number;
+    readonly workerNumber: number;
     readonly fence: number;
     readonly source: string;
     readonly shardId: string;
@@ -53,7 +53,8 @@ export type Seen =
   | FrontierReport
   | Granted
   | { readonly type: 'beginTenure' | 'retire' }
-  | { readonly type: 'release'; readonly deadlineMs: number }
+  | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
+  | { readonly type: 'workerDown'; readonly how?: { readonly error?: unknown } }
   | { readonly type: 'workerEnded'; readonly worker: number; readonly end: { readonly type: string } };
 
 /** Which worker delivers under which fence, over all processes. */
@@ -80,7 +81,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
   const fenceOf = new Map<string, number>();
   const lastOf = new Map<string, { readonly fence: number; readonly log: TenureLog }>();
 
-  const begin = ({ worker, fence, ...of }: Notify['tenure']): TenureLog => {
+  const begin = ({ workerNumber: worker, fence, ...of }: Notify['tenure']): TenureLog => {
     const shardId = `${of.source}/${of.shardId}`;
     const last = lastOf.get(shardId);
     if (last !== undefined && last.fence >= fence)
@@ -105,7 +106,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
     },
     fenceOf: (source, shardId) => fenceOf.get(`${source}/${shardId}`),
     notified: ({ tenure, ordinals, records }) => {
-      const name = nameOf(tenure.worker, tenure.fence);
+      const name = nameOf(tenure.workerNumber, tenure.fence);
       const log = tenures.get(name) ?? begin(tenure);
       tenures.set(name, log);
       for (const [at, { sequenceNumber, subSequenceNumber, data }] of records.entries()) {
@@ -119,7 +120,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
     acknowledged: (items) => {
       for (const item of items) {
         const { tenure, ordinal } = item as unknown as { readonly tenure: Notify['tenure']; readonly ordinal: number };
-        const log = tenures.get(nameOf(tenure.worker, tenure.fence));
+        const log = tenures.get(nameOf(tenure.workerNumber, tenure.fence));
         const record = log?.open.get(ordinal);
         if (log === undefined || record === undefined) continue;
         log.acknowledged.add(ordinal);

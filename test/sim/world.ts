@@ -12,7 +12,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { application } from './application.js';
 import { calmLimitMs, drawCadence, limitMs } from './cadence.js';
-import { createCalls, type Calls } from './calls.js';
+import { createCalls, waitOf, type Calls } from './calls.js';
 import { createCallRates, type CallRates } from './call-rates.js';
 import { callDeadlineMs, watchdogMs } from './cluster.js';
 import { createCredits, type Credits } from './credits.js';
@@ -415,8 +415,10 @@ function startProcess(world: World, makeActors: MakeActors): Process {
           deliver: (delivery: Delivery, arrive: () => void) => {
             credits.passed(delivery);
             const message = delivery.message as Seen | undefined;
+            const waitMs = message === undefined ? undefined : waitOf(message);
+            if (waitMs !== undefined) world.calls.givesUp(name, delivery.to.path, waitMs);
             if (message?.type === 'notify') {
-              const { worker, source, shardId } = message.tenure;
+              const { workerNumber: worker, source, shardId } = message.tenure;
               intake.hands(worker);
               incarnations.works(worker, delivery.from?.path ?? '');
               const first = message.records[0]?.sequenceNumber;
@@ -425,12 +427,12 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               lags.notified(message);
             } else if (message?.type === 'tenure') {
               tenures.granted(message);
-              readerBegins(world, name, message.answer.tenure);
+              const { tenure } = message.answer;
+              if (tenure !== undefined) world.calls.keeps(name, delivery.from?.path ?? '', tenure.workerNumber);
+              readerBegins(world, name, tenure);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
-            else if (message?.type === 'workerEnded' && message.end.type === 'stopShard')
-              world.calls.shardStops(name, message.worker);
             else if (message?.type === 'frontier') {
               tenures.reported(message);
               lags.reported(message);

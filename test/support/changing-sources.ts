@@ -25,6 +25,8 @@ export type Step =
   | { readonly type: 'add' | 'remove' | 'put'; readonly name: Name }
   | { readonly type: 'kill'; readonly kind: (typeof kinds)[number]; readonly which: number }
   | { readonly type: 'outage'; readonly name: Name; readonly ms: number }
+  /** Added while the coordinators are dead, removed after `ms`, and added again as soon as the removal has ended. */
+  | { readonly type: 'again'; readonly name: Name; readonly ms: number }
   | { readonly type: 'stop' };
 
 export interface Drawn {
@@ -63,6 +65,26 @@ export const drawn: fc.Arbitrary<Drawn> = fc.record({
         .map(({ stops, afterMs }) =>
           stops ? [...steps, { step: { type: 'stop' } as const, afterMs, deadlineMs: 5_000 }] : steps,
         ),
+    ),
+});
+
+/**
+ * A source that is added again at once, once or twice, in a consumer that is quiet otherwise: beside other deaths of coordinators, a
+ * removal may say less than is true about its leases.
+ */
+export const drawnAgain: fc.Arbitrary<Drawn> = fc.record({
+  seed: fc.nat(1e9),
+  steps: fc
+    .array(fc.record({ name, ms: fc.integer({ min: 0, max: 40 }), putMs: fc.integer({ min: 0, max: 60 }) }), {
+      minLength: 1,
+      maxLength: 2,
+    })
+    .map((all) =>
+      all.flatMap(({ name: of, ms, putMs }) => [
+        { step: { type: 'put', name: of } as const, afterMs: 3_000, deadlineMs: 5_000 },
+        { step: { type: 'again', name: of, ms } as const, afterMs: putMs, deadlineMs: 5_000 },
+        { step: { type: 'put', name: of } as const, afterMs: 3_000, deadlineMs: 5_000 },
+      ]),
     ),
 });
 
@@ -189,7 +211,7 @@ function scene({ seed }: Drawn): Scene {
 /** Makes one change, and checks what its promise says when it settles. */
 async function change(
   world: Scene,
-  { type, name: of }: Extract<Step, { name: Name }>,
+  { type, name: of }: Extract<Step, { type: 'add' | 'remove' | 'put' }>,
   deadlineMs: number,
 ): Promise<void> {
   const { consumer, complaints, removed, stores } = world;
@@ -237,11 +259,13 @@ function act(world: Scene, step: Step, deadlineMs: number): Promise<void> | unde
     }
     case 'remove':
       return change(world, step, deadlineMs);
+    case 'again':
+      return changeAgain(world, step, deadlineMs);
     case 'put':
       world.put(step.name);
       return undefined;
     case 'kill': {
-      const of = actorsOf(consumer.runtime).filter(({ path }) => path.split(/[/#]/, 1)[0] === step.kind);
+      const of = actorsOfKind(world, step.kind);
       const victim = of[step.which % Math.max(1, of.length)];
       if (victim !== undefined) crash(victim, new Error('killed'));
       return undefined;
@@ -252,6 +276,23 @@ function act(world: Scene, step: Step, deadlineMs: number): Promise<void> | unde
     case 'stop':
       return consumer.stop({ deadlineMs }).then(() => undefined);
   }
+}
+
+function actorsOfKind({ consumer }: Scene, kind: (typeof kinds)[number]): ReturnType<typeof actorsOf> {
+  return actorsOf(consumer.runtime).filter(({ path }) => path.split(/[/#]/, 1)[0] === kind);
+}
+
+/** The first addition waits for a coordinator, and may notice its removal only after the second one has begun. */
+async function changeAgain(
+  world: Scene,
+  { name: of, ms }: Extract<Step, { type: 'again' }>,
+  deadlineMs: number,
+): Promise<void> {
+  for (const each of actorsOfKind(world, 'lease-coordinator')) crash(each, new Error('killed'));
+  const first = act(world, { type: 'add', name: of }, deadlineMs);
+  await new Promise<void>((resolve) => void world.clock.after(ms, resolve));
+  await act(world, { type: 'remove', name: of }, deadlineMs);
+  await Promise.all([first, act(world, { type: 'add', name: of }, deadlineMs)]);
 }
 
 /** Plays the steps, and returns what was wrong. */

@@ -58,6 +58,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'leaseUnread',
   'leaseContradiction',
   'noProgress',
+  'checkpointBeyondTip',
   'leaseTableBusy',
   'sourceFailed',
   'paused',

@@ -82,7 +82,7 @@ export function direct(nodeCount = 3, more: Partial<PipeOptions> = {}) {
       fromStage({ type: 'punctuation', kind, id, worker }, from),
     revoked: (worker: number) => {
       const tenure = tenures[worker]!;
-      tenure.dead = true;
+      tenure.ended = true;
       const { source, shardId, fence } = tenure;
       return fromStage({ type: 'revoked', worker, source, shardId, fence });
     },

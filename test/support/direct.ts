@@ -38,7 +38,7 @@ export function address<A>(asker: Ref<never>): ReplyTo<A> {
 export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
   const shardId = `shardId-${worker}`;
   return {
-    worker,
+    workerNumber: worker,
     leaseKey: shardId,
     shardId,
     source: 'orders',
@@ -47,7 +47,7 @@ export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
     start: { type: 'trimHorizon' },
     deadline: Infinity,
     wallDeadline: Infinity,
-    dead: false,
+    ended: false,
     signal: new AbortController().signal,
     ...more,
   };

@@ -253,7 +253,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       return answer.tenure;
     },
     frontier(
-      { worker, fence }: Tenure,
+      { workerNumber: worker, fence }: Tenure,
       sequenceNumber: string,
       more: { readonly subSequenceNumber?: number; readonly records?: number } = {},
     ) {
@@ -265,7 +265,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
         frontier: { worker, fence, position: { sequenceNumber, subSequenceNumber }, records },
       });
     },
-    end({ worker, fence }: Tenure, how: WorkerEnd) {
+    end({ workerNumber: worker, fence }: Tenure, how: WorkerEnd) {
       return driver.tell({ type: 'workerEnded', worker, fence, end: how });
     },
     down(worker: number, how: Partial<Ending> = {}) {

@@ -150,7 +150,7 @@ export function leaseCluster(
             if (running === undefined) return [state, []];
             stopDelivering(running);
             const { type, fence } = message.control;
-            const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureDead' };
+            const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureEnded' };
             return [
               state,
               [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, end: how })],

@@ -60,7 +60,7 @@ export function fleet(leases: number, random: () => number): Fleet {
       held: worker.held,
       avoid: new Set(),
       reclaim: new Set(),
-      spareMs: roundMs / 2,
+      belowTargetOnlyMs: roundMs / 2,
       random,
     });
   };

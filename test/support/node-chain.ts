@@ -84,7 +84,7 @@ export async function nodeChain(
     settled: () =>
       reports.flatMap((report) =>
         report.type === 'settled'
-          ? report.settled.flatMap(({ tenure, ordinals: each }) => each.map((n) => `${tenure.worker}:${n}`))
+          ? report.settled.flatMap(({ tenure, ordinals: each }) => each.map((n) => `${tenure.workerNumber}:${n}`))
           : [],
       ),
     feed: (...values) => feedOf(1, ...values),
@@ -97,7 +97,7 @@ export async function nodeChain(
       return reports.some((report) => report.type === 'flushed' && report.mark === mark);
     },
     lose: async (worker) => {
-      (tenures[worker] as Tenure).dead = true;
+      (tenures[worker] as Tenure).ended = true;
       for (const each of refs) await harness.tell(each, { type: 'revoked', worker });
     },
     tellAll: async (message) => {

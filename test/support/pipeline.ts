@@ -209,7 +209,7 @@ function stubKeeper(
         return [null, [effect.reply(message.replyTo, { type: 'refused', reason: 'not now' })]];
       if (message.type === 'beginTenure') {
         const tenure: Tenure = {
-          worker: message.worker,
+          workerNumber: message.worker,
           leaseKey: shardId,
           shardId,
           source,
@@ -218,7 +218,7 @@ function stubKeeper(
           start,
           deadline: clock.now() + 1e12,
           wallDeadline: Infinity,
-          dead: false,
+          ended: false,
           signal: new AbortController().signal,
           ...differing,
         };

@@ -54,7 +54,7 @@ type Status = 'running' | 'folded' | 'failed' | 'failedByHand' | 'done';
 type State = { readonly items: readonly DeliveredItem[] };
 type Context = { ack(token: unknown): void; fail(token: unknown, error: unknown): void };
 
-const perKey = (item: DeliveredItem): string => `${item.tenure.worker} ${item.key}`;
+const perKey = (item: DeliveredItem): string => `${item.tenure.workerNumber} ${item.key}`;
 
 export function drawnReducer(scene: Scene) {
   const { kind, limit: drawn } = scene;
@@ -95,7 +95,7 @@ export function drawnReducer(scene: Scene) {
   const handed = (item: DeliveredItem, before: readonly DeliveredItem[] = []): void => {
     const { tenure, ordinal } = item;
     count.handed += 1;
-    if (tenure.dead || tenure.deadline <= on.clock.now())
+    if (tenure.ended || tenure.deadline <= on.clock.now())
       on.complain(`handed: item ${ordinal} of a lease that has ended`);
     if (statuses.get(item) === 'running') on.complain(`handed: item ${ordinal} is in two calls`);
     if (statuses.get(item) === 'done') on.complain(`handed: item ${ordinal} again, after its end`);
@@ -108,7 +108,7 @@ export function drawnReducer(scene: Scene) {
     good: readonly Status[],
     what: string,
   ): void => {
-    for (const earlier of on.worker(item.tenure.worker).items) {
+    for (const earlier of on.worker(item.tenure.workerNumber).items) {
       if (earlier === item) return;
       if (perKey(earlier) !== perKey(item) || before.includes(earlier)) continue;
       const status = isOver(earlier) ? 'done' : statuses.get(earlier);
@@ -305,7 +305,7 @@ export function drawnReducer(scene: Scene) {
   /** What is settled has a reason, and a drain names all that is left. */
   const drained = (mark: Mark, waiting: readonly number[]): void => {
     const { tenure } = on.worker(mark.worker);
-    if (mark.kind !== 'drain' || tenure.dead) return;
+    if (mark.kind !== 'drain' || tenure.ended) return;
     for (const item of mark.before) {
       const isNamed = on.settled.has(item) || waiting.includes(item.ordinal);
       // What the application has said by hand may be on its way.
@@ -339,7 +339,7 @@ export function drawnReducer(scene: Scene) {
   const recover = async (): Promise<void> => {
     life.isWell = true;
     for (const [number, { tenure }] of on.workers)
-      if (tenure.dead || tenure.deadline <= on.clock.now()) on.revoke(number);
+      if (tenure.ended || tenure.deadline <= on.clock.now()) on.revoke(number);
     for (let round = 0; round < 2_000 && on.world.crash === undefined; round += 1) {
       await on.deliver();
       if (open.length > 0) {
@@ -348,7 +348,7 @@ export function drawnReducer(scene: Scene) {
       } else if (unacknowledged.size > 0) {
         for (const item of [...unacknowledged.keys()]) acknowledge(item);
       } else if (on.mailbox.length === 0) {
-        for (const [number, { tenure }] of on.workers) if (tenure.dead) on.revoke(number);
+        for (const [number, { tenure }] of on.workers) if (tenure.ended) on.revoke(number);
         if (on.mailbox.length > 0) continue;
         const at = on.nextTimerAt();
         if (at === Infinity) return;
@@ -429,10 +429,10 @@ export function checkEnd({ scene, drawn: d }: { readonly scene: Scene; readonly 
   for (const { credit } of on.stages)
     if (credit !== scene.credit) on.complain(`credit: ${scene.credit - credit} are missing`);
   for (const [id, { isAnswered, worker }] of on.marks)
-    if (!isAnswered && !on.worker(worker).tenure.dead) on.complain(`punctuation: ${id} was never answered`);
+    if (!isAnswered && !on.worker(worker).tenure.ended) on.complain(`punctuation: ${id} was never answered`);
   for (const { tenure, items } of on.workers.values())
     for (const item of items)
-      if (!tenure.dead && !on.settled.has(item))
+      if (!tenure.ended && !on.settled.has(item))
         on.complain(`settled: item ${item.ordinal} never is (${d.statuses.get(item)})`);
   if (limit?.bucket === undefined || limit.changes > 1 || scene.limit === undefined) return;
   const given = scene.limit.tokens + (scene.limit.perSecond * (limit.bucket.updatedAt - 1_000)) / 1_000;

@@ -86,11 +86,11 @@ export function reducerWorld(
   const disposed = (stage: Stage, message: Extract<StageMessage, { type: 'disposed' }>): void => {
     stage.credit += message.credit;
     if (stage.credit > options.credit) complain(`credit: a stage got ${stage.credit - options.credit} too much`);
-    for (const { worker, ordinals, items, dead } of message.dispositions) {
+    for (const { worker, ordinals, items, ended } of message.dispositions) {
       if (ordinals.length > 0 && deadBefore.has(worker))
         complain(`settled: items of worker ${worker}, whose lease had ended`);
       const { tenure, items: theirs } = workers.get(worker)!;
-      if (dead === true && !tenure.dead) complain(`dead: worker ${worker} was reported, and its tenure lives`);
+      if (ended === true && !tenure.ended) complain(`dead: worker ${worker} was reported, and its tenure lives`);
       ordinals.forEach((ordinal, place) => {
         const item = theirs.find((each) => each.ordinal === ordinal && each.index === items[place]);
         if (item === undefined) return complain(`settled: an item that was never sent (${ordinal})`);
@@ -177,7 +177,7 @@ export function reducerWorld(
       const next = mailbox.shift();
       if (next === undefined) return;
       if (next.claim?.() === false) continue;
-      deadBefore = new Set([...workers].flatMap(([number, { tenure }]) => (tenure.dead ? [number] : [])));
+      deadBefore = new Set([...workers].flatMap(([number, { tenure }]) => (tenure.ended ? [number] : [])));
       const [after, effects] = behaviour.receive(state, next.message);
       state = after;
       apply(effects);
@@ -249,7 +249,7 @@ export function reducerWorld(
       const known = workers.get(number);
       if (known === undefined || known.isRevoked) return;
       known.isRevoked = true;
-      known.tenure.dead = true;
+      known.tenure.ended = true;
       const { source, shardId, fence } = known.tenure;
       for (const stage of stages) send(stage, { type: 'revoked', worker: number, source, shardId, fence });
     },

@@ -1,6 +1,7 @@
-// Decides whether a held lease may start. A shard that has been read before may: its checkpoint is a sequence number. Of any other,
-// each parent must have ended, or have no row; a row that was deleted counts as open. Invariant: such a shard starts only after a
-// consistent read of its parents' rows, or after this process has written SHARD_END for all of them.
+// Decides whether the shard of a held lease may be read now. If its checkpoint is a sequence number, it may, because it was read before,
+// after its parents. Otherwise each of its parents must have ended, or have no row. A parent whose row was deleted counts as open,
+// because somebody may still read it. Invariant: before the first read of a shard, its parents' rows have been read consistently, or
+// this process has written SHARD_END for all of them.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { reportRetryAt, clearFailure, type CoordinatorTurn } from '../turn.js';

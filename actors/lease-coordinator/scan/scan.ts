@@ -217,7 +217,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     notToAskFor,
     reclaim: new Set(reclaimable.map((row) => row.leaseKey)),
     ...waitingFor(turn),
-    spareMs: spareFraction * scanIntervalMs,
+    belowTargetOnlyMs: spareFraction * scanIntervalMs,
     random: () => random.next(),
   });
   state.planning.plan = plan;

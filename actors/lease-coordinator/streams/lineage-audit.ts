@@ -1,5 +1,5 @@
 // The audit of streams without hash ranges (`listingProof: 'lineage'`): every listed leaf must have a row, or an ancestor with a row
-// that has not ended. The shard sync checks that and creates what is missing; here is decided who lists, and when. Invariant: as
+// that has not ended. The shard sync checks that and creates what is missing; this file decides who lists, and when. Invariant: as
 // long as a lease has a living holder, the number of listings in a minute does not grow with the number of workers.
 import { scanWithin, syncBy, jittered, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';

@@ -219,12 +219,12 @@ export function tasksForDrain({ tasks }: Batching, worker: number): readonly Tas
 }
 
 function isOfEndedTenure(task: Task): boolean {
-  for (const { tenure } of itemsOfTask(task)) if (tenure.dead) return true;
+  for (const { tenure } of itemsOfTask(task)) if (tenure.ended) return true;
   return false;
 }
 
 function hasItemOf(task: Task, worker: number): boolean {
-  for (const { tenure } of itemsOfTask(task)) if (tenure.worker === worker) return true;
+  for (const { tenure } of itemsOfTask(task)) if (tenure.workerNumber === worker) return true;
   return false;
 }
 

@@ -68,7 +68,7 @@ export function finishOrDefer({ options, state, effects }: ReducerTurn, mark: Ma
 
     let handedOut = 0;
     for (const item of state.unacknowledged.keys()) {
-      if (item.tenure.worker !== mark.worker) continue;
+      if (item.tenure.workerNumber !== mark.worker) continue;
       state.unacknowledged.delete(item);
       handedOut += 1;
     }
@@ -79,7 +79,7 @@ export function finishOrDefer({ options, state, effects }: ReducerTurn, mark: Ma
 function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, worker: number): boolean {
   if (awaitsAnswer(pendingFailures, worker)) return true;
   // An answer came while a raw behaviour was called with the drain, and let items go.
-  return waitingCall === undefined && carry.some(({ tenure }) => tenure.worker === worker);
+  return waitingCall === undefined && carry.some(({ tenure }) => tenure.workerNumber === worker);
 }
 
 /** The ordinals of this worker's records that wait for another attempt, or behind one. */
@@ -87,7 +87,7 @@ function waitingOf(state: ReducerState, worker: number): readonly number[] {
   const { keys, waitingCall, carry, queue, batching } = state;
   const ordinals = new Set<number>();
   const add = ({ tenure, ordinal }: DeliveredItem): void => {
-    if (tenure.worker === worker) ordinals.add(ordinal);
+    if (tenure.workerNumber === worker) ordinals.add(ordinal);
   };
 
   for (const { item } of heldItemsOf(keys, worker)) add(item);

@@ -16,7 +16,7 @@ export function noteStray({ options, state, effects }: ReducerTurn, stray: Stray
   effects.push(effect.count('strayAcknowledgements'));
   const { call, token, error } = stray;
   // The lease is lost, and the application cannot know it in time.
-  if (token instanceof DeliveredItem && token.tenure.dead) return;
+  if (token instanceof DeliveredItem && token.tenure.ended) return;
   const { acknowledge, behaviour } = options.definition;
   const isManual = acknowledge === 'manual' || behaviour !== undefined;
   const cause = causeOf(token, isManual);
@@ -58,7 +58,7 @@ function nameOf(token: unknown): string {
   return typeof token === 'object' ? 'an object' : `the ${typeof token} ${excerpt(String(token), 40)}`;
 }
 
-/** What a copy was made of; undefined for what is no copy. `{ ...token }` has the members of the item, but not the computed ones. */
+/** What a copy was made of; undefined if it is not a copy. `{ ...token }` has the members of the item, but not the computed ones. */
 function copied(token: unknown): string | undefined {
   const { idempotencyKey, record } = Object(token) as { readonly idempotencyKey?: unknown; readonly record?: unknown };
   if (typeof idempotencyKey === 'string') return idempotencyKey;

@@ -27,7 +27,7 @@ import { isHolding } from '../failures/held-keys.js';
 import { DeliveredItem } from '../../protocol/item.js';
 import { createRawJob, type RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
-import { reportDead, returnCredit, settleItem } from '../../protocol/stage-reports.js';
+import { reportEnded, returnCredit, settleItem } from '../../protocol/stage-reports.js';
 import { failUnsettled } from '../failures/late-failure.js';
 import { noteStray } from '../batches/stray-tokens.js';
 
@@ -102,9 +102,9 @@ export function acknowledge({ options, state, effects }: ReducerTurn, items: rea
   options.progress.settled += items.length;
   let afterLoss = 0;
   for (const item of items) {
-    if (item.tenure.dead) {
+    if (item.tenure.ended) {
       afterLoss += 1;
-      reportDead(state.reports, item);
+      reportEnded(state.reports, item);
     } else settleItem(state.reports, item);
   }
   if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
@@ -116,7 +116,7 @@ export function drop(turn: ReducerTurn, item: DeliveredItem): void {
   state.unacknowledged.delete(item);
   returnCredit(state.reports, item);
   leaveKey(turn, item);
-  reportDead(state.reports, item);
+  reportEnded(state.reports, item);
 }
 
 /** Handles the groups finished since the last call. */
@@ -127,7 +127,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
 
   for (const group of groups) {
     if (group.outcome === 'failed') endLate(group.items, options.clock);
-    if (group.outcome === 'failed' && group.items.some(({ tenure }) => !tenure.dead)) {
+    if (group.outcome === 'failed' && group.items.some(({ tenure }) => !tenure.ended)) {
       if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
       else flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
@@ -158,7 +158,7 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   const unacknowledged = handedOut.filter((item) => state.unacknowledged.has(item));
   for (const item of handedOut) if (!state.unacknowledged.has(item)) leaveKey(turn, item);
   endLate(handedOut, options.clock);
-  const live = handedOut.filter((item) => !item.tenure.dead);
+  const live = handedOut.filter((item) => !item.tenure.ended);
   if (unacknowledged.length > 0) itemsFailed(turn, unacknowledged, job.failure.cause, 'reduce');
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
   else if (job.items.length === 0 || live.length > 0) messageFailed(turn, job, live);
@@ -199,7 +199,7 @@ export function contextCalled(turn: ReducerTurn): void {
       continue;
     }
     count += 1;
-    if (token.tenure.dead) afterLoss += 1;
+    if (token.tenure.ended) afterLoss += 1;
     else {
       settleItem(state.reports, token);
       reportRecovery(turn, token);

@@ -1,6 +1,6 @@
-// Watches calls that have a `timeoutMs`. A call that takes longer has its signal aborted, and is waited for; its outcome counts. If it
-// does not end within `callDeadlineMs` either, the reducer fails, and the restart treats the call like any that runs then. One timer
-// serves all calls.
+// Watches calls that have a `timeoutMs`. After that time the signal of the call aborts. The reducer still waits for the call, and its
+// outcome counts. If the call has not ended `answerDeadlineMs` later, the reducer fails, so that the pipeline restarts.
+// (`answerDeadlineMs` is the option `callDeadlineMs`, or 30 s if that is 0.) One timer serves all calls.
 import { effect } from '../../protocol/actor.js';
 import type { TimedCall } from './call-contexts.js';
 import type { ReducerTurn } from '../state.js';
@@ -12,11 +12,11 @@ export function watchCalls({ options, state, effects }: ReducerTurn): void {
   const { timeoutMs } = options.definition;
   if (timeoutMs === undefined || contexts.timerIsSet || (running === undefined && batching.calls.size === 0)) return;
   contexts.timerIsSet = true;
-  effects.push(effect.after('timeout', timeoutMs, { type: 'callsDue' }));
+  effects.push(effect.after('timeout', timeoutMs, { type: 'timeoutDue' }));
 }
 
-/** Some call may have taken too long. */
-export function callsDue(turn: ReducerTurn): void {
+/** The timer has fired: aborts the calls that have taken too long, and fails if an aborted one has not ended. */
+export function timeoutDue(turn: ReducerTurn): void {
   const { options, state, now, effects } = turn;
   const { contexts } = state;
   const timeoutMs = options.definition.timeoutMs ?? Infinity;
@@ -38,7 +38,7 @@ export function callsDue(turn: ReducerTurn): void {
   // Another call may begin before the timer fires, without a turn that could set an earlier one.
   next = Math.min(next, now + timeoutMs);
   contexts.timerIsSet = true;
-  effects.push(effect.after('timeout', Math.max(1, Math.ceil(next - now)), { type: 'callsDue' }));
+  effects.push(effect.after('timeout', Math.max(1, Math.ceil(next - now)), { type: 'timeoutDue' }));
 }
 
 function placeOf({ name, item }: TimedCall): string {
@@ -50,9 +50,9 @@ function timeoutError(call: TimedCall, timeoutMs: number): Error {
   return new DOMException(`${placeOf(call)} has taken longer than timeoutMs (${timeoutMs})`, 'TimeoutError');
 }
 
-function overdueError(call: TimedCall, timeoutMs: number, callDeadlineMs: number): KinactError {
+function overdueError(call: TimedCall, timeoutMs: number, answerDeadlineMs: number): KinactError {
   const { item } = call;
-  const text = `${placeOf(call)} has not ended within callDeadlineMs (${callDeadlineMs}) after its signal was aborted`;
+  const text = `${placeOf(call)} has not ended within ${answerDeadlineMs} ms after its signal was aborted`;
   const cause = timeoutError(call, timeoutMs);
   if (item === undefined) return new KinactError('PROCESSING_FAILED', text, { cause });
   const { source, shardId, sequenceNumber, subSequenceNumber, key } = item;

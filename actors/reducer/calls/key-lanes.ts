@@ -71,7 +71,7 @@ export function dropGathered(turn: ReducerTurn, worker: number): void {
   const { lanes } = batching;
   const dropped: DeliveredItem[] = [];
   const keepOrDrop = (item: DeliveredItem): boolean => {
-    if (item.tenure.worker !== worker) return true;
+    if (item.tenure.workerNumber !== worker) return true;
     dropped.push(item);
     return false;
   };

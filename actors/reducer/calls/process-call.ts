@@ -68,7 +68,7 @@ async function callProcess(
 ): Promise<ProcessCall> {
   call.isOver = true;
   endLate(call.items, clock);
-  call.handed = call.items.filter(({ tenure }) => !tenure.dead);
+  call.handed = call.items.filter(({ tenure }) => !tenure.ended);
   if (call.handed.length === 0) return call;
   call.isOver = false;
   const { context, end } = openFlush(contexts, 'process', call.handed);

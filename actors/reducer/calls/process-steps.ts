@@ -117,7 +117,7 @@ function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredIt
 
 /** Drops an item of a lease that has ended: true then. It needs no token. */
 function dropIfDead(turn: ReducerTurn, item: DeliveredItem): boolean {
-  if (!item.tenure.dead) return false;
+  if (!item.tenure.ended) return false;
   drop(turn, item);
   leaveLane(turn, item);
   return true;
@@ -253,8 +253,8 @@ function callsHaveEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): bool
 
 /** Whether an item of this worker is to be called, and waits for no attempt. */
 function isToBeCalled({ batching, carry }: ReducerState, worker: number): boolean {
-  for (const { tenure } of gatheredItems(batching)) if (tenure.worker === worker) return true;
-  return carry.some(({ tenure }) => tenure.worker === worker);
+  for (const { tenure } of gatheredItems(batching)) if (tenure.workerNumber === worker) return true;
+  return carry.some(({ tenure }) => tenure.workerNumber === worker);
 }
 
 /** Whether an attempt is due, and may begin. Without tokens it may not. */

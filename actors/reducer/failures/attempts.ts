@@ -19,7 +19,7 @@ import {
   type Task,
 } from '../batches/batching.js';
 import { createRawJob } from '../calls/raw-behaviour.js';
-import { markCredited, reportDead, returnCredit } from '../../protocol/stage-reports.js';
+import { markCredited, reportEnded, returnCredit } from '../../protocol/stage-reports.js';
 import type { Mark, ReducerState, WaitingCall, ReducerTurn } from '../state.js';
 import { renewState } from '../calls/user-calls.js';
 
@@ -73,7 +73,7 @@ export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
     return false;
   drainsTriedFor.add(mark);
   makeDue(keys, mark.worker, turn.now);
-  hurryParkings(turn, (tenure) => tenure.worker === mark.worker);
+  hurryParkings(turn, (tenure) => tenure.workerNumber === mark.worker);
   return true;
 }
 
@@ -152,16 +152,16 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
 
   const { waitingCall } = state;
   if (waitingCall?.type === 'batch') {
-    const isDead = ({ parts }: Task): boolean => parts.every((part) => part.every(({ tenure }) => tenure.dead));
+    const hasEnded = ({ parts }: Task): boolean => parts.every((part) => part.every(({ tenure }) => tenure.ended));
     // It ends at its next call, which leaves out every item.
-    if (waitingCall.tasks.some(isDead)) waitingCall.dueAt = now;
+    if (waitingCall.tasks.some(hasEnded)) waitingCall.dueAt = now;
   }
   if (waitingCall?.type !== 'flush') return;
-  const live = waitingCall.groups.filter(({ items }) => items.some(({ tenure }) => !tenure.dead));
+  const live = waitingCall.groups.filter(({ items }) => items.some(({ tenure }) => !tenure.ended));
   for (const group of waitingCall.groups) {
     if (live.includes(group)) continue;
     renewState(group.slot, options.definition);
-    for (const item of group.items) reportDead(state.reports, item);
+    for (const item of group.items) reportEnded(state.reports, item);
   }
   const isOver = live.length === 0 && waitingCall.undecided === 0;
   state.waitingCall = isOver ? undefined : { ...waitingCall, groups: live };

@@ -59,7 +59,7 @@ export function flushPartFailed(turn: ReducerTurn, { slot, items, cause }: Flush
   else batchFailed(turn, createTask([], 'flush'), items, cause);
 }
 
-function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: Verdict): void {
+function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, configured, error }: Verdict): void {
   const { state, effects } = turn;
   const { task } = call;
   const { waitingCall } = state;
@@ -69,8 +69,8 @@ function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, asked, err
   const live = dropLate(turn, failed);
   task.parts = [live, ...rest];
   if (live.length === 0 && rest.length === 0) return;
-  // `asked` is what `onFailure` has answered. `policy` may be the `then` of a retry, which is for the item that fails alone.
-  if (policy === 'crash' && asked === 'crash') effects.push(effect.fail(error));
+  // `configured` is what `onFailure` has answered. `policy` may be the `then` of a retry, which is for the item that fails alone.
+  if (policy === 'crash' && configured === 'crash') effects.push(effect.fail(error));
   else if (
     live.length > 0 &&
     typeof policy === 'object' &&
@@ -89,7 +89,7 @@ function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, asked, err
 
 function dropLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   const live = giveUpLate(turn, items);
-  if (live.length < items.length) for (const item of items) if (item.tenure.dead) leaveLane(turn, item);
+  if (live.length < items.length) for (const item of items) if (item.tenure.ended) leaveLane(turn, item);
   return live;
 }
 

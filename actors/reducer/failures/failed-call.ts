@@ -21,7 +21,7 @@ import {
 import { withdraw } from '../batches/batching.js';
 import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
 import type { RawJob } from '../calls/raw-behaviour.js';
-import { forgetCredit, markCredited, reportDead, settleItem } from '../../protocol/stage-reports.js';
+import { forgetCredit, markCredited, reportEnded, settleItem } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerState, WaitingCall, ReducerTurn } from '../state.js';
 import { renewState, type FlushGroup } from '../calls/user-calls.js';
 import { exponentialMs } from '../../../src/core/backoff.js';
@@ -77,7 +77,10 @@ export function askAndApply(turn: ReducerTurn, call: FailedCall, failure: Failur
   else applyToOpenItems(turn, call, failure, verdict);
 }
 
-/** Applies the verdict of the policy. Of a failed flush under manual acknowledgement only what is not acknowledged can be set aside. */
+/**
+ * Applies the verdict of the policy. Under manual acknowledgement your code may have acknowledged some items of a failed flush already.
+ * These are done, so `skip` and `park` apply to the others only.
+ */
 function applyToOpenItems(turn: ReducerTurn, call: FailedCall, failure: Failure, verdict: Verdict): void {
   const { policy } = verdict;
   const isSetAside = policy === 'skip' || (typeof policy === 'object' && policy.type === 'park');
@@ -119,7 +122,7 @@ export function decided(turn: ReducerTurn, message: Decided): void {
   }
 
   if (call.type === 'flush') endLate(call.group.items, turn.options.clock);
-  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => tenure.dead);
+  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => tenure.ended);
   if (isOver) dropGroup(turn, call.group);
   else applyToOpenItems(turn, call, failure, verdict);
   endVerdict(turn, call);
@@ -314,27 +317,27 @@ function endAttempt({ state, now }: ReducerTurn, item: DeliveredItem): void {
 }
 
 /**
- * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. A
- * call that fails after its lease has ended counts as no failure, and no policy runs (docs/design.md, section 3).
+ * Gives up the items whose leases have ended, even if a renewal still comes, because the new owner will process them. Returns the
+ * others. If a call fails after its lease has ended, that is not a failure, and the policy is not asked (docs/design.md, section 3).
  */
 export function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   for (const item of items) {
     if (!endIfLate(item.tenure, turn.options.clock)) continue;
     leaveKey(turn, item);
-    reportDead(turn.state.reports, item);
+    reportEnded(turn.state.reports, item);
   }
-  return items.filter(({ tenure }) => !tenure.dead);
+  return items.filter(({ tenure }) => !tenure.ended);
 }
 
 /** A flush whose leases have all ended. */
 export function dropGroup({ options, state }: ReducerTurn, group: FlushGroup): void {
   renewState(group.slot, options.definition);
-  for (const item of group.items) reportDead(state.reports, item);
+  for (const item of group.items) reportEnded(state.reports, item);
 }
 
 function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void {
   stopTenure(item.tenure, error);
-  reportDead(state.reports, item);
+  reportEnded(state.reports, item);
 }
 
 /** Settles items that were not processed, because the policy is `skip`. Each of them is counted and reported. */

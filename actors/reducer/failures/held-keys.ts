@@ -147,7 +147,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
 
 /** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
 function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
-  if (one.tenure.worker !== other.tenure.worker) return false;
+  if (one.tenure.workerNumber !== other.tenure.workerNumber) return false;
   return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
 }
 
@@ -215,7 +215,7 @@ export function dropWorker(
   worker: number,
   now: number,
 ): { readonly dropped: readonly DeliveredItem[]; readonly freed: readonly DeliveredItem[] } {
-  const isTheirs = ({ item }: HeldItem): boolean => item.tenure.worker === worker;
+  const isTheirs = ({ item }: HeldItem): boolean => item.tenure.workerNumber === worker;
   const dropped: DeliveredItem[] = [];
   const freed: DeliveredItem[] = [];
   for (const held of [...keys.byKey.values()]) {
@@ -235,7 +235,7 @@ export function nextAttemptAt(keys: HeldKeys): number {
   return keys.nextAt;
 }
 
-/** In an outage no attempt is due while another one is under way, or waits for its policy. The call of a sink is no attempt. */
+/** In an outage no attempt is due while another one is under way, or waits for its policy. A call of a sink does not count as one. */
 function computeNextAt({ byKey, outage }: HeldKeys): number {
   let earliest = Infinity;
   for (const { dueAt, isBusy, head } of byKey.values()) {
@@ -301,13 +301,13 @@ export function attemptDropped(keys: HeldKeys, now: number): void {
 export function makeDue(keys: HeldKeys, worker: number, now: number): void {
   keys.nextAt = undefined;
   if (keys.outage !== undefined) keys.outage.dueAt = now;
-  else for (const held of keys.byKey.values()) if (held.head.item.tenure.worker === worker) held.dueAt = now;
+  else for (const held of keys.byKey.values()) if (held.head.item.tenure.workerNumber === worker) held.dueAt = now;
 }
 
 /** The held items of this worker. */
 export function* heldItemsOf({ byKey }: HeldKeys, worker: number): Generator<HeldItem> {
   for (const { head, behind } of byKey.values()) {
-    if (head.item.tenure.worker === worker) yield head;
-    for (const each of behind) if (each.item.tenure.worker === worker) yield each;
+    if (head.item.tenure.workerNumber === worker) yield head;
+    for (const each of behind) if (each.item.tenure.workerNumber === worker) yield each;
   }
 }

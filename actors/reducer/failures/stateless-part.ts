@@ -42,6 +42,6 @@ export async function callPart(call: ProcessCall, part: StatelessPart, context: 
 
 function withoutDropped({ items, dropped }: FoldJob): readonly DeliveredItem[] {
   if (dropped.length === 0) return items;
-  const dead = new Set(dropped);
-  return items.filter((item) => !dead.has(item));
+  const left = new Set(dropped);
+  return items.filter((item) => !left.has(item));
 }

@@ -21,7 +21,7 @@ export function noteLeft(
   const isManual = definition.acknowledge === 'manual';
   const all = [...waitingItems(state), ...itemsBehind(state, now, isManual), ...calledItems(state)];
   for (const { item, since, at, failures: attempts, error } of all) {
-    if (worker !== undefined && item.tenure.worker !== worker) continue;
+    if (worker !== undefined && item.tenure.workerNumber !== worker) continue;
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
     const why = error === undefined ? '' : waitingText(error, refused.get(item));

@@ -100,8 +100,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly stages?: number | undefined;
   /**
-   * How records reach the stages. `round-robin` spreads a shard’s records over all stages, so a key’s order is not
-   * kept.
+   * How records reach the stages. `round-robin` spreads a shard’s records over them, so a key’s order is lost.
    *
    * @default 'by-shard'
    * @example
@@ -146,7 +145,8 @@ export interface ConsumerOptions<Value = any> {
   readonly maxBytes?: number | undefined;
   /**
    * How many polling calls this process may have under way, over all sources. Each source has an equal share, at least
-   * one call: a source whose every call hangs takes no more, and the others read on. Takes: integer >= 1.
+   * one call: if every call of a source hangs, it takes no more than that, and the other sources are read. Takes:
+   * integer >= 1.
    *
    * @default 200
    * @example

@@ -58,7 +58,8 @@ export function changeService({ caller, arn, describe }: ChangeServiceParts): Po
     name: 'dynamodb',
     operations: { describe: 'DescribeStream', list: 'DescribeStream' },
     bytesPerSecond,
-    resumesAfter: true,
+    hasAggregates: false,
+    timeUnitMs: 60_000,
     async getRecords({ shardId, signal }, iterator, limit) {
       const call = { operation: 'GetRecords', shardId } as const;
       const answer = await caller.attempt<ChangesOutput>(
@@ -105,7 +106,7 @@ function inputFor(position: IteratorPosition): Pick<GetShardIteratorInput, 'Shar
     case 'atTimestamp':
       return { ShardIteratorType: 'TRIM_HORIZON' };
     case 'atRecord':
-      return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: position.position.sequenceNumber };
+      return { ShardIteratorType: 'AT_SEQUENCE_NUMBER', SequenceNumber: position.position.sequenceNumber };
     case 'afterRecord':
       return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: position.sequenceNumber };
   }

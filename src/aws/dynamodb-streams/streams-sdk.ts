@@ -37,7 +37,7 @@ export interface DescribeStreamInput {
 export interface GetShardIteratorInput {
   readonly StreamArn: string;
   readonly ShardId: string;
-  readonly ShardIteratorType: 'TRIM_HORIZON' | 'AFTER_SEQUENCE_NUMBER';
+  readonly ShardIteratorType: 'TRIM_HORIZON' | 'AT_SEQUENCE_NUMBER' | 'AFTER_SEQUENCE_NUMBER';
   readonly SequenceNumber?: string;
 }
 

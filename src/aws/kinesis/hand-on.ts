@@ -26,7 +26,7 @@ export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetch
   // Whichever way they came: the ends before them were not the shard's.
   if (records.length > 0) progress.end.doubts = undefined;
 
-  const knewMore = progress.moreKnown;
+  const knewMore = progress.knowsMore;
   const fresh = noteRecords(progress, records, fetched.more);
   reportGap(reader, progress, knewMore && records.length === 0 && !behind);
   // Two kinds of pages are not pushed. One is a page of skipped records only, except at the tip. The other is an empty page that ends

@@ -20,6 +20,8 @@ export function kinesisService(service: {
   const arn = names.StreamARN === undefined ? {} : { StreamARN: names.StreamARN };
   return {
     name: 'kinesis',
+    hasAggregates: true,
+    timeUnitMs: undefined,
     operations: { describe: 'DescribeStreamSummary', list: 'ListShards' },
     bytesPerSecond: kinesisBytesPerSecond,
     async getRecords({ shardId, signal }, iterator, limit) {

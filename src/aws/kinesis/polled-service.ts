@@ -21,7 +21,7 @@ import type { IdleShard } from './idle-reads.js';
 import type { StreamNames } from './kinesis-client.js';
 import type { PrefetchBounds, PrefetchBuffer } from './prefetch-buffer.js';
 import type { ReadAllowance, RecordSizes } from './read-allowance.js';
-import type { Progress } from './reading-progress.js';
+import type { Progress, RecordTraits } from './reading-progress.js';
 import type { FoundIterator, IteratorPosition, ReadOperation } from './shard-iterator.js';
 
 /** An answer of GetRecords. */
@@ -37,14 +37,12 @@ export interface Answer {
 
 type Reading = Pick<ReaderContext, 'shardId' | 'signal'>;
 
-export interface PolledService {
+export interface PolledService extends RecordTraits {
   /** The service's name in IAM actions. */
   readonly name: 'kinesis' | 'dynamodb';
   /** The calls behind the reader's `describe` and `list`, for messages. */
   readonly operations: { readonly describe: ReadOperation; readonly list: ReadOperation };
   readonly bytesPerSecond: number;
-  /** A record never holds several, so reading resumes after the last one. */
-  readonly resumesAfter?: boolean;
   getRecords(reading: Reading, iterator: string, limit: number): Promise<Answer | { readonly failure: AwsFailure }>;
   findIterator(reading: Reading, position: IteratorPosition): Promise<FoundIterator>;
   /** Handles an answer that the records at the position have expired, for a service that gives it. */

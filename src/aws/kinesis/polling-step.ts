@@ -15,13 +15,14 @@ import type { Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { lagInMiddle, noteRecordGone, type Progress } from './reading-progress.js';
 import { chainDoubt, streamDoubt } from './stream-doubt.js';
+import { doubtStart } from './start-doubt.js';
 import { idleWaitMs, leaveIdle } from './idle-reads.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
 const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
 /** How long the service must not find a shard before the reader treats it as gone. */
 const missingMs = 5_000;
-/** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
+/** A second chain that goes on for longer does not prove the end of the first: the listing that called the shard closed was wrong. */
 const proofMs = 30_000;
 
 /**
@@ -80,7 +81,7 @@ async function readOnce(
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit || answer.isBehind === true;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
-  if (progress.end.proof !== undefined && answer.records.length > 0) progress.end.proof.records = true;
+  if (progress.end.proof !== undefined && answer.records.length > 0) progress.end.proof.sawRecords = true;
   handOn(reader, progress, {
     records: answer.records,
     lagMs: answer.lagMs ?? output.MillisBehindLatest,
@@ -94,7 +95,8 @@ async function readOnce(
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
   const isIdle = !behind && answer.records.length === 0 && progress.end.proof === undefined;
-  if (!isIdle) leaveIdle(reader.idle);
+  if (isIdle) await doubtStart(reader, progress);
+  else leaveIdle(reader.idle);
   const waitMs = isIdle ? idleWaitMs(reader.idle, reader.idleMs, askedAt) : reader.idleMs;
   if (!behind) await sleep(reader, waitMs - (clock.now() - askedAt));
   return 'readOn';
@@ -222,7 +224,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   const children = childrenOf(answer.output, reader.shardId) ?? proof?.children;
   const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
 
-  if (proof?.records === false && now - proof.since <= proofMs && weight === 'end') {
+  if (proof?.sawRecords === false && weight === 'end') {
     // The record to resume after was never read, so records after it may have expired with it.
     if (progress.start.unseen) noteRecordGone(progress);
     reportGap(reader, progress, false);
@@ -232,8 +234,8 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
 
   progress.iterator = undefined;
   progress.end.awaitsListing = true;
-  progress.end.proof = { since: now, children, records: false, upToDate: false };
-  if (proof?.records === true || weight === 'more') await reportFalseEnd(reader, progress);
+  progress.end.proof = { since: now, children, sawRecords: false, upToDate: false };
+  if (proof?.sawRecords === true || weight === 'more') await reportFalseEnd(reader, progress);
   // kinesalite ends every shard in this way, so nothing is reported.
   else if (weight === 'unclear') await sleep(reader, countFalseEnd(reader, progress));
   return 'readOn';
@@ -252,7 +254,7 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
     const shard = shards.find(({ shardId }) => shardId === reader.shardId);
     const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
     const children = progress.end.proof?.children;
-    progress.end.proof = { since: reader.clock.now(), children, records: false, upToDate: false };
+    progress.end.proof = { since: reader.clock.now(), children, sawRecords: false, upToDate: false };
 
     if (!isOpen) return 'notOpen';
     progress.end.proof = undefined;

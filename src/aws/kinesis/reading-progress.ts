@@ -12,8 +12,8 @@ export interface Progress {
   /** When the chain began (monotonic). */
   beganAt: number;
   position: IteratorPosition;
-  /** The last answer with records reported that there are more. */
-  moreKnown: boolean;
+  /** Whether the last answer with records has reported that more records follow. */
+  knowsMore: boolean;
   readonly start: UncertainStart;
   readonly skip: SkippedRecords;
   readonly gap: NotedGap;
@@ -29,6 +29,12 @@ interface UncertainStart {
   unseen: boolean;
   /** It is not yet known whether the start time lies before the oldest record. */
   unjudged: boolean;
+  /** The record that the start names, if reading begins after it: this reader has not read it. */
+  readonly resumesAt: string | undefined;
+  /** A record has come, or reading has begun again without one: see start-doubt.ts. */
+  hasCome: boolean;
+  /** Since when nothing has come from the tip (monotonic). */
+  quietSince: number | undefined;
 }
 
 /** The records that are left out, because reading began before the start. */
@@ -65,8 +71,8 @@ interface EndSearch {
 export interface EndProof {
   readonly since: number;
   readonly children: readonly ChildShard[] | undefined;
-  /** Records came, so the end that was to be proven was false. */
-  records: boolean;
+  /** The chain has returned records. So the end that it had to prove was not the shard's. */
+  sawRecords: boolean;
   /** The chain's last empty answer with an iterator reported nothing after its position. */
   upToDate: boolean;
 }
@@ -84,22 +90,40 @@ interface FailuresInARow {
 
 const minuteMs = 60_000;
 
+/** What is special about the records of a service. */
+export interface RecordTraits {
+  /** Whether a record may be an aggregate of several user records. */
+  readonly hasAggregates: boolean;
+  /** The service cuts the times of its records to this unit, or to a finer one (`noteUnit`). Undefined if its times are exact. */
+  readonly timeUnitMs: number | undefined;
+}
+
 export function noFailures(): FailuresInARow {
   return { inARow: 0, refusals: 0, missingSince: undefined, trimmed: 0 };
 }
 
-/** `resumesAfter`: a record never holds several, so reading resumes after the record of the start, not with it. */
-export function progressFrom(start: StartPosition, resumesAfter = false): Progress {
-  const isAfter = resumesAfter && start.type === 'after';
+/**
+ * The progress of a reader that has read nothing yet. If records of the service may be aggregates, reading begins with the record of the
+ * start, because some of its user records may be left. Otherwise it begins after that record.
+ */
+export function progressFrom(start: StartPosition, { hasAggregates, timeUnitMs }: RecordTraits): Progress {
+  const isAfter = !hasAggregates && start.type === 'after';
+  const resumesAt = isAfter ? start.position.sequenceNumber : undefined;
   return {
     iterator: undefined,
     beganAt: -Infinity,
     position: isAfter
       ? { type: 'afterRecord', sequenceNumber: start.position.sequenceNumber }
       : iteratorPosition(start),
-    moreKnown: false,
-    start: { unseen: start.type === 'after' && !isAfter, unjudged: start.type === 'atTimestamp' },
-    skip: { arrivedBefore: undefined, cutToMs: resumesAfter ? minuteMs : undefined, askAgain: false, upTo: undefined },
+    knowsMore: false,
+    start: {
+      unseen: start.type === 'after' && !isAfter,
+      unjudged: start.type === 'atTimestamp',
+      resumesAt,
+      hasCome: false,
+      quietSince: undefined,
+    },
+    skip: { arrivedBefore: undefined, cutToMs: timeUnitMs, askAgain: false, upTo: undefined },
     gap: { unreported: undefined, upTo: undefined },
     end: { awaitsListing: false, proof: undefined, doubts: undefined, falseEnds: 0 },
     failures: noFailures(),
@@ -127,8 +151,8 @@ export function judgeLateStart(
 const emptyPagesAtTip = 5;
 
 /**
- * For a service without MillisBehindLatest: the lag while an empty page may come from the middle of the shard, which is so behind old
- * records. Otherwise undefined.
+ * The lag that an empty page suggests, for a service that does not report it. Such a page may come from the middle of the shard. It is
+ * taken for that after records from which the service was behind, until several empty pages have followed. Otherwise undefined.
  */
 export function lagInMiddle(
   progress: Progress,
@@ -148,7 +172,9 @@ export function noteRecordGone(progress: Progress): void {
   if (position.type === 'atRecord') noteGap(progress, position.position);
   if (position.type !== 'afterRecord') return;
   const { sequenceNumber } = position;
-  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news.
+  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news. The worker leaves
+  // out what is done before the start itself: if nothing later comes, the start is not of this shard (start-check.ts).
+  if (sequenceNumber === progress.start.resumesAt) return noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
   if (progress.skip.upTo === undefined || compareSequenceNumbers(sequenceNumber, progress.skip.upTo) > 0)
     progress.skip.upTo = sequenceNumber;
   noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
@@ -165,7 +191,7 @@ function noteGap(progress: Progress, position: Position): void {
 export function noteRecords(
   progress: Progress,
   records: readonly RawRecord<Buffer>[],
-  moreBehind: boolean,
+  hasMore: boolean,
 ): readonly RawRecord<Buffer>[] {
   const last = records.at(-1);
   if (last === undefined) return records;
@@ -178,7 +204,8 @@ export function noteRecords(
   }
 
   progress.start.unseen = false;
-  progress.moreKnown = moreBehind;
+  progress.start.hasCome = true;
+  progress.knowsMore = hasMore;
   progress.position = { type: 'afterRecord', sequenceNumber: last.sequenceNumber };
   return leaveOut(progress, records);
 }

@@ -58,7 +58,7 @@ export function openShardReader(deps: ReaderDeps, opening: Opening): ShardReader
 async function readShard(reader: ReaderContext): Promise<void> {
   const { clock, signal, subscriptions } = reader;
   const quota = fullQuota(clock.now(), reader.service.bytesPerSecond);
-  const progress = progressFrom(reader.start, reader.service.resumesAfter);
+  const progress = progressFrom(reader.start, reader.service);
   const retrieval = subscriptions && createRetrieval(reader, subscriptions);
 
   for (;;) {

@@ -74,7 +74,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       flushed: true,
       behaved: true,
       processed: true,
-      callsDue: true,
+      timeoutDue: true,
       broken: true,
       flushDue: true,
       contextCalled: true,
@@ -209,7 +209,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
     },
     {
       wish: true,
-      unwish: true,
+      withdrawWish: true,
       look: true,
       take: true,
       create: true,

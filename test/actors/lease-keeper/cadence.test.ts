@@ -104,7 +104,7 @@ describe('a keeper that writes extra checkpoints between renewals', () => {
     await keeper.advance(1_000);
     expect(keeper.row.checkpoint).to.equal('10');
     expect(keeper.state.lease.uncheckpointedRecords).to.equal(0);
-    expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
+    expect([tenure.ended, keeper.ended]).to.deep.equal([false, false]);
     expect(keeper.eventsOf('checkpoint')).to.have.length(1);
   });
 });

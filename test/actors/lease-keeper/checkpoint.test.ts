@@ -74,7 +74,7 @@ describe('a keeper that writes checkpoints', () => {
       expect(keeper.counts.get('onCheckpointFailed')).to.equal(2);
       expect(keeper.eventsOf('warning')).to.have.length(2);
       expect(keeper.row.checkpoint).to.equal('101');
-      expect(tenure.dead).to.equal(false);
+      expect(tenure.ended).to.equal(false);
     }
   });
 
@@ -91,7 +91,7 @@ describe('a keeper that writes checkpoints', () => {
     expect(heard).to.deep.equal(['100', '101']);
     expect(keeper.row.checkpoint).to.equal('101');
     expect(keeper.newsOf('lost')).to.deep.equal([]);
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
   });
 
   it('sends a checkpoint again when only an earlier write without that checkpoint took effect', async () => {
@@ -156,7 +156,7 @@ describe('a keeper that writes checkpoints', () => {
     expect(heard).to.deep.equal([]);
     await keeper.advance(400);
     expect(heard).to.deep.equal(['100']);
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
     answer();
     await keeper.settle();
     expect(keeper.counts.get('lateWrite')).to.equal(1);
@@ -187,7 +187,7 @@ describe('a keeper that writes checkpoints', () => {
     const made = keeper.store.calls.filter(({ operation }) => operation === 'create')[0]?.row;
     // A checkpoint whose reply was lost may have been in the row that vanished.
     expect(made).to.include({ checkpoint: '100' }).and.not.have.property('leaseOwner');
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
     expect(keeper.eventsOf('warning')).to.have.length(1);
     expect(keeper.newsOf('taken'), 'the coordinator knows it as held').to.have.length(1);
     const next = await keeper.work(2);
@@ -248,7 +248,7 @@ describe('a keeper that writes checkpoints', () => {
     });
     await keeper.advance(4_000);
     expect(keeper.newsOf('lost')[0]).to.deep.include({ reason: 'taken by you', retake: false });
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
   });
 
   // Another worker may have read the shard to its end since, and removed the row.

@@ -45,7 +45,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${askerWriter} 100000`, leaseOwner: me });
     await keeper.advance(999);
     expect(keeper.controls.get(1)).to.equal(undefined);
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
     await keeper.advance(1);
     expect(keeper.controls.get(1)).to.deep.equal([{ type: 'pause', fence: tenure.fence, number: 1 }]);
   });
@@ -64,7 +64,7 @@ describe('a keeper that is asked for its lease', () => {
       ownerSwitchesSinceCheckpoint: 1,
     });
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
-    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.news.at(-1)).to.deep.equal({ type: 'handedOver', to: 'you', at });
     expect(keeper.eventsOf('leaseHandedOver')).to.deep.equal([
       { source: 'orders', shardId, leaseKey: shardId, to: 'you' },
@@ -93,7 +93,7 @@ describe('a keeper that is asked for its lease', () => {
     ask(keeper, 2);
     await keeper.advance(2_000);
     expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
-    expect(tenure.dead, 'what is under way is not cut off').to.equal(false);
+    expect(tenure.ended, 'what is under way is not cut off').to.equal(false);
     await keeper.end(tenure, drained);
     expect(keeper.row.leaseOwner).to.equal(me);
     const next = await keeper.work(2);
@@ -137,7 +137,7 @@ describe('a keeper that is asked for its lease', () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     ask(keeper, 2);
     await keeper.advance(1_900);
-    const { worker, fence } = tenure;
+    const { workerNumber: worker, fence } = tenure;
     const position = { sequenceNumber: '100', subSequenceNumber: 0 };
     await keeper.tell({ type: 'frontier', frontier: { worker, fence: fence - 1, position, records: 9 } });
     await keeper.tell({ type: 'frontier', frontier: { worker, fence, position, records: 1 } });

@@ -50,7 +50,7 @@ describe('a holder that is asked for its lease', () => {
     // A renewal has seen and answered the wish, and the drain takes long: the wish will soon be too old to count.
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(drains(keeper)).to.equal(1);
-    const seenAt = keeper.state.yielding!.seenAt;
+    const seenAt = keeper.state.receivedWish!.seenAt;
     await keeper.advance(seenAt + failoverMs - 100 - keeper.clock.now);
     await keeper.frontier(tenure, '7');
     let answer = (): void => {};

@@ -19,7 +19,7 @@ describe('a keeper that releases its lease', () => {
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     const [drain] = keeper.controls.get(1) ?? [];
     expect(drain).to.deep.include({ type: 'drain', fence: tenure.fence });
-    expect(tenure.dead, 'a draining worker delivers').to.equal(false);
+    expect(tenure.ended, 'a draining worker delivers').to.equal(false);
     await keeper.frontier(tenure, '100', { subSequenceNumber: 4 });
     const before = updates(keeper).length;
     await keeper.end(tenure, { type: 'drained', open: 0 });
@@ -45,7 +45,7 @@ describe('a keeper that releases its lease', () => {
     ]);
     expect(heard).to.deep.equal(['100']);
     expect(keeper.ended).to.equal(true);
-    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(tenure.signal.aborted).to.equal(true);
   });
 
@@ -56,7 +56,7 @@ describe('a keeper that releases its lease', () => {
     await keeper.frontier(tenure, '50');
     await keeper.advance(9_000);
     expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 9, checkpoint: '50' });
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
   });
 
   it('reports how many records its worker left open', async () => {
@@ -100,7 +100,7 @@ describe('a keeper that releases its lease', () => {
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     await keeper.advance(1_550);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.frontier(tenure, '100');
     await keeper.end(tenure, { type: 'drained', open: 7 });
@@ -122,7 +122,7 @@ describe('a keeper that releases its lease', () => {
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 0 });
     expect(keeper.newsOf('released')[0]?.lease.released).to.equal(true);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
   });
 
   it('keeps the lease after a draining worker crashes, and releases once its calls have ended', async () => {
@@ -227,7 +227,7 @@ describe('a keeper that releases its lease', () => {
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.tell({ type: 'release', reason: 'again', deadlineMs: 2_000 });
     expect((await keeper.begin(2))?.type).to.equal('refused');
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
     await keeper.advance(2_000);
     expect(keeper.newsOf('released')[0]).to.deep.include({ reason: 'stop' });
   });

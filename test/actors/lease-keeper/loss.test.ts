@@ -13,7 +13,7 @@ async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) =
   const before = keeper.row;
   await keeper.advance(3_000);
   expect(keeper.row, "nothing is written into another's row").to.deep.equal(before);
-  expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+  expect(tenure).to.deep.include({ ended: true, deadline: 0 });
   expect(tenure.signal.aborted).to.equal(true);
   expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
   expect(keeper.ended).to.equal(true);
@@ -51,10 +51,27 @@ describe('a keeper whose row another writer has changed', () => {
       const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, ...owner } });
       for (let again = 0; again < 99; again += 1) keeper.store.script('update', { type: 'failBefore', error }, shardId);
       await keeper.advance(3_000);
-      expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
+      expect([tenure.ended, keeper.ended]).to.deep.equal([false, false]);
       await keeper.advance(60_000);
-      expect(tenure.dead).to.equal(true);
+      expect(tenure.ended).to.equal(true);
     }
+  });
+
+  it('gives a lease up at once if its release meets an unreadable row: neither a stop nor anything else waits for that', async () => {
+    const keeper = await driveKeeper();
+    const tenure = await keeper.work(1);
+    await keeper.frontier(tenure, '100');
+    const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, leaseOwner: me } });
+    for (let again = 0; again < 99; again += 1) keeper.store.script('update', { type: 'failBefore', error }, shardId);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
+    expect(keeper.ended, 'its records are drained first').to.equal(false);
+    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.settle();
+    expect(keeper.ended).to.equal(true);
+    const [released] = keeper.newsOf('released');
+    expect(released?.lease).to.include({ released: false, problem: 'garbage' });
+    expect(keeper.eventsOf('warning')[0]).to.have.property('message').that.includes('its row cannot be read');
+    expect(keeper.eventsOf('leaseReleased')).to.deep.equal([]);
   });
 
   it('reports a hand-over by a KCL 3 leader, and names the new owner', async () => {
@@ -88,7 +105,7 @@ describe('a keeper whose row another writer has changed', () => {
     await keeper.advance(4_000);
     expect(keeper.row).to.include({ leaseOwner: me, kinactWriter });
     expect(keeper.row.leaseCounter).to.be.above(stripped.leaseCounter);
-    expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
+    expect([tenure.ended, keeper.ended]).to.deep.equal([false, false]);
   });
 
   it('gives up with WORKER_ID_IN_USE when another process with its worker id has taken the lease', async () => {
@@ -115,7 +132,7 @@ describe('a keeper whose row another writer has changed', () => {
       checkpoint: 'TRIM_HORIZON',
     });
     expect(keeper.newsOf('lost')).to.have.length(1);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
   });
 
   it('refuses a tenure when the renewal before it shows the loss', async () => {

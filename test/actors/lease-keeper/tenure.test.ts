@@ -17,7 +17,7 @@ describe('a keeper that grants tenures', () => {
     const tenure = await keeper.work(11);
     expect(keeper.row.leaseCounter).to.equal(6);
     expect(tenure).to.deep.include({
-      worker: 11,
+      workerNumber: 11,
       leaseKey: shardId,
       shardId,
       source: 'orders',
@@ -25,7 +25,7 @@ describe('a keeper that grants tenures', () => {
       fence: 6,
       start: { type: 'trimHorizon' },
       deadline: keeper.clock.now + liveMs,
-      dead: false,
+      ended: false,
     });
     expect(tenure.hashKeyRange).to.deep.equal({
       startingHashKey: '0',
@@ -91,40 +91,40 @@ describe('a keeper that grants tenures', () => {
     const tenure = await keeper.work(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
     await keeper.advance(liveMs - 1);
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
     await keeper.advance(1);
-    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(tenure.signal.aborted).to.equal(true);
     expect(tenure.signal.reason).to.be.instanceOf(KinactError).with.property('code', 'LEASE_LOST');
     expect(keeper.controls.get(1)).to.deep.equal([
       { type: 'revoked', fence: 6, reason: 'the local deadline has passed without a renewal' },
     ]);
     expect(keeper.newsOf('idle')).to.have.length(1);
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     expect(await keeper.begin(2), 'nothing is granted while the table is away').to.equal(undefined);
     await keeper.advance(60_000);
     const answer = keeper.answers.get(2);
     expect(answer?.type === 'granted' && answer.tenure.fence).to.equal(keeper.newsOf('working')[1]?.fence);
     expect(keeper.newsOf('working')[1]?.fence).to.be.above(6);
-    expect(tenure, 'a dead fence is never revived').to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure, 'a tenure that has ended is never revived').to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.ended).to.equal(false);
   });
 
-  it('does not move the deadline of a tenure that is marked dead', async () => {
+  it('does not move the deadline of a tenure that is marked as ended', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     const { deadline } = tenure;
-    tenure.dead = true;
+    tenure.ended = true;
     await keeper.advance(3_000);
     expect(tenure.deadline).to.equal(deadline);
-    await keeper.end(tenure, { type: 'tenureDead' });
+    await keeper.end(tenure, { type: 'tenureEnded' });
     expect(tenure.deadline).to.equal(0);
   });
 
   it('handles the last messages of a worker that has ended its own tenure', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
-    tenure.dead = true;
+    tenure.ended = true;
     await keeper.frontier(tenure, '100');
     await keeper.end(tenure, { type: 'shardEnd', notFound: true });
     await keeper.plan({ type: 'ready', childShardIds: [] });
@@ -151,10 +151,10 @@ describe('a keeper that grants tenures', () => {
     keeper.suspend(marginMs);
     await keeper.advance(1);
     await keeper.tell({ type: 'startAllowed' });
-    expect(tenure.dead, 'within the margin').to.equal(false);
+    expect(tenure.ended, 'within the margin').to.equal(false);
     keeper.suspend(marginMs + 1);
     await keeper.tell({ type: 'startAllowed' });
-    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.controls.get(1)?.[0]).to.deep.include({
       type: 'revoked',
       reason: 'the machine was suspended for about 901 ms',
@@ -180,13 +180,13 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     const first = await keeper.work(1);
     const second = await keeper.work(2);
-    expect(first.dead).to.equal(true);
+    expect(first.ended).to.equal(true);
     expect(keeper.controls.get(1)).to.deep.equal([
       { type: 'revoked', fence: first.fence, reason: 'another worker begins' },
     ]);
     expect(second.fence).to.be.above(first.fence);
     await keeper.down(1);
-    expect(second.dead, "the old worker's end is not the new one's").to.equal(false);
+    expect(second.ended, "the old worker's end is not the new one's").to.equal(false);
   });
 
   it('refuses the earlier of two requests for a tenure', async () => {
@@ -214,7 +214,7 @@ describe('a keeper that grants tenures', () => {
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100', { subSequenceNumber: 3 });
     await keeper.down(1, { reason: 'crash', error: new Error('boom') });
-    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.controls.get(1), 'no worker is there to hear of it').to.equal(undefined);
     expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker is down (crash)');
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
@@ -235,7 +235,7 @@ describe('a keeper that grants tenures', () => {
     expect(keeper.newsOf('readsFail')).to.deep.equal([]);
     await keeper.advance(10_000);
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
-    expect(second.dead).to.equal(false);
+    expect(second.ended).to.equal(false);
   });
 
   it('refuses a waiting request for a tenure when a release is asked for', async () => {
@@ -255,7 +255,7 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.stop();
-    expect(tenure).to.deep.include({ dead: true, deadline: 0 });
+    expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(tenure.signal.aborted).to.equal(true);
     expect(keeper.controls.get(1)).to.deep.equal([{ type: 'revoked', fence: 6, reason: 'the keeper has stopped' }]);
     const asking = await driveKeeper();
@@ -279,11 +279,11 @@ describe('a keeper that grants tenures', () => {
     expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 
-  it('keeps the lease when its worker finds the tenure dead', async () => {
+  it('keeps the lease when its worker finds that the tenure has ended', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
-    await keeper.end(tenure, { type: 'tenureDead' });
-    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker has ended: tenureDead');
+    await keeper.end(tenure, { type: 'tenureEnded' });
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker has ended: tenureEnded');
     expect((await keeper.work(2)).fence).to.be.above(tenure.fence);
   });
 

@@ -118,10 +118,10 @@ describe('a keeper that needs permits to write', () => {
     const { keeper, queue } = await held();
     const { shared: tenure } = keeper.state.tenure!;
     await keeper.advance(failoverMs);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
     await queue.next(keeper);
     expect(keeper.state.timing.liveUntil).to.be.greaterThan(keeper.clock.now);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
   });
 
   it('orders a permit of kind `checkpoint` for an extra checkpoint, and changes it to `renew` when due', async () => {

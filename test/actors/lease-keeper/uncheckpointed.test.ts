@@ -7,7 +7,7 @@ import { driveKeeper } from '../../support/keeper-driver.js';
 /** A keeper with a worker that reports frontiers, each over records of which the oldest arrived so long ago. */
 async function reporting(setup: Parameters<typeof driveKeeper>[0] = {}) {
   const keeper = await driveKeeper(setup);
-  const { worker, fence } = await keeper.work(1);
+  const { workerNumber: worker, fence } = await keeper.work(1);
   let records = 0;
   const report = (number: number, ageMs?: number): Promise<void> => {
     records += 1;

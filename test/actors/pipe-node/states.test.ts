@@ -207,7 +207,7 @@ describe('a NodeFailure', () => {
     const lossy: AnyNode = {
       ...node,
       handleMessage: (state, message, context) => {
-        if (message.value === 'b') (chain.tenures[1] as { dead: boolean }).dead = true;
+        if (message.value === 'b') (chain.tenures[1] as { ended: boolean }).ended = true;
         return node.handleMessage(state, message, context);
       },
       handleLost: (kept: PipeMessage[], { messages }) => kept.filter((message) => !messages.includes(message)),

@@ -114,7 +114,7 @@ describe('manual acknowledgement', () => {
 
   it('counts as folded after loss, once, if the tenure has died before `revoked` arrives', async () => {
     const { pipeline, keeper, frontier, ack } = await handedOut(2);
-    keeper.tenures[0]!.dead = true;
+    keeper.tenures[0]!.ended = true;
     ack(0);
     await pipeline.clock.advance(1);
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(1);
@@ -159,7 +159,7 @@ describe('manual acknowledgement', () => {
     fail(1);
     await pipeline.clock.advance(1);
     expect(asked).to.equal(0);
-    expect(keeper.ends.map(({ type }) => type)).to.deep.equal(['tenureDead']);
+    expect(keeper.ends.map(({ type }) => type)).to.deep.equal(['tenureEnded']);
   });
 
   it('takes effect inside reduce before reduce has returned', async () => {

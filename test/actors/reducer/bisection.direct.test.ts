@@ -155,7 +155,7 @@ describe('a batch that fails', () => {
       onFailure: (_, failed) => (asked.push(failed), retry({ minMs: 100 })),
     });
     await drain(itemsOf(eight()));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await drain(revoked(1));
     await drain(items([20, 21, 22, 23, 24, 25, 26, 27], 2));
     expect(asked.length).to.equal(1);
@@ -263,7 +263,7 @@ describe('a policy that answers for a batch by a promise', () => {
 
   it('is ignored if all leases have ended, and the reducer goes on', async () => {
     const { asked, answer, finishRun, tenures, revoked, items, calls, drain } = await undecided();
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     revoked(1);
     answer(retry({ minMs: 100 }));
     await finishRun(asked, 'onFailure#1');

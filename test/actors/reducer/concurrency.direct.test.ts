@@ -92,7 +92,7 @@ describe('a reducer with `concurrency`', () => {
   it('answers a drain of the next worker only once the calls of an ended tenure have ended (I48)', async () => {
     const { begin, itemsOf, open, punctuation, stage, tenures, all } = openCalls({ concurrency: 3 });
     begin(itemsOf(each('ab')));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     begin(punctuation('drain', 5, 2));
     await open[0]!.end();
     expect(punctuated(all, stage), 'a call of worker 1 still runs').to.deep.equal([]);
@@ -159,7 +159,7 @@ describe('a reducer with `concurrency`', () => {
     const { begin, itemsOf, items, open, values, revoked, tenures, status } = openCalls({ concurrency: 1 });
     begin(itemsOf(each('kkab')));
     begin(items([21], 2));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     begin(revoked(1));
     expect(values()).to.equal('0');
     await open[0]!.end();
@@ -212,7 +212,7 @@ describe('a reducer with `concurrency`', () => {
     begin(itemsOf([['x', 9]]));
     begin(items([0], 1));
     begin(items([20], 2));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await open[0]!.end();
     await open[0]!.end();
     expect(values()).to.equal('20');
@@ -228,7 +228,7 @@ describe('a reducer with `concurrency`', () => {
     begin(items([0], 1));
     begin(items([20], 2));
     expect(values()).to.equal('1');
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     begin(revoked(1));
     await open[0]!.end();
     begin(tell({ type: 'flushDue' }));
@@ -240,7 +240,7 @@ describe('a reducer with `concurrency`', () => {
     begin(items([0], 1));
     begin(itemsOf([['b', 1]]));
     begin(items([20], 2));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await open[0]!.end(new Error('no'));
     begin(tell({ type: 'flushDue' }));
     expect(values()).to.equal('20');

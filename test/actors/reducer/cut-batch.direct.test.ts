@@ -110,7 +110,7 @@ describe('an item whose lease ends while it waits for a token, or before its cal
       ]),
     );
     expect(values()).to.equal('0');
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await begin(revoked(1));
     await open[0]!.end();
     limit.bucket!.tokens = 10;
@@ -126,7 +126,7 @@ describe('an item whose lease ends while it waits for a token, or before its cal
       ...{ batchSize: 1, limit, onFailure: retry({ minMs: 100, maxMs: 100 }) },
     });
     await drain(itemsOf([['a', 0]]));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await wait(100);
     expect([calls.length, Math.round(limit.bucket!.tokens)]).to.deep.equal([1, 9]);
   });
@@ -148,7 +148,7 @@ describe('an item whose lease ends while it waits for a token, or before its cal
     down.sink = false;
     on.clock.move(100);
     const again = on.tell(attemptDue);
-    on.tenures[2]!.dead = true;
+    on.tenures[2]!.ended = true;
     expect(settledIn(on.tell(await finish(again)), on.stage)).to.deep.equal([0, 1]);
     expect(Math.round(limit.bucket!.tokens)).to.equal(10 - 3 - 2);
   });

@@ -209,7 +209,7 @@ describe('an item whose lease has ended before its call', () => {
   it('counts as handed out to nobody', async () => {
     const { items, call, tenures, revoked } = manual((state) => state);
     const begun = items([0]);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await call(begun);
     expect(counted(revoked(1))).to.deep.equal({});
   });

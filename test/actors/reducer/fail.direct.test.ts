@@ -165,7 +165,7 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
     got[0]!.ctx.fail(got[0]!.token, new Error('late'));
     called();
     tell(message);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     revoked(1);
     expect(status().holding).to.deep.equal([]);
   });
@@ -227,7 +227,7 @@ describe('a call of ctx that has no effect', () => {
   it('is no warning if the lease was lost', async () => {
     const { items, run, got, called, warnings, revoked, tenures } = keeping(undefined, { acknowledge: 'manual' });
     await run(items([0]));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     revoked(1);
     got[0]!.ctx.ack(got[0]!.token);
     const heard = called();

@@ -66,10 +66,10 @@ describe('a reducer under a rate limit', () => {
   it('gives tokens back for items that it does not hand out', async () => {
     const { items, revoked, tenures, limit, end } = limited(2);
     const call = items([0, 1]);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await end(call);
     expect(limit.bucket?.tokens).to.equal(2);
-    tenures[1]!.dead = false;
+    tenures[1]!.ended = false;
     await end(items([2, 3]));
     items([4]);
     expect(limit.reserved).to.equal(1);
@@ -87,11 +87,11 @@ describe('a reducer under a rate limit', () => {
     const definition = { init: () => [], behaviour } as ReducerOptions['definition'];
     const { items, tell, tenures, end } = direct({}, { definition, limit });
     const call = items([0, 1]);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await end(call);
     expect(limit.bucket?.tokens).to.equal(2);
 
-    tenures[1]!.dead = false;
+    tenures[1]!.ended = false;
     const next = items([2, 3]);
     items([4]);
     tell({ type: 'heartbeat' });
@@ -193,7 +193,7 @@ describe('a batch under a rate limit', () => {
     await drain(itemsOf(six));
     await drain(punctuation('drain'));
     expect(limit.reserved).to.equal(1);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     await drain(revoked(1));
     expect([limit.reserved, status().limited, status().holding]).to.deep.equal([0, false, []]);
   });

@@ -20,7 +20,7 @@ async function failed(onFailure: OnFailure) {
 
 const settledIn = (effects: Effects, stage: any): unknown[] =>
   sent(effects, stage).flatMap((message: any) =>
-    message.dispositions.map(({ worker, ordinals, dead = false }: any) => [worker, ordinals, dead]),
+    message.dispositions.map(({ worker, ordinals, ended = false }: any) => [worker, ordinals, ended]),
   );
 
 describe('a failed flush with an item of a lease that has ended', () => {
@@ -71,6 +71,6 @@ describe('a failed message to a raw behaviour whose lease ends before the policy
     const answered = end(asked);
     answers[0]!('stopShard');
     await answered;
-    expect([tenures[1]!.dead, tenures[1]!.stopError]).to.deep.equal([true, undefined]);
+    expect([tenures[1]!.ended, tenures[1]!.stopError]).to.deep.equal([true, undefined]);
   });
 });

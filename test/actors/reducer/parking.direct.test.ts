@@ -173,7 +173,7 @@ describe('a reducer whose policy is park', () => {
     const { itemsOf, fold, overdue, settled, tenures } = parking();
     await fold(itemsOf([['a', 0]]));
     overdue(1, false);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     const ended = overdue(1, true);
     expect([ofType(ended, 'fail'), settled(ended)]).to.deep.equal([[], []]);
   });
@@ -206,7 +206,7 @@ describe('a reducer whose policy is park', () => {
   it('settles nothing whose lease ended while the sink was called, and the key is free', async () => {
     const { itemsOf, items, fold, finishRun, settled, revoked, tenures, calls, bad } = parking();
     const failed = await fold(itemsOf([['k', 0]]));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     const lost = revoked(1);
     expect(started(lost)).to.deep.equal([]);
     expect(ofType(lost, 'abort').map(({ name }) => name)).to.deep.equal(['park#1']);
@@ -220,7 +220,7 @@ describe('a reducer whose policy is park', () => {
 it('settles nothing that a sink keeps after the lease has ended', async () => {
   const { itemsOf, fold, finishRun, settled, tenures } = parking();
   const failed = await fold(itemsOf([['k', 0]]));
-  tenures[1]!.dead = true;
+  tenures[1]!.ended = true;
   const kept = await finishRun(failed, 'park#1');
   expect([settled(kept), emitted(kept)]).to.deep.equal([[], ['itemParked']]);
 });
@@ -229,7 +229,7 @@ it('gives a paused item up whose lease has ended, and calls the sink for no othe
   const { itemsOf, items, fold, finishRun, settled, tenures, refused, due, calls, bad } = parking();
   refused.add(0);
   await finishRun(await fold(itemsOf([['k', 0]])), 'park#1');
-  tenures[1]!.dead = true;
+  tenures[1]!.ended = true;
   const ended = due(1);
   expect([started(ended), settled(ended)]).to.deep.equal([[], []]);
   bad.clear();

@@ -137,7 +137,7 @@ describe('a reducer with `process`', () => {
   });
 
   it('does not settle what was processed after the lease was lost', async () => {
-    const { items, end, tenures, stage } = processing(() => void (tenures[1]!.dead = true));
+    const { items, end, tenures, stage } = processing(() => void (tenures[1]!.ended = true));
     const ended = await end(items([0, 1, 2]));
     expect(settledIn(ended, stage)).to.deep.equal([]);
     expect(counted(ended)).to.include({ foldedAfterLoss: 3 });

@@ -19,8 +19,8 @@ function settled(worker: number, ...ordinals: number[]): WorkerDispositions {
   return { worker, ordinals, items: ordinals.map(() => 0) };
 }
 
-function dead(worker: number, ...ordinals: number[]): WorkerDispositions {
-  return { ...settled(worker, ...ordinals), dead: true };
+function ended(worker: number, ...ordinals: number[]): WorkerDispositions {
+  return { ...settled(worker, ...ordinals), ended: true };
 }
 
 describe('a reducer, message by message', () => {
@@ -88,12 +88,12 @@ describe('a reducer, message by message', () => {
     expect(returned(await end(tell(timer!.message)), stage)[0]?.dispositions).to.deep.equal([settled(1, 0)]);
   });
 
-  it('drops the items of a tenure whose deadline has passed, and reports the tenure dead for good', async () => {
+  it('drops the items of a tenure whose deadline has passed, and reports for good that the tenure has ended', async () => {
     const seen: number[] = [];
     const { items, clock, tenures, stage, end } = direct({
       reduce: (state, { value }) => (seen.push(value), state),
     });
-    const dropped = [{ credit: 1, dispositions: [dead(1)] }];
+    const dropped = [{ credit: 1, dispositions: [ended(1)] }];
     tenures[1]!.deadline = clock.now() + 10;
     const call = items([0]);
     clock.move(10);
@@ -105,10 +105,10 @@ describe('a reducer, message by message', () => {
 
   it('does not settle an item whose tenure died during the call, and counts it', async () => {
     const { items, tenures, stage, end } = direct({
-      reduce: (state) => ((tenures[1]!.dead = true), state),
+      reduce: (state) => ((tenures[1]!.ended = true), state),
     });
     const effects = await end(items([0]));
-    expect(returned(effects, stage)).to.deep.equal([{ credit: 1, dispositions: [dead(1)] }]);
+    expect(returned(effects, stage)).to.deep.equal([{ credit: 1, dispositions: [ended(1)] }]);
     expect(counted(effects)).to.deep.equal({ foldedAfterLoss: 1 });
   });
 
@@ -183,7 +183,7 @@ describe('a reducer, message by message', () => {
         { onFailure, batchSize: 3 },
       );
       const effects = await end(items([0, 1, 2]));
-      const disposition = { crash: settled(1, 0), skip: settled(1, 0, 1), stopShard: dead(1, 0) }[onFailure];
+      const disposition = { crash: settled(1, 0), skip: settled(1, 0, 1), stopShard: ended(1, 0) }[onFailure];
       expect(returned(effects, stage), onFailure).to.deep.equal([{ credit: 2, dispositions: [disposition] }]);
       const [failure] = ofType(effects, 'fail');
       if (onFailure === 'crash') expect(failure?.error).to.include({ code: 'PROCESSING_FAILED' });
@@ -192,7 +192,7 @@ describe('a reducer, message by message', () => {
       expect(emitted(effects)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
       expect(tenures[1]!.stopError !== undefined).to.equal(onFailure === 'stopShard');
       if (onFailure === 'crash') continue;
-      const last = onFailure === 'skip' ? settled(1, 2) : dead(1);
+      const last = onFailure === 'skip' ? settled(1, 2) : ended(1);
       expect(returned(await end(effects), stage), 'the rest').to.deep.equal([{ credit: 1, dispositions: [last] }]);
     }
   });

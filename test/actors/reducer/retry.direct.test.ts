@@ -147,13 +147,13 @@ describe('a policy that answers by a promise', () => {
   it('is ignored if the lease has ended', async () => {
     const { itemsOf, end, answer, finishRun, tenures, revoked, stage } = undecided();
     const asked = await end(itemsOf([['a', 0]]));
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     revoked(1);
     answer('crash');
     const effects = await finishRun(asked, 'onFailure#1');
     expect(ofType(effects, 'fail')).to.deep.equal([]);
     expect(emitted(effects)).to.deep.equal([]);
-    expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');
+    expect(JSON.stringify(sent(effects, stage))).to.include('"ended":true');
   });
 });
 
@@ -202,11 +202,11 @@ describe('a flush whose policy answers by a promise', () => {
 
   it('is dropped without a word if the lease has ended in the meantime', async () => {
     const { items, flushed, tenures, revoked, decide, stage } = await undecided(false, true);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     const ended = revoked(1);
     const effects = [...ended, ...(await decide('crash'))];
     expect(ofType(effects, 'fail')).to.deep.equal([]);
-    expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');
+    expect(JSON.stringify(sent(effects, stage))).to.include('"ended":true');
     items([5], 2);
     expect(flushed).to.deep.equal([[0]]);
   });
@@ -246,8 +246,8 @@ it('of two flushes that wait, the one whose lease has ended is dropped, and the 
   await end(items([0]));
   await end(await end(items([7], 2)));
   flushed.length = 0;
-  tenures[1]!.dead = true;
-  expect(JSON.stringify(sent(revoked(1), stage))).to.include('"dead":true');
+  tenures[1]!.ended = true;
+  expect(JSON.stringify(sent(revoked(1), stage))).to.include('"ended":true');
   clock.move(100);
   await end(tell({ type: 'attemptDue' }));
   expect(flushed).to.deep.equal([[7]]);
@@ -262,7 +262,7 @@ it('a flush that waits ends when its last lease is lost: the reducer goes on at 
   const { items, end, tenures, revoked } = direct({ flush }, { batchSize: 1, onFailure: retry({ minMs: 100 }) });
   await end(await end(items([0])));
   expect(started(items([7], 2))).to.deep.equal([]);
-  tenures[1]!.dead = true;
+  tenures[1]!.ended = true;
   const next = revoked(1);
   expect(started(next)).to.deep.equal(['reduce']);
   await end(await end(next));
@@ -276,7 +276,7 @@ it('an attempt in an outage whose lease has ended says nothing about the outage:
   calls.length = 0;
   clock.move(60_000);
   const attempt = tell({ type: 'attemptDue' });
-  tenures[1]!.dead = true;
+  tenures[1]!.ended = true;
   await drain(await end(attempt));
   expect(calls).to.deep.equal([]);
   expect(status().waiting).to.deep.equal([]);

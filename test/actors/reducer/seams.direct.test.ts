@@ -260,7 +260,7 @@ describe('items that a sink does not keep', () => {
     );
     const isSink = (name: string): boolean => name.startsWith('park#');
     await run(tell, itemsOf(apart(upTo(16))), isSink);
-    tenures[1]!.dead = true;
+    tenures[1]!.ended = true;
     const dropped = revoked(1);
     const deadlines = ofType(dropped, 'after').filter(({ key }) => key.startsWith('park#'));
     const failed = await end(items([16], 2));

@@ -123,7 +123,15 @@ describe('a stage whose reducers have not joined yet', () => {
   const replyTo = Object.freeze({ asker: other, question: 1 });
   const later = Object.freeze({ asker: other, question: 2 });
   const tenure = {
-    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', idempotencyPrefix: 'x@1/s', fence: 1, dead: false },
+    ...{
+      workerNumber: 1,
+      leaseKey: 's',
+      shardId: 's',
+      source: 'x',
+      idempotencyPrefix: 'x@1/s',
+      fence: 1,
+      ended: false,
+    },
     ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
     signal: new AbortController().signal,
   };

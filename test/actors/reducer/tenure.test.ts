@@ -63,7 +63,7 @@ describe('a pipeline that loses a lease', () => {
     await pipeline.clock.advance(1);
     expect(seen).to.deep.equal(['a0', 'a1', 'b0', 'b1', 'b2', 'b3', 'b4']);
     expect(queue()).to.deep.equal({ reducer: 0, queued: 0, credit: 8 });
-    expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(ofA.ends).to.deep.equal([{ type: 'tenureEnded' }]);
     expect(ofB.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
   });
 
@@ -189,8 +189,8 @@ describe('the local deadline', () => {
     await put(a, 10);
     await put(b, 2);
     expect(seen).to.deep.equal(['a0', 'a1', 'a2', 'b0', 'b1']);
-    expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
-    expect(ofA.tenures[0]!.dead).to.equal(true);
+    expect(ofA.ends).to.deep.equal([{ type: 'tenureEnded' }]);
+    expect(ofA.tenures[0]!.ended).to.equal(true);
     expect(ofB.ends).to.deep.equal([]);
     // The items folded in that batch are not acknowledged, because they may take effect here and at the new owner.
     expect(ofA.frontiers).to.deep.equal([]);
@@ -208,7 +208,7 @@ describe('the local deadline', () => {
     await put(a, 3, 2);
     await pipeline.clock.advance(100);
     expect(seen).to.deep.equal(['a0']);
-    expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(ofA.ends).to.deep.equal([{ type: 'tenureEnded' }]);
   });
 
   it('is checked before a flush, so a state of ended tenures is not flushed', async () => {
@@ -221,7 +221,7 @@ describe('the local deadline', () => {
     ofA.tenures[0]!.deadline = pipeline.clock.now() + 20;
     await pipeline.clock.advance(100);
     expect(flushed).to.deep.equal([]);
-    expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(ofA.ends).to.deep.equal([{ type: 'tenureEnded' }]);
     expect(ofA.frontiers).to.deep.equal([]);
   });
 
@@ -256,7 +256,7 @@ describe('the local deadline', () => {
     held.open();
     await pipeline.clock.advance(1);
     expect(got).to.deep.equal(['a0', 'b0', 'b1']);
-    expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(ofA.ends).to.deep.equal([{ type: 'tenureEnded' }]);
   });
 
   it('ends nothing if it passes and is renewed while nothing is delivered', async () => {

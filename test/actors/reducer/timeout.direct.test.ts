@@ -11,7 +11,7 @@ import { direct, type Effects } from '../../support/direct-reducer.js';
 import { openCalls } from '../../support/open-calls.js';
 import { emitted, finish, ofType, started } from '../../support/direct.js';
 
-const due: ReducerActorMessage = { type: 'callsDue' };
+const due: ReducerActorMessage = { type: 'timeoutDue' };
 const timeouts = (effects: Effects): number[] =>
   ofType(effects, 'after').flatMap(({ key, ms }) => (key === 'timeout' ? [ms] : []));
 
@@ -72,7 +72,7 @@ for (const kind of ['reduce', 'flush', 'behaviour', 'manual'] as const) {
       tell(await ended);
     });
 
-    it('fails the reducer if the call does not end within callDeadlineMs after that', async () => {
+    it('fails the reducer if the call does not end within answerDeadlineMs after that', async () => {
       const { clock, tell, items } = await begun();
       clock.move(500);
       expect(timeouts(tell(due))).to.deep.equal([500]);
@@ -82,7 +82,7 @@ for (const kind of ['reduce', 'flush', 'behaviour', 'manual'] as const) {
       clock.move(1);
       const [failed] = ofType(tell(due), 'fail');
       expect(failed?.error.message).to.include('for record 7 of shardId-1');
-      expect(failed?.error.message).to.include('has not ended within callDeadlineMs (1000)');
+      expect(failed?.error.message).to.include('has not ended within 1000 ms after its signal was aborted');
       if (!isKinactError(failed?.error)) return expect.fail('a code');
       expect(failed.error.code).to.equal('PROCESSING_FAILED');
       expect(failed.error.data).to.include({ shardId: 'shardId-1', sequenceNumber: '7', key: 'k' });

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { defineReducer } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
+import { createIntake, intakeOfShard, pauseIntake } from '../../../src/core/intake.js';
 import { fakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
 import { envelope, message, type MAGIC } from '../../support/aggregate-bytes.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../../support/pipeline-probes.js';
@@ -14,9 +15,11 @@ function aggregate(names: readonly string[], format: keyof typeof MAGIC): Buffer
 }
 
 describe('a shard worker that pauses', () => {
-  for (const type of ['pause', 'drain'] as const)
-    it(`does not end inside an indivisible aggregate (${type})`, async () => {
+  for (const [type, isIntakePaused] of [['pause'], ['drain'], ['pause', true], ['drain', true]] as const) {
+    const how = isIntakePaused === true ? `${type}, while the application pauses the shard` : type;
+    it(`does not end inside an indivisible aggregate (${how})`, async () => {
       const stream = fakeStream();
+      const intake = createIntake();
       stream.put(
         { partitionKey: 'k', data: 'before' },
         { partitionKey: 'k', data: aggregate(['a', 'b', 'c', 'd'], 'erlmld') },
@@ -24,7 +27,7 @@ describe('a shard worker that pauses', () => {
       const seen: string[] = [];
       const acks = new Map<string, () => void>();
       const pipeline = start({
-        worker: { maxPending: 2 },
+        worker: { maxPending: 2, intake: intakeOfShard(intake, { source: 'orders', shardId: shard0 }) },
         definition: defineReducer({
           init: () => 0,
           acknowledge: 'manual',
@@ -40,6 +43,7 @@ describe('a shard worker that pauses', () => {
       const { keeper, worker } = pipeline.read(stream.port, shard0);
       await pipeline.clock.advance(10);
       expect([...acks.keys()], 'open, and no room for the rest').to.deep.equal(['a', 'b']);
+      if (isIntakePaused === true) pauseIntake(intake, pipeline.clock.now());
       pipeline.tell(worker, { type, fence: keeper.tenures[0]!.fence, number: 1 });
       await pipeline.clock.advance(10);
       for (const ack of acks.values()) ack();
@@ -53,6 +57,27 @@ describe('a shard worker that pauses', () => {
       await pipeline.clock.advance(100);
       expect(seen).to.deep.equal(['before', 'a', 'b', 'c', 'd']);
     });
+  }
+
+  it('lets its shard be handed over while the application pauses it, and leaves what it has not read to the next owner', async () => {
+    const stream = fakeStream();
+    const intake = createIntake();
+    const pipeline = start({
+      worker: { intake: intakeOfShard(intake, { source: 'orders', shardId: shard0 }) },
+      definition: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
+    });
+    putNumbered(stream, 3);
+    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(1_000);
+    pauseIntake(intake, pipeline.clock.now());
+    putNumbered(stream, 3, undefined, 3);
+    await pipeline.clock.advance(1_000);
+    expect(keeper.ends, 'paused, and still there').to.deep.equal([]);
+    pipeline.tell(worker, { type: 'pause', fence: keeper.tenures[0]!.fence, number: 1 });
+    await pipeline.clock.advance(1_000);
+    expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 0 }]);
+    expect(keeper.frontiers.reduce((sum, { records }) => sum + records, 0)).to.equal(3);
+  });
 
   it('tells its keeper at once that only records that wait for another attempt are open, whatever it has fetched behind them', async () => {
     const stream = fakeStream();

@@ -18,7 +18,7 @@ describe('a shard worker that reads', () => {
   beforeEach(() => {
     state = {
       keeper: { path: 'lease-keeper/s', id: 1 },
-      tenure: { worker: 3, fence: 9 },
+      tenure: { workerNumber: 3, fence: 9 },
       reading: true,
       hasRead: false,
       failingSince: undefined,

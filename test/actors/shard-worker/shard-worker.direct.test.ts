@@ -104,7 +104,7 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('collect', settled(0)))).to.equal(undefined);
     const last = answer('collect', settled(1));
     expect(endOf(last)).to.deep.equal(drained);
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
     expect(sent(last, stages[0]!)).to.deep.equal([{ type: 'retire', worker: 1 }]);
     expect(sent(last, keeper).map(({ type }) => type)).to.deep.equal(['frontier', 'workerEnded']);
     expect(last.at(-1)).to.deep.equal({ type: 'end' });
@@ -172,16 +172,16 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('notify', settled(0)))).to.deep.equal({ type: 'shardEnd', notFound: false, children: [] });
   });
 
-  it('ends when its tenure is dead, revoked or stopped by policy, after its last frontier', () => {
-    for (const how of ['dead', 'revoked', 'stopShard'] as const) {
+  it('ends when its tenure has ended, is revoked or stopped by policy, after its last frontier', () => {
+    for (const how of ['ended', 'revoked', 'stopShard'] as const) {
       const { grant, read, answer, control, tell, endOf, frontiers } = directWorker();
       const { tenure } = grant();
       read(1, 2);
-      if (how !== 'revoked') tenure.dead = true;
+      if (how !== 'revoked') tenure.ended = true;
       if (how === 'stopShard') tenure.stopError = new Error('bad');
-      const effects = how === 'revoked' ? control('revoked') : answer('collect', { ...settled(0), dead: true });
+      const effects = how === 'revoked' ? control('revoked') : answer('collect', { ...settled(0), ended: true });
       expect(frontiers(effects), how).to.deep.equal(how === 'revoked' ? [] : [['1', 1]]);
-      expect(endOf(effects)?.type, how).to.equal(how === 'stopShard' ? 'stopShard' : 'tenureDead');
+      expect(endOf(effects)?.type, how).to.equal(how === 'stopShard' ? 'stopShard' : 'tenureEnded');
       expect(tell({ type: 'watchdog' }), 'nothing after its end').to.deep.equal([]);
     }
   });
@@ -239,8 +239,8 @@ describe('a shard worker, message by message', () => {
     const { grant, read, stop } = directWorker();
     const { tenure } = grant();
     read(1);
-    expect(tenure.dead).to.equal(false);
+    expect(tenure.ended).to.equal(false);
     stop();
-    expect(tenure.dead).to.equal(true);
+    expect(tenure.ended).to.equal(true);
   });
 });

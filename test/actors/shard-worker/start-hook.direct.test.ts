@@ -114,7 +114,7 @@ describe('onShardStarted of a shard worker', () => {
 
   it('does not hold a worker whose lease is lost', () => {
     const { control, endOf } = hooked();
-    expect(endOf(control('revoked'))).to.deep.equal({ type: 'tenureDead' });
+    expect(endOf(control('revoked'))).to.deep.equal({ type: 'tenureEnded' });
   });
 
   it('counts messages about an earlier call, and changes nothing', () => {

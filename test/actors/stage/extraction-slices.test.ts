@@ -76,7 +76,7 @@ describe('a stage whose extraction takes long', () => {
     });
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(2_000);
-    expect(keeper.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(keeper.ends).to.deep.equal([{ type: 'tenureEnded' }]);
     expect(extracted).to.be.lessThan(9);
     expect(pipeline.status(pipeline.stages[0]!)).to.include({ workers: 0 });
   });
@@ -89,7 +89,7 @@ describe('a stage whose extraction takes long', () => {
     const pipeline = slow(seen, { deadline: 50 }, () => (extracted += 1));
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(2_000);
-    expect(keeper.ends).to.deep.equal([{ type: 'tenureDead' }]);
+    expect(keeper.ends).to.deep.equal([{ type: 'tenureEnded' }]);
     expect([extracted, seen]).to.deep.equal([6, [0, 1, 2]]);
   });
 

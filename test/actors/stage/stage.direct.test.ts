@@ -49,7 +49,7 @@ function direct(options: Partial<StageOptions> = {}) {
   const reducers = [ref<ReducerRequest>('reducer/0#2'), ref<ReducerRequest>('reducer/1#3')] as const;
   const step = stepped(stage({ clock, ...plain, ...options }), self);
   const tenures = [tenureOf(0), tenureOf(1), tenureOf(2)];
-  const workers = tenures.map(({ worker }) => ref<never>(`shard-worker/s#${worker}`));
+  const workers = tenures.map(({ workerNumber: worker }) => ref<never>(`shard-worker/s#${worker}`));
   const numbers = [0, 0];
   const number = (reducer: number): number => (numbers[reducer]! += 1);
   const ask = <A>(worker: number, question: object) => {
@@ -222,7 +222,7 @@ describe('a stage, message by message', () => {
       extract(notify([left], 0, 2).effects);
       expect(queue(0)?.queued).to.equal(3);
       const effects = tell({ type, worker: 1 });
-      expect(tenures[1]!.dead).to.equal(true);
+      expect(tenures[1]!.ended).to.equal(true);
       expect(queue(0)).to.include({ queued: 1, credit: 0 });
       expect(status().workers).to.equal(1);
       for (const reducer of reducers) {
@@ -233,7 +233,7 @@ describe('a stage, message by message', () => {
       const back = disposed(0, 1, settled(0));
       expect(counted(back)).to.deep.equal({ staleSettles: 1 });
       const [items] = sent(back, reducers[0]);
-      expect(items?.type === 'items' && items.items.map(({ tenure }) => tenure.worker)).to.deep.equal([2]);
+      expect(items?.type === 'items' && items.items.map(({ tenure }) => tenure.workerNumber)).to.deep.equal([2]);
     });
   }
 
@@ -248,7 +248,7 @@ describe('a stage, message by message', () => {
     clock.move(10);
     const extracted = extract(effects);
     expect(sent(extracted, reducers[0])).to.deep.equal([]);
-    expect(answers(extracted, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+    expect(answers(extracted, replyTo)).to.deep.equal([{ ...nothing, ended: true }]);
   });
 
   it('puts punctuation behind all records handed over before it, extracted or not', () => {
@@ -325,10 +325,10 @@ describe('a stage, message by message', () => {
       expect(travels(sent(extracted, reducers[0])), onFailure).to.deep.equal(routed);
       expect(ofType(extracted, 'fail')).to.have.length(onFailure === 'crash' ? 1 : 0);
       expect(emitted(extracted)).to.deep.equal(onFailure === 'skip' ? ['recordSkipped'] : []);
-      expect(tenures[1]!.dead).to.equal(onFailure === 'stopShard');
+      expect(tenures[1]!.ended).to.equal(onFailure === 'stopShard');
       if (onFailure === 'skip') expect(answers(extracted, replyTo)[0]).to.deep.include({ ordinals: [1], items: [0] });
       if (onFailure === 'stopShard')
-        expect(answers(extracted, replyTo)[0]).to.deep.include({ ordinals: [], dead: true });
+        expect(answers(extracted, replyTo)[0]).to.deep.include({ ordinals: [], ended: true });
     }
   });
 
@@ -340,7 +340,7 @@ describe('a stage, message by message', () => {
     expect(ofType(effects, 'after')).to.deep.equal(ofType(first, 'after'));
   });
 
-  it('tells a worker that its tenure is dead if it finds that out when a late policy answers', async () => {
+  it('tells a worker that its tenure has ended if it finds that out when a late policy answers', async () => {
     const { join, notify, extract, tell, tenures, collect } = direct({
       onFailure: async () => 'skip' as const,
       key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
@@ -351,11 +351,11 @@ describe('a stage, message by message', () => {
     const { replyTo } = collect();
     tenures[1]!.deadline = 0;
     const effects = tell(answer);
-    expect(answers(effects, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+    expect(answers(effects, replyTo)).to.deep.equal([{ ...nothing, ended: true }]);
     expect(emitted(effects), 'nothing is skipped').to.deep.equal([]);
   });
 
-  it('tells a worker that its tenure is dead if a late policy stops its shard, or a reducer says so', async () => {
+  it('tells a worker that its tenure has ended if a late policy stops its shard, or a reducer says so', async () => {
     const { join, notify, extract, tell, tenures, collect, disposed } = direct({
       onFailure: async () => 'stopShard' as const,
       key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
@@ -363,11 +363,11 @@ describe('a stage, message by message', () => {
     join(0, 10);
     const answer = await finish(extract(notify([left, left]).effects));
     const first = collect();
-    expect(answers(disposed(0, 1, { ...settled(), dead: true }), first.replyTo)).to.deep.equal([
-      { ...nothing, dead: true },
+    expect(answers(disposed(0, 1, { ...settled(), ended: true }), first.replyTo)).to.deep.equal([
+      { ...nothing, ended: true },
     ]);
     const second = collect();
-    expect(answers(tell(answer), second.replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+    expect(answers(tell(answer), second.replyTo)).to.deep.equal([{ ...nothing, ended: true }]);
     expect(tenures[1]!.stopError).to.be.instanceOf(Error);
   });
 });

@@ -92,7 +92,7 @@ export const blindToEnds = (base: Actors = actors): Actors => {
   const blind = (tenure: Tenure): Tenure => {
     let last = tenure.deadline;
     return Object.create(tenure, {
-      dead: { get: () => false, set: () => {} },
+      ended: { get: () => false, set: () => {} },
       deadline: { get: () => (last = tenure.deadline || last) },
     }) as Tenure;
   };

@@ -70,7 +70,7 @@ const calledBeside = (): ReturnType<Mutant['make']> => {
     {
       before: (state, message) => {
         const batching = batchingOf(state);
-        if (message.type !== 'callsDue' || batching.lanes === undefined) return message;
+        if (message.type !== 'timeoutDue' || batching.lanes === undefined) return message;
         for (const call of [...batching.calls]) {
           if (call.startedAt > now()) continue;
           batching.calls.delete(call);

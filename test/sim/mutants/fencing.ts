@@ -13,10 +13,10 @@ const acknowledgesAll = (base: Actors = actors): Actors => ({
     let acknowledging = false;
     const open = (tenure: Tenure): Tenure =>
       Object.create(tenure, {
-        dead: {
-          get: () => !acknowledging && tenure.dead,
-          set(dead: boolean) {
-            tenure.dead = dead;
+        ended: {
+          get: () => !acknowledging && tenure.ended,
+          set(ended: boolean) {
+            tenure.ended = ended;
           },
         },
       }) as Tenure;
@@ -47,7 +47,7 @@ const settlesByShard = (base: Actors = actors): Actors => {
     'stage',
     {
       before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
+        if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
         if (message.type !== 'disposed') return message;
         const known = [...state.workerEntries.keys()];
         const dispositions = message.dispositions.map((ofWorker) => {
@@ -67,7 +67,7 @@ const withoutStream: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
       const known = [...state.workerEntries.keys()];
       const dispositions = message.dispositions.map((ofWorker) => {

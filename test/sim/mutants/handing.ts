@@ -56,7 +56,7 @@ const handedOverAgain = (
     },
   }));
 
-const unwished = withStore((store) => ({
+const withWishesKept = withStore((store) => ({
   wish: async (leaseKey, expected, said, signal) =>
     said.text === null ? { type: 'written' } : store.wish(leaseKey, expected, said, signal),
 }));
@@ -67,16 +67,16 @@ const robbedUnheard: Mutant['make'] = () => {
   let goesOn = false;
   return wrapped('leaseKeeper', {
     before: (state, message) => {
-      const { tenure, yielding } = state;
-      if (message.type !== 'written' || yielding === undefined || tenure?.revoked !== false) return message;
+      const { tenure, receivedWish } = state;
+      if (message.type !== 'written' || receivedWish === undefined || tenure?.revoked !== false) return message;
       const { outcome, id } = message;
       goesOn = outcome.type === 'refused' && isJava(outcome.current?.leaseOwner ?? '');
       return goesOn ? { type: 'writeFailed' as const, id, error: new Error('no answer') } : message;
     },
-    after: ({ workers, tenure, yielding }, _message, effects) => {
-      if (!goesOn || yielding === undefined || tenure === undefined) return effects;
+    after: ({ workers, tenure, receivedWish }, _message, effects) => {
+      if (!goesOn || receivedWish === undefined || tenure === undefined) return effects;
       goesOn = false;
-      yielding.phase = 'stale';
+      receivedWish.phase = 'stale';
       return [
         ...effects,
         send(tenure.workerRef, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses }),
@@ -95,7 +95,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a lease is handed over before its worker has drained',
     make: nudged((state) => {
-      if (state.yielding?.phase === 'draining') state.yielding.phase = 'ready';
+      if (state.receivedWish?.phase === 'draining') state.receivedWish.phase = 'ready';
     }),
   },
   { name: 'a hand-over carries no checkpoint', make: bareHandOver },
@@ -113,7 +113,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a holder answers, and never drains',
     make: nudged((state) => {
-      if (state.yielding?.phase === 'answered') state.yielding.drainStartsAt = Infinity;
+      if (state.receivedWish?.phase === 'answered') state.receivedWish.drainStartsAt = Infinity;
     }),
   },
   {
@@ -141,11 +141,19 @@ export const handingMutants: readonly Mutant[] = [
     }),
   },
   {
+    name: 'a stop does not wait for calls that run',
+    make: () =>
+      wrapped('leaseKeeper', {
+        before: (_state, message) =>
+          message.type === 'release' && message.reason === 'stopping' ? { ...message, deadlineMs: 0 } : message,
+      }),
+  },
+  {
     name: 'what is handed over is cut off, not drained',
     make: nudged((state) => {
-      const { tenure, yielding } = state;
-      if (yielding?.phase !== 'draining' || tenure === undefined || tenure.revoked) return;
-      tenure.shared.dead = true;
+      const { tenure, receivedWish } = state;
+      if (receivedWish?.phase !== 'draining' || tenure === undefined || tenure.revoked) return;
+      tenure.shared.ended = true;
     }),
   },
   {
@@ -160,7 +168,7 @@ export const handingMutants: readonly Mutant[] = [
       (workerId, { leaseCounter, leaseOwner }, { counter }) => leaseOwner === workerId && leaseCounter === counter,
     ),
   },
-  { name: 'a wish is never withdrawn', make: unwished },
+  { name: 'a wish is never withdrawn', make: withWishesKept },
   {
     name: 'a wish is raised once and never again',
     make: nudged((state) => {
@@ -170,7 +178,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'what a worker that crashed has left open is handed over',
     make: nudged((state, message) => {
-      if (message.type === 'workerDown' && state.yielding?.phase === 'draining') state.yielding.phase = 'ready';
+      if (message.type === 'workerDown' && state.receivedWish?.phase === 'draining') state.receivedWish.phase = 'ready';
     }),
   },
   {

@@ -65,7 +65,7 @@ const lostIsKept: Mutant['make'] = () => {
   const leftOf = (state: StateOf<'reducer'>, worker: number): readonly DeliveredItem[] =>
     [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
       .flatMap(({ parking }) => (parking?.notParked ?? []) as readonly DeliveredItem[])
-      .filter(({ tenure }) => tenure.worker === worker);
+      .filter(({ tenure }) => tenure.workerNumber === worker);
   return wrapped('reducer', {
     before: (state, message) => {
       lost = message.type === 'revoked' ? leftOf(state, message.worker) : [];

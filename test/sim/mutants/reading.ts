@@ -100,7 +100,7 @@ const endsAtOnce: Mutant['make'] = () =>
   wrapped('shardWorker', {
     after: (state, message, effects) => {
       if (message.type !== 'readDone' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
-      const { worker, fence } = state.tenure!;
+      const { workerNumber: worker, fence } = state.tenure!;
       const end = { type: 'workerEnded', worker, fence, end: state.ending };
       return [...effects, effect.send(state.keeper, end as never)];
     },

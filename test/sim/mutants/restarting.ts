@@ -84,7 +84,7 @@ const deafByShard = (base: Actors = actors): Actors => {
     'stage',
     {
       before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
+        if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
         if (message.type !== 'disposed') return message;
         const dispositions = message.dispositions;
         for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(shardOf.get(worker));

@@ -83,7 +83,7 @@ const duplicateCounts: Mutant['make'] = () =>
       const { newest } = state.ledger;
       const isKnown = ({ sequenceNumber }: { sequenceNumber: string }): boolean =>
         newest !== undefined && compareSequenceNumbers(sequenceNumber, newest.sequenceNumber) <= 0;
-      if (newest !== undefined && state.tenure?.dead === false && message.result.records.some(isKnown)) {
+      if (newest !== undefined && state.tenure?.ended === false && message.result.records.some(isKnown)) {
         admit(state.ledger, { ...newest, subSequenceNumber: newest.subSequenceNumber + 1_000 }, 0, 0);
       }
       return message;
@@ -111,7 +111,7 @@ function byCompletionOrder(): Mutant['make'] {
         const known = furthest(state);
         if (state.tenure === undefined || known.position === known.told) return effects;
         known.told = known.position;
-        const { worker, fence } = state.tenure;
+        const { workerNumber: worker, fence } = state.tenure;
         const early = {
           type: 'frontier',
           frontier: { worker, fence, position: known.position, records: state.ledger.settled },

@@ -98,7 +98,7 @@ const streamsMixedUp: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message.tenure.worker, message.tenure.shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
       const known = [...state.workerEntries.keys()];
       const dispositions = message.dispositions.map((ofWorker) => {

@@ -1,8 +1,10 @@
 // A wrong definition of a reducer is refused where it is written, not when the first record comes.
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import { isKinactError } from '../../../src/api/errors.js';
+import { isKinactError, type KinactError } from '../../../src/api/errors.js';
 import { defineReducer } from '../../../src/api/reducer.js';
+import { createConsumer, fileSink, park, retry } from '../../../src/index.js';
+import { drive, fakeStream } from '../../../src/testing/index.js';
 
 const init = (): number => 0;
 const reduce = (state: number): number => state;
@@ -61,13 +63,18 @@ describe('defineReducer', () => {
     ['reducer', null, 'a plain object'],
     ['reducer', 'text', 'a plain object'],
     ['reducer', [], 'a plain object'],
+    ['reducer', {}, 'exactly one of reduce, behaviour and process, got none'],
     [
       'reducer',
       new Totals(),
       'a plain object with init and reduce, init and behaviour, or process, got an instance of Totals',
     ],
     ['reducer', Totals, 'a plain object with init and reduce, init and behaviour, or process, got the class Totals'],
-    ['reducer', () => 0, 'a plain object with init and reduce, init and behaviour, or process, got a function'],
+    [
+      'reducer',
+      () => 0,
+      'a plain object with init and reduce, init and behaviour, or process, got a function: pass what it returns',
+    ],
     ['reducer.init', { init: async () => 0, reduce }, 'a synchronous function that returns the state, got an async'],
     ['reducer', { init }, 'exactly one of reduce, behaviour and process'],
     ['reducer', { init, reduce, behaviour: reduce }, 'exactly one of reduce, behaviour and process'],
@@ -133,4 +140,48 @@ describe('defineReducer', () => {
       'INVALID_OPTION reducer.batch.bytes: no such member; known: size, intervalMs',
     );
   });
+});
+
+describe('what is given instead of a reducer', () => {
+  const plain = 'expected a plain object with init and reduce, init and behaviour, or process, got ';
+  const given: readonly (readonly [what: string, value: unknown, text: string])[] = [
+    ['nothing in it', {}, 'expected exactly one of reduce, behaviour and process, got none'],
+    ['a class', Totals, `${plain}the class Totals`],
+    ['an instance', new Totals(), `${plain}an instance of Totals: \`this\` is not set in its members`],
+    [
+      'an array',
+      [{ init, reduce }],
+      `${plain}an array: a consumer has one reducer, and \`reducers\` says how many run`,
+    ],
+    ['a string', 'totals', `${plain}'totals'`],
+    ['a promise', Promise.resolve({ init, reduce }), `${plain}a promise: await it first`],
+    ['a factory', () => ({ init, reduce }), `${plain}a function: pass what it returns`],
+    ['an async factory', async () => ({ init, reduce }), `${plain}an async function: await what it returns`],
+    ['a module', { default: { init, reduce } }, `${plain}an object that holds one: did you mean its member default?`],
+    [
+      'reducers by name',
+      { totals: { process: reduce } },
+      `${plain}an object that holds one: did you mean its member totals?`,
+    ],
+    ['a source', fakeStream().source, `${plain}a source: it belongs to the option source`],
+    ['a policy', retry(), `${plain}a failure policy: it belongs to the option onFailure`],
+    ['a sink', fileSink({ path: 'parked' }), `${plain}a sink made by fileSink`],
+    ['a maker', park, `${plain}the function park itself`],
+  ];
+  for (const [what, value, text] of given)
+    it(`is refused by each function that takes one, and named: ${what}`, () => {
+      const options = { logger: false, application: 'orders', source: fakeStream().source, reducers: 1 } as const;
+      const calls: readonly (() => unknown)[] = [
+        () => defineReducer(value as never),
+        () => createConsumer({ ...options, reducer: value as never }),
+        () => drive(value as never),
+      ];
+      for (const call of calls)
+        expect(call)
+          .to.throw()
+          .that.satisfies(
+            ({ code, message }: KinactError) =>
+              code === 'INVALID_OPTION' && message.replace(/^definition/, 'reducer') === `reducer: ${text}`,
+          );
+    });
 });

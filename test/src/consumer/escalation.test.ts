@@ -16,7 +16,7 @@ describe('the escalation of a consumer', () => {
       ...{ restart: { intensity, periodMs: 10_000 }, maxDelayMs: 60_000, clock, random: { next: () => 1 } },
       ...{ settled: () => progress.settled, end: (error: Error) => ends.push(error) },
     });
-    const codeOf = (error: Error): string | undefined => made.decideOnFailure(error).end?.code;
+    const codeOf = (error: Error): string | undefined => made.noteFailureAndDecide(error).end?.code;
     return { ...made, ends, progress, clock, codeOf };
   };
 
@@ -43,28 +43,28 @@ describe('the escalation of a consumer', () => {
   });
 
   it('counts a pipe that a callback has ended as a failure of user code, and of no record', () => {
-    const { decideOnFailure, progress } = escalation(0);
+    const { noteFailureAndDecide, progress } = escalation(0);
     const exited = wrapped(new KinactError('PIPE_EXITED', 'for the test'));
     for (let nth = 1; nth <= 8; nth += 1) {
       progress.settled += 1;
-      const { end, delayMs } = decideOnFailure(exited);
+      const { end, delayMs } = noteFailureAndDecide(exited);
       expect(end, `exit ${nth}`).to.equal(undefined);
       expect(delayMs).to.be.greaterThan(0);
     }
-    expect(decideOnFailure(exited).end).to.include({ code: 'SINK_FAILING' });
+    expect(noteFailureAndDecide(exited).end).to.include({ code: 'SINK_FAILING' });
   });
 
   it('answers SINK_FAILING, with the cause, after more than eight failures of user code in five minutes', () => {
-    const { decideOnFailure, clock } = escalation(0);
+    const { noteFailureAndDecide, clock } = escalation(0);
     for (let time = 0; time < 8; time += 1) {
-      expect(decideOnFailure(failedAt('1')).end).to.equal(undefined);
+      expect(noteFailureAndDecide(failedAt('1')).end).to.equal(undefined);
       clock.time += 1_000;
     }
-    const { end } = decideOnFailure(failedAt('1'));
+    const { end } = noteFailureAndDecide(failedAt('1'));
     expect(end).to.include({ code: 'SINK_FAILING' });
     expect(end?.message).to.include('for the test');
     clock.time += 300_001;
-    expect(decideOnFailure(failedAt('1')).end).to.equal(undefined);
+    expect(noteFailureAndDecide(failedAt('1')).end).to.equal(undefined);
   });
 
   it('answers RESTART_INTENSITY if other crashes come more often than `restart` allows', () => {
@@ -76,15 +76,15 @@ describe('the escalation of a consumer', () => {
   });
 
   it('delays restarts after failures of user code by 0.5 s, doubled up to 30 s, until a minute without one has settled something', () => {
-    const { decideOnFailure, progress, clock } = escalation(20);
-    const delays = Array.from({ length: 8 }, () => decideOnFailure(failedAt('1')).delayMs);
+    const { noteFailureAndDecide, progress, clock } = escalation(20);
+    const delays = Array.from({ length: 8 }, () => noteFailureAndDecide(failedAt('1')).delayMs);
     expect(delays).to.deep.equal([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
     clock.time += 301_000;
-    expect(decideOnFailure(failedAt('2')).delayMs, 'without progress').to.equal(30_000);
+    expect(noteFailureAndDecide(failedAt('2')).delayMs, 'without progress').to.equal(30_000);
     clock.time += 60_000;
     progress.settled += 1;
-    expect(decideOnFailure(failedAt('3')).delayMs).to.equal(500);
-    expect(decideOnFailure(new Error('a bug')).delayMs, 'no failure of user code').to.equal(0);
+    expect(noteFailureAndDecide(failedAt('3')).delayMs).to.equal(500);
+    expect(noteFailureAndDecide(new Error('a bug')).delayMs, 'no failure of user code').to.equal(0);
   });
 
   it('ends the consumer with the error of its pipeline', () => {

@@ -37,7 +37,7 @@ function plan(leases: readonly ObservedLease[], more: Partial<LeasePlanInput> = 
     maxLeases: Infinity,
     avoid: new Set(),
     reclaim: new Set(),
-    spareMs: 500,
+    belowTargetOnlyMs: 500,
     random: () => 0.5,
     ...more,
     held,
@@ -92,13 +92,13 @@ describe('a plan among kinact workers', () => {
     expect(keys(plan([seen!]).take)).to.deep.equal([]);
     const [later] = observe([row], updateObservations(new Map(), [row], 0), 20_001, failoverMs);
     expect(keys(plan([later!]).take)).to.deep.equal(['x']);
-    // From then on, a worker that has its share leaves the lease to the others for `spareMs`.
+    // From then on, a worker that has its share leaves the lease to the others for `belowTargetOnlyMs`.
     const beside = [...many(3, 'm', 'me'), ...many(2, 'b', 'b')];
     expect(keys(plan([...beside, later!]).take)).to.deep.equal([]);
     expect(keys(plan([...beside, { ...later!, freeForMs: 500 }]).take)).to.deep.equal(['x']);
   });
 
-  it('leaves available leases beyond its share to other workers for `spareMs`, then takes them', () => {
+  it('leaves available leases beyond its share to other workers for `belowTargetOnlyMs`, then takes them', () => {
     const leases = [...many(3, 'm', 'me'), ...many(2, 'b', 'b'), lease('free')];
     expect(plan(leases)).to.deep.include({ take: [], leavesSome: true });
     const later = [...leases.slice(0, 5), lease('free', undefined, 500)];

@@ -8,7 +8,7 @@ const held: KeeperSituation = {
   wishing: undefined,
   queuePlace: { queued: false, takeBy: Infinity },
   leftovers: { callsLeftBehind: 'none', hookCalls: 0 },
-  yielding: undefined,
+  receivedWish: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
   workers: { tenureRequest: undefined, idleSince: 0, noWorkerMayStart: false },

@@ -1,5 +1,5 @@
-// References against a naive model that lists the items of each message, with the fraction of each item that the message stands for. An item is
-// settled when the fractions that were settled add up to 1.
+// References against a naive model that lists the items of each message, with the fraction of each item that the message stands for. An
+// item is settled when the fractions that were settled add up to 1.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
@@ -26,7 +26,7 @@ import {
 
 interface Lease {
   readonly name: string;
-  dead: boolean;
+  ended: boolean;
 }
 type Refs = References<Lease, string>;
 
@@ -70,7 +70,7 @@ describe('references and a naive list', () => {
   it('settle the same items at the same steps', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-        const leases: Lease[] = [0, 1, 2].map((n) => ({ name: `lease${n}`, dead: false }));
+        const leases: Lease[] = [0, 1, 2].map((n) => ({ name: `lease${n}`, ended: false }));
         const ordinals = [0, 0, 0];
         const messages: { refs: Refs; naive: Naive }[] = [];
         const settledParts: Naive = new Map();
@@ -79,16 +79,16 @@ describe('references and a naive list', () => {
 
         for (const each of steps) {
           if (each.type === 'end') {
-            (leases[each.lease] as Lease).dead = true;
-            const ended = (leases[each.lease] as Lease).name;
+            (leases[each.lease] as Lease).ended = true;
+            const gone = (leases[each.lease] as Lease).name;
             for (const message of [...messages]) {
               const { live } = withoutEnded(message.refs);
-              for (const name of message.naive.keys()) if (name.startsWith(`${ended} `)) message.naive.delete(name);
+              for (const name of message.naive.keys()) if (name.startsWith(`${gone} `)) message.naive.delete(name);
               assert.equal(live === undefined, message.naive.size === 0);
               if (live === undefined) messages.splice(messages.indexOf(message), 1);
               else message.refs = live;
             }
-            leases[each.lease] = { name: `${ended}'`, dead: false };
+            leases[each.lease] = { name: `${gone}'`, ended: false };
             ordinals[each.lease] = 0;
           } else if (each.type === 'arrive') {
             const tenure = leases[each.lease] as Lease;
@@ -121,7 +121,7 @@ describe('references and a naive list', () => {
             const { refs, naive } = take(each.of);
             const now: string[] = [];
             settleReferences(refs, (tenure, stage, ordinal, index) => {
-              if (!tenure.dead) now.push(nameOf({ tenure, stage, ordinal, index }));
+              if (!tenure.ended) now.push(nameOf({ tenure, stage, ordinal, index }));
             });
             const expected: string[] = [];
             for (const [name, part] of naive) {

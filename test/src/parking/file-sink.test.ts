@@ -1,9 +1,11 @@
 // `fileSink` on a real folder, and how it groups, rotates, counts and names.
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { ParkSink } from '../../../src/api/parking.js';
+import { hostDisk } from '../../../src/parking/disk.js';
 import { fileSink, openFileSink } from '../../../src/parking/file-sink.js';
 import { readParkedFolder } from '../../../src/parking/parked-folder.js';
 import { modelDisk, type DiskFault } from '../../support/model-disk.js';
@@ -199,5 +201,34 @@ describe('the reader of a folder', () => {
     expect(await readParkedFolder(folder.path, never)).to.deep.include({ entries: [], complaints: [] });
     const error = await reasonOf(readParkedFolder(join(folder.path, 'missing'), never));
     expect(isKinactError(error) && error.code).to.equal('REFUSED');
+  });
+});
+
+describe('a folder that a file system does not take', () => {
+  // Node's recursive mkdir does not end there, and no timer can stop it: so another process tries, with a bound.
+  it('is refused at once, and no folder above it is left behind', function () {
+    if (process.platform !== 'linux') return this.skip();
+    const disk = new URL('../../../src/parking/disk.js', import.meta.url).href;
+    const code = `import { hostDisk } from '${disk}';
+      hostDisk.makeFolder('/proc/kinact-none/parked/orders').then(() => console.log('made'), ({ code, path }) => console.log(code, path));`;
+    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', code], {
+      timeout: 10_000,
+      killSignal: 'SIGKILL',
+      encoding: 'utf8',
+    });
+    expect([signal, stdout]).to.deep.equal([null, 'ENOENT /proc/kinact-none\n']);
+  });
+
+  it('is named by the first one that was missing, and made with all above it, also where a file is in the way', async () => {
+    const folder = temporaryFolder();
+    after(folder.remove);
+    const deep = join(folder.path, 'a', 'b', 'c');
+    expect(await hostDisk.makeFolder(deep)).to.equal(join(folder.path, 'a'));
+    expect(statSync(deep).mode & 0o777).to.equal(0o700);
+    expect(await hostDisk.makeFolder(deep), 'it is there').to.equal(undefined);
+    expect(await Promise.all([1, 2, 3].map(() => hostDisk.makeFolder(join(deep, 'd', 'e'))))).to.have.length(3);
+    writeFileSync(join(deep, 'file'), '');
+    expect(await reasonOf(hostDisk.makeFolder(join(deep, 'file')))).to.have.property('code', 'EEXIST');
+    expect(await reasonOf(hostDisk.makeFolder(join(deep, 'file', 'x')))).to.have.property('code', 'ENOTDIR');
   });
 });

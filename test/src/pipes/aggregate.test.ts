@@ -4,7 +4,7 @@ import type { AnyNode, NodeContext, PipeMessage } from '../../../src/api/pipe.js
 import { aggregate } from '../../../src/pipes/aggregate.js';
 import { demux, join } from '../../../src/pipes/routes.js';
 import { unfold } from '../../../src/pipes/single-nodes.js';
-import { itemsOf, one, ran, settledIds, two, valuesOf } from '../../support/naive-items.js';
+import { itemsOf, lease, one, ran, settledIds, two, valuesOf } from '../../support/naive-items.js';
 import { naivePipe } from '../../support/naive-pipe.js';
 import { NaiveMessage } from '../../support/naive-shares.js';
 
@@ -103,6 +103,19 @@ describe('an aggregate', () => {
     expect(valuesOf(pipe)).to.deep.equal([[2, 4, 5, 6]]);
     expect(settledIds(pipe)).to.deep.equal([2, 4, 5, 6]);
     expect(pipe.foldedAfterLoss).to.equal(0);
+  });
+
+  it('drops the values of one lost lease after another', async () => {
+    const three = lease('shard-3');
+    const pipe = await naivePipe([aggregate<number>({ count: 9 })]);
+    pipe.offer(...itemsOf([1]), ...itemsOf([2], { from: 2, of: two }), ...itemsOf([3], { from: 3, of: three }));
+    await pipe.run();
+    pipe.lose(one);
+    pipe.lose(two);
+    pipe.flush();
+    await pipe.run();
+    expect(valuesOf(pipe)).to.deep.equal([[3]]);
+    expect(settledIds(pipe)).to.deep.equal([3]);
   });
 
   it('is empty once the only lease is lost, and its timer emits nothing', async () => {

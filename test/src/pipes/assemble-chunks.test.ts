@@ -75,6 +75,17 @@ describe('assembleChunks', () => {
     expect(valuesOf(pipe)).to.deep.equal(['a1/1', 'b1/1', 'a1/1']);
   });
 
+  it('remembers a thousand ids', async () => {
+    const numbered = assembleChunks({
+      chunk: (id: number) => ({ id, index: 1, total: 1 }),
+      maxAgeMs: 1_000,
+      concat: ([id]: readonly number[]) => id!,
+    });
+    const ids = Array.from({ length: 1_001 }, (_, id) => id);
+    const pipe = await ran([numbered], [...ids, 1, 0]);
+    expect(valuesOf(pipe)).to.deep.equal([...ids, 0]);
+  });
+
   it('fails all chunks of an object of which one is missing, each later one too, and goes on', async () => {
     const { pipe, errors } = await run(['b1/2', 'a1/4', 'a3/4', 'a4/4', 'b2/2']);
     expect(errors.map(({ message }) => message)).to.deep.equal([
@@ -122,6 +133,9 @@ describe('assembleChunks', () => {
     expect(valuesOf(pipe)).to.deep.equal(['c1/2 c2/2']);
     await pipe.advance(1_000);
     expect(settledIds(pipe)).to.deep.equal([1, 2, 3, 4, 5]);
+    expect(errors.map(({ message }) => message).slice(2)).to.deep.equal([
+      "assembleChunks: object 'd' was not whole after 1000 ms",
+    ]);
   });
 
   it('never emits half an object at a flush', async () => {

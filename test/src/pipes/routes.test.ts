@@ -34,8 +34,9 @@ describe('routes', () => {
     const { nodes } = pipe<number>()
       .demux(parity, { maxRoutes: 3, routeIdleMs: 50, timeoutMs: 7 })
       .map((n) => n)
-      .demux(String, { maxRoutes: 9 })
+      .demux(String, { maxRoutes: 9, routeIdleMs: 60 })
       .aggregate({ count: 2, routeIdleMs: 70 })
+      .aggregate({ count: 2, maxRoutes: 8 })
       .join()
       .node(join())
       .end();
@@ -44,7 +45,8 @@ describe('routes', () => {
       [3, 50, undefined],
       [3, 50, undefined],
       [9, 70, undefined],
-      [9, undefined, undefined],
+      [8, 60, undefined],
+      [9, 60, undefined],
       [3, 50, undefined],
     ]);
   });

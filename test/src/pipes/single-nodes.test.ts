@@ -34,9 +34,9 @@ describe('nodes without a state', () => {
 
   it('tap passes the value on unchanged once its promise has resolved', async () => {
     const seen: number[] = [];
-    const pipe = await ran([tap((n: number) => later(n).then((known) => seen.push(known)))], [1, 2]);
-    expect(seen).to.deep.equal([1, 2]);
-    expect(valuesOf(pipe)).to.deep.equal([1, 2]);
+    const pipe = await ran([tap((n: number) => later(n).then((known) => seen.push(known)))], [7, 8]);
+    expect(seen).to.deep.equal([7, 8]);
+    expect(valuesOf(pipe)).to.deep.equal([7, 8]);
   });
 
   it('unfold settles a message with the last of its values', async () => {

@@ -7,6 +7,7 @@ import { stoppedError } from '../prefetch-buffer.js';
 import { recover } from '../reading-failure.js';
 import type { Progress } from '../reading-progress.js';
 import { chainDoubt } from '../stream-doubt.js';
+import { doubtStart } from '../start-doubt.js';
 import type { Retrieval } from './retrieval.js';
 import { openSubscription, type Subscription } from './subscription.js';
 import type { SubscriptionEvent } from './subscription-event.js';
@@ -69,6 +70,7 @@ async function follow(
         readyAt = clock.now();
         retrieval.handedOn(progress, step.event.continuation);
         if (step.event.ends) return retrieval.ended({ outcome: 'shardEnd' });
+        if (isIdle(step.event) && (await doubtStart(reader, progress))) return retrieval.ended({ outcome: 'renewed' });
         break;
       case 'ended':
         return retrieval.ended({ outcome: events > 0 ? 'renewed' : 'broken' });
@@ -83,6 +85,8 @@ async function follow(
   }
 }
 
+const isIdle = ({ records, lagMs }: SubscriptionEvent): boolean => records.length === 0 && lagMs === 0;
+
 function handOnEvent(reader: ReaderContext, progress: Progress, event: SubscriptionEvent, ageMs: number): void {
   const { records, lagMs, ends } = event;
   const more = (lagMs ?? 0) > 0;
@@ -93,7 +97,7 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
   reader.allowance.answered(records);
   if (!ends) return;
   progress.end.awaitsListing = true;
-  progress.end.proof = { since: reader.clock.now(), children: event.children, records: false, upToDate: false };
+  progress.end.proof = { since: reader.clock.now(), children: event.children, sawRecords: false, upToDate: false };
 }
 
 /** Waits until there is room for records. No bytes stay reserved for them, because the next event may take any length of time. */

@@ -21,6 +21,8 @@ function shardsOf(count: number, { idleMs = 1_000, lagMs = 0 } = {}) {
   const latencies = new Map<string, number[]>();
   let numbers = 0;
   const service: PolledService = {
+    hasAggregates: true,
+    timeUnitMs: undefined,
     name: 'dynamodb',
     operations: { describe: 'DescribeStream', list: 'DescribeStream' },
     bytesPerSecond: 2_000_000,

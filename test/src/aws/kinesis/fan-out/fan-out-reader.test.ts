@@ -43,6 +43,26 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     on.reader.close();
   });
 
+  it('subscribes again half a minute after a false end that a listing seemed to confirm', async () => {
+    const on = fanOut();
+    const once = new Set(['SubscribeToShard', 'GetRecords', 'ListShards']);
+    on.client.script = ({ operation }) => {
+      if (!once.delete(operation)) return undefined;
+      if (operation === 'SubscribeToShard') return { error: 'InvalidArgumentException' };
+      // The shard is not in the listing, and the chain has no further iterator: that is how a shard ends.
+      return { body: operation === 'ListShards' ? { Shards: [] } : { Records: [], MillisBehindLatest: 0 } };
+    };
+    on.consume();
+    await on.clock.advance(25_000);
+    expect([...once, on.client.subscriptions.open.size], 'polling proves the end meanwhile').to.deep.equal([0]);
+    await on.clock.advance(30_000);
+    expect(on.client.subscriptions.open.size).to.equal(1);
+    on.put('a');
+    await on.clock.advance(1_000);
+    expect(on.keys).to.deep.equal(['a']);
+    on.reader.close();
+  });
+
   it('resubscribes at once after five minutes, after the continuation number and not a record', async () => {
     const on = fanOut();
     const [a] = on.put('a');
