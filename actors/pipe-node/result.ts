@@ -30,9 +30,8 @@ interface ResultCall {
 }
 
 /**
- * The only output of a result that passes the message of the call on, and does nothing else: the usual case, for which the lists and
- * checks of
- * `applyResult` would cost more than the call. Undefined for any other result.
+ * The only output of a result that passes the message of the call on, and does nothing else. Undefined for any other result. It is the
+ * usual case, and the lists and checks of `applyResult` would cost more than the call.
  */
 export function soleOutput(message: SentMessage | undefined, returned: unknown): Output | undefined {
   if (message === undefined || !isObject(returned) || !Array.isArray(returned['outputs'])) return undefined;

@@ -196,6 +196,21 @@ export function namesRecord<G extends Grant, Stage>(
   return false;
 }
 
+/** Visits the lowest ordinal of each grant, or several of them. */
+export function forEachOldest<G extends Grant, Stage>(
+  references: References<G, Stage>,
+  visit: (grant: G, ordinal: number) => void,
+): void {
+  if (isSplit(references)) {
+    if (references.of !== undefined) forEachOldest(references.of, visit);
+  } else if (isBundle(references)) {
+    for (const [tenure, parts] of references.parts)
+      for (const { byIndex } of parts)
+        for (const { bounds } of byIndex.values()) if (bounds[0] !== undefined) visit(tenure, bounds[0]);
+    for (const split of references.shares.keys()) forEachOldest(split, visit);
+  } else visit(references.tenure, references.ordinal);
+}
+
 /** An item that names the references in texts: the one that came first, as far as it is known. */
 export function firstOf<G extends Grant, Stage>(references: References<G, Stage>): Reference<G, Stage> | undefined {
   if (isSplit(references)) return references.of === undefined ? undefined : firstOf(references.of);

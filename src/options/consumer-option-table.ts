@@ -195,7 +195,7 @@ export const consumerTable = {
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
     'by-shard',
-    'How records reach the stages. `round-robin` spreads a shard’s records over all stages, so a key’s order is not kept.',
+    'How records reach the stages. `round-robin` spreads a shard’s records over them, so a key’s order is lost.',
     "'round-robin'",
   ),
   maxPending: defaulting(

@@ -100,8 +100,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly stages?: number | undefined;
   /**
-   * How records reach the stages. `round-robin` spreads a shard’s records over all stages, so a key’s order is not
-   * kept.
+   * How records reach the stages. `round-robin` spreads a shard’s records over them, so a key’s order is lost.
    *
    * @default 'by-shard'
    * @example
