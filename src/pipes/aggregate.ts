@@ -31,7 +31,10 @@ export interface AggregateOptions extends NodeOptions {
    * 1,000.
    */
   readonly intervalMs?: number | undefined;
-  /** Each lease (source, shard and fence) has an aggregate and outputs of its own. Default false. */
+  /**
+   * Each lease (source, shard and fence) has an aggregate and outputs of its own. Messages of several leases have one more. Order is
+   * kept within each of these. Default false.
+   */
   readonly perLease?: boolean | undefined;
   /**
    * The route is forgotten with the output: its state ends at once, and not only after `routeIdleMs`. For routes that have one

@@ -23,7 +23,7 @@ export interface Aggregation<State, In, Out> {
   readonly output: (state: State, context: NodeContext) => MaybeLater<Out>;
   /**
    * Combines the states of several leases, in the order of their first messages, into a new one. It must not change them. Without it each
-   * lease has an aggregate and outputs of its own.
+   * lease has an aggregate and outputs of its own, as with `perLease`.
    */
   readonly merge?: ((states: readonly State[]) => State) | undefined;
 }

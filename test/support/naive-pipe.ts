@@ -45,11 +45,14 @@ export type Verdict = 'retry' | 'skip' | 'crash';
 
 /** `heads`: the route of the state. */
 export interface NaiveEvent {
-  readonly type: 'in' | 'out' | 'init' | 'terminate' | 'lost' | 'flush' | 'timer';
+  readonly type: 'in' | 'out' | 'init' | 'terminate' | 'lost' | 'flush' | 'timer' | 'skipped';
   readonly node: number;
   readonly heads: readonly string[];
   readonly message?: NaiveMessage;
+  /** The lost one, or that of the message that comes in. */
   readonly lease?: MessageLease;
+  /** What was settled by the verdict. */
+  readonly items?: readonly NaiveItem[];
 }
 
 export interface NaivePipe {
@@ -240,6 +243,11 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     else flushed.push(mark.mark);
   }
 
+  function skip(node: Node, heads: readonly string[], shares: readonly Share[]): void {
+    note(node, 'skipped', heads, { items: shares.map(({ item }) => item) });
+    settlement.settle(shares);
+  }
+
   /** What the failed call leads to. True: the call is done. */
   function judge(
     node: Node,
@@ -257,10 +265,10 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     }
     const message = call.type === 'message' ? call.message : undefined;
     if (failure === undefined || state === undefined) {
-      if (message !== undefined) settlement.settle(message.shares);
+      if (message !== undefined) skip(node, message.heads, message.shares);
       return true;
     }
-    for (const held of failure.of) settlement.settle(take(state, held, message));
+    for (const held of failure.of) skip(node, state.heads, take(state, held, message));
     state.value = failure.state;
     call.attempt = 1;
     return message !== undefined && failure.of.includes(message);
@@ -291,7 +299,9 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     } catch (thrown) {
       return judge(node, call, state, thrown);
     }
-    note(node, call.type === 'message' ? 'in' : call.type, state.heads, message === undefined ? {} : { message });
+    const came =
+      message === undefined ? {} : { message, ...(message.lease === undefined ? {} : { lease: message.lease }) };
+    note(node, call.type === 'message' ? 'in' : call.type, state.heads, came);
     apply(node, state, result, message);
     if (result.forget === true) {
       expect(sharesIn(state), 'a state that keeps something is forgotten').to.deep.equal([]);
