@@ -1,5 +1,5 @@
-// The deadline of a call: after `timeoutMs` its signal aborts, and it is still waited for. If it has not ended `answerDeadlineMs` later, the node
-// fails, and the restart treats the call like any that runs then.
+// The deadline of a call: after `timeoutMs` its signal aborts, and it is still waited for. If it has not ended `answerDeadlineMs` later,
+// the node fails, and the restart treats the call like any that runs then.
 import { effect } from '../protocol/actor.js';
 import { CallContext, type Calling } from './calls.js';
 import type { NodeTurn } from './state.js';

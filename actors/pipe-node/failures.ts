@@ -1,5 +1,6 @@
-// A call of a node that has failed. The failure policy decides, as for a reducer. Under `retry` the call holds the node, and so everything that
-// comes behind it in the pipe. Under `crash` the node calls nothing more, and what it has emitted drains before the pipeline restarts.
+// A call of a node that has failed. The failure policy decides, as for a reducer. Under `retry` the call holds the node, and so
+// everything that comes behind it in the pipe. Under `crash` the node calls nothing more, and what it has emitted drains before the
+// pipeline restarts.
 import { effect } from '../protocol/actor.js';
 import type { Failure, Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -7,7 +8,7 @@ import { beginParking } from '../protocol/parking.js';
 import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
-import { callOf, type Call, type Work } from './calls.js';
+import type { Call, Work } from './calls.js';
 import { failNode } from './ending.js';
 import { settle } from './settled.js';
 import { keptReferences, noteKept, takeKept } from './slots.js';
@@ -139,8 +140,8 @@ function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
     }
   }
   giveUp(turn, work, call);
-  // After a flush or a timer that has failed as a whole, the state may be half emitted.
-  if (message === undefined) work.again = callOf('init', slot);
+  // A flush or a timer that has failed as a whole may have left the state half emitted.
+  if (message === undefined) slot.isForgotten = true;
 }
 
 /** Settles what the call was about. */

@@ -1,5 +1,5 @@
-// What the sinks of `park` answer about a message that stands for one item. What a sink keeps is settled. (A message that stands for several
-// items has no record that could be parked.)
+// What the sinks of `park` answer about a message that stands for one item. What a sink keeps is settled. (A message that stands for
+// several items has no record that could be parked.)
 import {
   parkingDue as due,
   parkingEnded as ended,

@@ -1,5 +1,5 @@
-// Carries out what a callback has returned: checks it as a whole, and then moves references. Nothing is changed by a result that is refused.
-// The message of the call must be in exactly one of `of`, `keep` and `drop`; what an earlier call kept may be in `of` or `drop`.
+// Carries out what a callback has returned: checks it as a whole, and then moves references. Nothing is changed by a result that is
+// refused. The message of the call must be in exactly one of `of`, `keep` and `drop`; what an earlier call kept may be in `of` or `drop`.
 import { addHead, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
 import type { Keep, NodeResult, Output } from '../../src/api/pipe.js';
 import { show } from '../../src/api/refusal.js';
@@ -93,6 +93,7 @@ function takeShare(slot: Slot, held: Held, count: number): Share {
     references = SentMessage.referencesOf(held);
     SentMessage.setReferences(held, undefined);
     slot.kept.delete(held);
+    hasLost = slot.withLost.delete(held);
   } else {
     const taken = HeldBundle.take(held);
     slot.holdings.delete(held);

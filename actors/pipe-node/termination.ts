@@ -1,5 +1,5 @@
-// The end of all states when the actor stops at once, after a crash or by its supervisor. Nothing waits any more, so each `terminate` is called
-// without waiting for its promise. A state that `init` is still making is ended when that call has returned (work.ts).
+// The end of all states when the actor stops at once, after a crash or by its supervisor. Nothing waits any more, so each `terminate` is
+// called without waiting for its promise. A state that `init` is still making is ended when that call has returned (work.ts).
 import { callOf, CallContext, invoke } from './calls.js';
 import type { PipeNodeOptions } from './options.js';
 import type { Slot } from './slots.js';
