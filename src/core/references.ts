@@ -3,7 +3,7 @@
 // - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
-// References move: whoever passes them on must not use them again.
+// References move: once passed on, they must not be used again.
 import {
   addNumber,
   addRanges,

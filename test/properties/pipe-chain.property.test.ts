@@ -438,7 +438,7 @@ function killer({ chain, real, seed, mode }: Both): { readonly hasKilled: () => 
   return { hasKilled: () => mode === 'kill' && isKilled, stop: () => injection.stop() };
 }
 
-describe('random chains of nodes as actors', () => {
+describe('random chains of node actors', () => {
   it('call, send on and settle what the naive pipe does, and after a crash nothing that was not done', async function () {
     this.timeout(240_000);
     await fc.assert(fc.asyncProperty(drawn, runOf), seeded(drawnRuns(4_000)));
