@@ -82,7 +82,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     isFeeding: false,
     nextAsked: false,
     nextEnded: false,
-    endAsked: undefined,
+    endAsked: [],
     attemptAsked: [],
     lastFeed: 0,
     reports: 0,

@@ -116,6 +116,7 @@ function takeShare(slot: Slot, held: Held, count: number): Share {
     references = SentMessage.referencesOf(held);
     SentMessage.setReferences(held, undefined);
     slot.kept.delete(held);
+    hasLost = slot.withLost.delete(held);
   } else {
     const taken = HeldBundle.take(held);
     slot.holdings.delete(held);

@@ -79,7 +79,7 @@ export interface PipeNodeState {
   nextAsked: boolean;
   nextEnded: boolean;
   /** Who waits for the end of this node. */
-  endAsked: ReplyTo<void> | undefined;
+  readonly endAsked: ReplyTo<void>[];
   /** Who waits for one more attempt of the waiting call. */
   attemptAsked: AskedAttempt[];
   /** The number of the last feed: a repeated one is dropped. */

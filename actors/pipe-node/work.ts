@@ -7,7 +7,7 @@ import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
 import { callOf, type Call, type Calls, type Work } from './calls.js';
 import { createSlot, keepsNothing, slotId, type Slot } from './slots.js';
-import type { NodeParts } from './state.js';
+import type { NodeParts, PipeNodeState } from './state.js';
 import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
 
 function workOf(
@@ -72,10 +72,13 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
       }
       state.slots.set(slotId(route), slot);
       // The call of `init` may have taken long.
-      if (!isLive(parts, entry)) continue;
+      if (!isLive(parts, entry)) {
+        work.next += 1;
+        continue;
+      }
     }
     yield callOf('handleMessage', slot, entry);
-    if (slot.isForgotten) yield* forget(parts, slot);
+    if (slot.isForgotten) yield terminateOf(state, slot);
     work.next += 1;
   }
 }
@@ -103,22 +106,30 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   return true;
 }
 
-/** Makes a call, and ends the state if its result says so. */
-function* callAndForget(parts: NodeParts, call: Call): Calls {
-  yield call;
-  if (call.slot.isForgotten) yield* forget(parts, call.slot);
+/** The state is no longer here while the call runs: if the node stops then, it must not be ended again. */
+function terminateOf({ slots }: PipeNodeState, slot: Slot): Call {
+  slots.delete(slotId(slot.route));
+  return callOf('terminate', slot);
 }
 
-function* forget({ state }: NodeParts, slot: Slot): Calls {
-  yield callOf('terminate', slot);
-  state.slots.delete(slotId(slot.route));
+/** Makes a call, and ends the state if it is forgotten then. */
+function* callAndForget({ state }: NodeParts, call: Call): Calls {
+  yield call;
+  const { slot } = call;
+  if (!slot.isForgotten) return;
+  yield terminateOf(state, slot);
+}
+
+/** The one first that began first to keep something. Those that keep nothing are last. */
+function byAge(left: Slot, right: Slot): number {
+  return left.keepsFrom === right.keepsFrom ? 0 : left.keepsFrom - right.keepsFrom;
 }
 
 /** The states in the order of what they keep, the oldest first. */
 function* flushCalls(parts: NodeParts): Calls {
   const { options, state } = parts;
   if (options.definition.handleFlush === undefined) return;
-  const slots = [...state.slots.values()].sort((left, right) => left.keepsSince - right.keepsSince);
+  const slots = [...state.slots.values()].sort(byAge);
   for (const slot of slots) yield* callAndForget(parts, callOf('handleFlush', slot));
 }
 
@@ -149,8 +160,7 @@ function oldestRoute(slots: Iterable<Slot>): Slot | undefined {
 function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
   if (!keepsNothing(slot) && options.definition.handleFlush !== undefined) yield callOf('handleFlush', slot);
   if (!keepsNothing(slot)) return;
-  yield callOf('terminate', slot);
-  state.slots.delete(slotId(slot.route));
+  yield terminateOf(state, slot);
 }
 
 export function timerWork(parts: NodeParts, slot: Slot): Work {
@@ -193,8 +203,7 @@ export function endWork(parts: NodeParts, flushes: boolean): Work {
     const { state } = parts;
     if (flushes) yield* flushCalls(parts);
     for (const slot of [...state.slots.values()]) {
-      yield callOf('terminate', slot);
-      state.slots.delete(slotId(slot.route));
+      yield terminateOf(state, slot);
     }
   });
 }

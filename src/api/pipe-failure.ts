@@ -12,7 +12,9 @@ const brand = Symbol.for('kinact.nodeFailure');
  *   call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
  * - `crash`: the pipeline restarts, and everything comes again.
  *
- * A call that throws any other error has failed because of its message alone.
+ * A call that throws any other error has failed because of its message alone. `handleFlush` and `handleTimer` have no message: under `skip`
+ * all that the state keeps is settled, and the state ends; the next message gets a state from `init`. So throw a `NodeFailure` there, if
+ * less has failed.
  */
 export class NodeFailure<State = unknown> extends Error {
   /** Always `NodeFailure`. */
