@@ -1,6 +1,6 @@
-// Counts how often each pipe has started. A start makes the main state of every node. But a node makes a new main state within a run, too.
-// It does so after a result that forgets the state, and after a flush or a timer that has failed and was skipped. Then the other nodes still
-// have theirs. If two nodes have forgotten theirs when a pipe ends, its next run is not told apart from this one.
+// Counts how often each pipe has started. A start makes the main state of every node. But a node makes a new main state within a run,
+// too. It does so after a result that forgets the state, and after a flush or a timer that has failed and was skipped. Then the other
+// nodes still have theirs. If two nodes have forgotten theirs when a pipe ends, its next run is not told apart from this one.
 
 type MainState = 'open' | 'forgotten' | 'failed' | 'ended';
 
