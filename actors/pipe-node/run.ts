@@ -1,5 +1,5 @@
-// A run makes the calls of a work until it must give way: after an asynchronous call, after a failure, when its time is over, or when the
-// queue is full. The actor then takes what the run has done, and starts another.
+// A run makes the calls of a work until it must give way: after an asynchronous call or a failure, when its time is over, or the queue
+// is full. The actor then takes what the run has done, and starts another.
 import { CallContext, invoke, type Call, type Work } from './calls.js';
 import { isLimited } from './queue.js';
 import { applyResult } from './result.js';

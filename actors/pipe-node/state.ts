@@ -47,9 +47,9 @@ export interface NodeParts {
 export interface PipeNodeState {
   readonly self: Ref<NodeMessage>;
   /**
-   * `initial`: `init` has not returned. `running`: the usual. `failed`: the policy has said `crash`. `exiting`: a callback has asked for the
-   * end, or the neighbour above has ended. `stopped`: the neighbour below is gone, nothing can be sent on. `ended`: everything here is
-   * over.
+   * `initial`: `init` has not returned. `running`: the usual. `failed`: the policy has said `crash`. `exiting`: a callback has asked for
+   * the end, or the neighbour above has ended. `stopped`: the neighbour below is gone, nothing can be sent on. `ended`: everything here
+   * is over.
    */
   phase: 'initial' | 'running' | 'failed' | 'exiting' | 'stopped' | 'ended';
   /** Every state has been ended, so nothing more is called. */

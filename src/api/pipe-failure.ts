@@ -8,11 +8,12 @@ const brand = Symbol.for('kinact.nodeFailure');
  * full. `onFailure` gets `cause`. One verdict holds for all of `of`:
  * - `retry`: the call is repeated, with the old state and the same message.
  * - `skip`: everything in `of` is settled, and the state becomes `state`. Then the call is repeated with it, unless `of` has the
- *   message of the
- *   call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
+ *   message of the call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
+ * - `stopShard`: the shards of what is in `of` stop, and what belongs to them is taken out of the state.
  * - `crash`: the pipeline restarts, and everything comes again.
  *
- * A call that throws any other error has failed because of its message alone.
+ * A call for a message that throws any other error has failed because of this message alone. A flush or timer that does has failed with
+ * all that the state keeps: under `skip` all of it is settled, and `init` makes a new state.
  */
 export class NodeFailure<State = unknown> extends Error {
   /** Always `NodeFailure`. */
@@ -25,7 +26,15 @@ export class NodeFailure<State = unknown> extends Error {
   readonly [brand] = true;
 
   /** `cause` is what was thrown: a `NonRetryableError` is not retried. */
-  constructor(cause: unknown, what: { readonly of: readonly Held[]; readonly state: State }) {
+  constructor(
+    cause: unknown,
+    what: {
+      /** What has failed; it must be here, as for `Output.of`. */
+      readonly of: readonly Held[];
+      /** The state to go on with once these are settled. */
+      readonly state: State;
+    },
+  ) {
     super(cause instanceof Error ? cause.message : 'a call of a node failed', { cause });
     this.of = what.of;
     this.state = what.state;

@@ -6,7 +6,7 @@ import type { Item } from './reducer.js';
 export interface MessageLease {
   /** The source's name. */
   readonly source: string;
-  /** The shard. */
+  /** The shard’s id, as in `Item.shardId`. */
   readonly shardId: string;
   /** The fencing token of the lease: see `Item.fence`. */
   readonly fence: number;
@@ -46,7 +46,7 @@ export type Held = PipeMessage | Holding;
 
 /** A message that a node sends on. */
 export interface Output<Value = unknown> {
-  /** Its value. */
+  /** What the next node gets as `message.value`. */
   readonly value: Value;
   /**
    * What the output stands for. Each of these is settled when the output is done. A message in several outputs is divided: it is settled
@@ -54,7 +54,13 @@ export interface Output<Value = unknown> {
    */
   readonly of: readonly Held[];
   /** Adds a head to the route, or removes it. Default: the route stays. */
-  readonly route?: { readonly add: string } | 'remove' | undefined;
+  readonly route?:
+    | {
+        /** The name of the new head. */
+        readonly add: string;
+      }
+    | 'remove'
+    | undefined;
   /** The message is settled at once, and no later node sees it: the same as `drop`. Default false. */
   readonly hidden?: boolean | undefined;
   /** How many bytes the output counts. Default: those of what it stands for, shared out. */
@@ -62,7 +68,14 @@ export interface Output<Value = unknown> {
 }
 
 /** Keeps a message: as itself, or in a holding. */
-export type Keep = PipeMessage | { readonly message: PipeMessage; readonly in: Holding };
+export type Keep =
+  | PipeMessage
+  | {
+      /** What is kept: its value is in the state, or not needed. */
+      readonly message: PipeMessage;
+      /** The holding, made by `createHolding()`, that takes what the message stands for. */
+      readonly in: Holding;
+    };
 
 /** What a callback of a node returns. The message of the call must be in exactly one of `of`, `keep` and `drop`. */
 export interface NodeResult<State = unknown, Out = unknown> {
@@ -106,7 +119,7 @@ export interface NodeContext {
 
 /** What a state kept of a lease that has ended. */
 export interface Lost {
-  /** The lease. */
+  /** The same object as `message.lease` of what it has brought. */
   readonly lease: MessageLease;
   /** The kept messages that stood for items of this lease alone. */
   readonly messages: readonly PipeMessage[];
