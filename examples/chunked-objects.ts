@@ -41,7 +41,10 @@ const consumer = createConsumer({
       maxAgeMs: 10_000,
       concat: (all) => ({ id: all[0]?.id ?? '', text: all.map(({ text }) => text).join('') }),
     })
-    .to(({ id, text }) => void objects.set(id, text) ?? check()),
+    .to(({ id, text }) => {
+      objects.set(id, text);
+      check();
+    }),
   onFailure: retry({ then: 'skip' }), // a missing chunk is a NonRetryableError, so `then` applies at once
   logger: false,
 });
@@ -53,6 +56,4 @@ consumer.on('recordSkipped', ({ key, error }) => {
 void done.then(() => consumer.stop());
 const { drained } = await runUntilSignal(consumer);
 const whole = [...objects.values()].filter((text) => text === 'one large object').length;
-console.log(
-  `chunked-objects: ${whole} whole objects, ${skipped} chunks of the broken one skipped, drained: ${drained}`,
-);
+console.log(`chunked-objects: ${whole} whole objects, ${skipped} chunks of a broken one skipped, drained: ${drained}`);
