@@ -5,6 +5,16 @@ export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { dynamodbStream } from './aws/dynamodb-streams/dynamodb-stream.js';
 export { isTtlRemoval } from './api/change.js';
 export { defineReducer } from './api/reducer.js';
+export { pipe } from './pipes/pipe.js';
+export { defineNode } from './pipes/define-node.js';
+export { filter, map, mapFilter, sink, tap, unfold } from './pipes/single-nodes.js';
+export { aggregate } from './pipes/aggregate.js';
+export { demux, join } from './pipes/routes.js';
+export { routeDependent } from './pipes/route-dependent.js';
+export { assembleChunks } from './pipes/assemble-chunks.js';
+export { batchSink } from './pipes/batch-sink.js';
+export { createHolding } from './core/holding.js';
+export { NodeFailure } from './api/pipe-failure.js';
 export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';
 export { fileSink } from './parking/file-sink.js';
@@ -56,6 +66,34 @@ export type {
   ReducerMessage,
   Token,
 } from './api/reducer.js';
+export type {
+  AddedHead,
+  AnyNode,
+  Held,
+  Holding,
+  Keep,
+  KeptIn,
+  Lost,
+  MessageLease,
+  NodeAnswer,
+  NodeContext,
+  NodeDefinition,
+  NodeResult,
+  Output,
+  Pipe,
+  PipeMessage,
+} from './api/pipe.js';
+export type { PipeBuilder } from './pipes/pipe.js';
+export type { NodeOptions } from './pipes/define-node.js';
+export type { MessageFunction } from './pipes/answer.js';
+export type { AggregateOptions } from './pipes/aggregate.js';
+export type { Aggregation } from './pipes/folded-parts.js';
+export type { Decision } from './pipes/collection.js';
+export type { Make } from './pipes/value-list.js';
+export type { DemuxOptions } from './pipes/routes.js';
+export type { Chunk } from './pipes/chunked-object.js';
+export type { AssembleChunksOptions } from './pipes/assemble-chunks.js';
+export type { BatchSinkOptions } from './pipes/batch-sink.js';
 export type { FailedItem } from './api/failed-item.js';
 export type { FailurePolicy, FinalPolicy, OnFailure, Park, PlainPolicy, Retry } from './api/failure-policy.js';
 export type { NamedStream, ParkContext, ParkedItem, ParkSink, SinkCheck } from './api/parking.js';

@@ -8,8 +8,8 @@ const brand = Symbol.for('kinact.nodeFailure');
  * full. `onFailure` gets `cause`. One verdict holds for all of `of`:
  * - `retry`: the call is repeated, with the old state and the same message.
  * - `skip`: everything in `of` is settled, and the state becomes `state`. Then the call is repeated with it, unless `of` has the
- *   message of the
- *   call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
+ *   message of the call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
+ * - `stopShard`: the shards of what is in `of` stop, and what belongs to them is taken out of the state.
  * - `crash`: the pipeline restarts, and everything comes again.
  *
  * A call that throws any other error has failed because of its message alone. `handleFlush` and `handleTimer` have no message: under `skip`
@@ -27,7 +27,15 @@ export class NodeFailure<State = unknown> extends Error {
   readonly [brand] = true;
 
   /** `cause` is what was thrown: a `NonRetryableError` is not retried. */
-  constructor(cause: unknown, what: { readonly of: readonly Held[]; readonly state: State }) {
+  constructor(
+    cause: unknown,
+    what: {
+      /** What has failed; it must be here, as for `Output.of`. */
+      readonly of: readonly Held[];
+      /** The state to go on with once these are settled. */
+      readonly state: State;
+    },
+  ) {
     super(cause instanceof Error ? cause.message : 'a call of a node failed', { cause });
     this.of = what.of;
     this.state = what.state;

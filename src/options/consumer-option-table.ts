@@ -160,8 +160,8 @@ export const consumerTable = {
   ),
   pipe: optional(
     pipe,
-    'Nodes in place of a reducer: one chain for each of `reducers`. Not with `limit` or `park` so far.',
-    { example: '{ nodes: [{ handleMessage: (_, message) => ({ drop: [message] }) }] }' },
+    'A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit` or `park` so far.',
+    { example: 'pipe().to((bytes) => console.log(bytes.length))' },
   ),
   extract: optional(
     // oxlint-disable-next-line typescript/no-explicit-any -- what an item's value is, the reducer says; the declaration ties the two.

@@ -75,13 +75,13 @@ export function checkMembers(path: string, given: object, checks: Readonly<Recor
  * @see {@link NodeDefinition} for the members, {@link NodeFailure} for failures of what the state keeps.
  *
  * @example
- * ```js
+ * ```ts
  * const numbered = defineNode({
  *   name: 'numbered',
  *   init: () => 0,
  *   handleMessage: (count, message) => ({
  *     state: count + 1,
- *     outputs: [{ value: `${count}: ${message.value}`, of: [message] }],
+ *     outputs: [{ value: `${count}: ${String(message.value)}`, of: [message] }],
  *   }),
  * });
  * ```

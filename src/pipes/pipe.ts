@@ -11,7 +11,8 @@ import { demux, join, routeChangeOf, type DemuxOptions, type RouteBounds } from 
 import { filter, map, mapFilter, sink, tap, unfold, type Tail } from './single-nodes.js';
 import type { Make } from './value-list.js';
 
-// oxlint-disable-next-line typescript/no-explicit-any -- the state of a node is its own matter
+/** A node with a state of any type, which is its own matter. */
+// oxlint-disable-next-line typescript/no-explicit-any -- see above
 type NodeOf<In, Out> = NodeDefinition<any, In, Out>;
 
 /**
@@ -63,9 +64,13 @@ export interface PipeBuilder<In, Value> {
  * Begins a pipe, for the option `pipe` of `createConsumer`. Nothing runs here. `In` is what `extract` makes, or the source.
  *
  * @example
- * ```js
- * const batches = pipe()
- *   .filter((order) => order.paid)
+ * ```ts
+ * interface Order {
+ *   readonly tenant: string;
+ *   readonly isPaid: boolean;
+ * }
+ * const batches = pipe<Order>()
+ *   .filter((order) => order.isPaid)
  *   .demux((order) => order.tenant)
  *   .aggregate({ count: 500, intervalMs: 5_000 })
  *   .join()

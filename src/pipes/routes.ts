@@ -15,7 +15,7 @@ const changes = new WeakMap<AnyNode, RouteChange>();
 /** Undefined: the node was not made here, or it leaves the route as it is. */
 export const routeChangeOf = (node: AnyNode): RouteChange | undefined => changes.get(node);
 
-/** The options of `demux`. */
+/** The bounds of the routes that a `demux` makes, and of its own actor. */
 export interface DemuxOptions extends Omit<NodeOptions, 'maxRoutes' | 'routeIdleMs'> {
   /**
    * How many routes may have a state at once, in each node behind, up to the `join`. Beyond it the route that was used longest ago is

@@ -22,6 +22,11 @@ const lastLines: Readonly<Record<string, RegExp>> = {
     /^dynamodb-stream: 1010 changes, 90 orders in the index, 10 expired, equal to the table: true, drained: true$/,
   'two-streams':
     /^two-streams: 300 clicks and 300 changes in batches of at most 10, checkpoints of clicks and profiles, drained: true$/,
+  'tenant-files': /^tenant-files: 600 orders in 4 files, drained: true$/,
+  'chunked-objects': /^chunked-objects: 40 whole objects, 2 chunks of a broken one skipped, drained: true$/,
+  'customer-batches': /^customer-batches: 600 orders, repeats refused, exact: true, drained: true$/,
+  'own-node': /^own-node: 200 orders paid, drained: true$/,
+  'kflow-pipe': /^kflow-pipe: 12 rows, chunks of up to 100, newest values: true, drained: true$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 

@@ -207,3 +207,12 @@ describe('docs/record.svg', () => {
     expect(read('docs/record.svg')).to.equal(picture);
   });
 });
+
+describe('the pictures of docs/pipes.md', () => {
+  it('are what test/actors/pipe/sequences.test.ts says (stale? node scripts/pipe-pictures.mjs)', async () => {
+    const { pipePictures } = await script<{ readonly pipePictures: () => object }>('pipe-pictures.mjs');
+    const pictures = Object.entries(pipePictures());
+    expect(pictures.map(([file]) => file)).to.have.length(6);
+    for (const [file, picture] of pictures) expect(read(file), file).to.equal(picture);
+  });
+});

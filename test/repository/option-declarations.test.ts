@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { start, stop } from 'nact';
 import { pino } from 'pino';
 import ts from 'typescript';
-import { defineReducer, kinesisStream } from '../../src/index.js';
+import { defineReducer, kinesisStream, pipe } from '../../src/index.js';
 import type { Row, Rows, TypeText } from '../../src/options/option-table.js';
 import { ManualClock } from '../../src/testing/index.js';
 
@@ -84,6 +84,7 @@ const values = {
   clock: new ManualClock(),
   defineReducer,
   kinesisStream,
+  pipe,
   local: { dynamodb: 'http://127.0.0.1:8000' },
   pino,
   start: () => {
@@ -96,7 +97,7 @@ const imports = `
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { defineReducer, kinesisStream } from 'kinact';
+import { defineReducer, kinesisStream, pipe } from 'kinact';
 import { type Behaviour, effect, type Intercept, type TraceEntry } from 'kinact/supervision';
 import { type LocalServers, ManualClock } from 'kinact/testing';
 import { start } from 'nact';

@@ -47,12 +47,12 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducer: ReducerDefinition<Value>;
   /**
-   * Nodes in place of a reducer: one chain for each of `reducers`. Not with `limit` or `park` so far.
+   * A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit` or `park` so far.
    *
    * @default undefined
    * @example
    * ```ts
-   * pipe: { nodes: [{ handleMessage: (_, message) => ({ drop: [message] }) }] }
+   * pipe: pipe().to((bytes) => console.log(bytes.length))
    * ```
    */
   readonly pipe?: Pipe<Value> | undefined;
