@@ -2,7 +2,7 @@
 // `npm run bench -- policies` it compares the default policy for failures with `crash`, where nothing fails (same options), and with
 // `npm run bench -- hand-over` it measures the cost of moving leases (--json, --rounds N, --picture FILE). `npm run bench -- retrieval`
 // measures the latency of enhanced fan-out beside polling (--json, --puts N). `npm run bench -- shards` compares many streams and shards
-// with few (--json, --records N, --seconds N, --runs N).
+// with few (--json, --records N, --seconds N, --runs N). `npm run bench -- pipes 4` compares a pipe of four nodes with a reducer.
 import { bench } from './bench.js';
 import type { Side } from './comparison.js';
 import { handOver } from './hand-over.js';
@@ -21,8 +21,10 @@ const output = {
 };
 const kinact = (name: string, onFailure?: PlainPolicy): Side => ({
   name,
-  run: (workload) => runKinact(workload, onFailure),
+  run: (workload) => runKinact(workload, onFailure === undefined ? {} : { onFailure }),
 });
+
+const pipeOf = (nodes: number): Side => ({ name: `pipe ${nodes}`, run: (workload) => runKinact(workload, { nodes }) });
 
 process.exitCode =
   what === 'hand-over'
@@ -31,6 +33,8 @@ process.exitCode =
       ? await manyShards(rest, output)
       : what === 'retrieval'
         ? await retrieval(rest, output)
-        : what === 'policies'
-          ? await bench(rest, [kinact('default'), kinact('crash', 'crash')], output)
-          : await bench(args, [kinact('kinact'), { name: 'loop', run: runLoop }], output);
+        : what === 'pipes'
+          ? await bench(rest.slice(1), [pipeOf(Number(rest[0] ?? 1)), kinact('reducer')], output)
+          : what === 'policies'
+            ? await bench(rest, [kinact('default'), kinact('crash', 'crash')], output)
+            : await bench(args, [kinact('kinact'), { name: 'loop', run: runLoop }], output);

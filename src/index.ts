@@ -67,10 +67,12 @@ export type {
   Token,
 } from './api/reducer.js';
 export type {
+  AddedHead,
   AnyNode,
   Held,
   Holding,
   Keep,
+  KeptIn,
   Lost,
   MessageLease,
   NodeAnswer,

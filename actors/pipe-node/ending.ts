@@ -1,7 +1,7 @@
 // The end of a node. `upstreamFailed`: it processes what is here, flushes, drains, lets the next node do the same, and ends. A failed
 // node does the same without another call but `terminate`. `downstreamFailed`: it drops what is queued, aborts the call that runs, waits
 // for it, and ends.
-import { effect } from '../protocol/actor.js';
+import { effect, type ReplyTo } from '../protocol/actor.js';
 import { CallContext } from './calls.js';
 import type { Message } from './messages.js';
 import { reportIdentity } from './reports.js';
@@ -15,6 +15,8 @@ export function failNode(turn: NodeTurn, cause: unknown): void {
   if (state.phase !== 'running' && state.phase !== 'exiting') return;
   state.phase = 'failed';
   dropWork(turn);
+  // It was ending already: what is left of that is the end of its states.
+  if (state.endAsked.length > 0) state.pending.push(endWork({ options, state }, false));
   const error = asError(cause);
   effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state), error }));
 }
@@ -35,24 +37,18 @@ function dropWork({ state }: NodeTurn): void {
   while (state.pending.shift() !== undefined);
 }
 
-export function upstreamFailed({ options, state, effects }: NodeTurn, { replyTo }: Message<'upstreamFailed'>): void {
-  if (state.endAsked !== undefined) {
-    effects.push(effect.count('repeatedMessages'));
-    return;
-  }
-  state.endAsked = replyTo;
+export function upstreamFailed(turn: NodeTurn, { replyTo }: Message<'upstreamFailed'>): void {
+  const { options, state } = turn;
+  if (!addAsker(turn, replyTo) || state.endAsked.length > 1) return;
   const flushes = state.phase === 'running' || state.phase === 'exiting';
   if (state.phase === 'running') state.phase = 'exiting';
   state.pending.push(endWork({ options, state }, flushes));
 }
 
 export function downstreamFailed(turn: NodeTurn, { error, replyTo }: Message<'downstreamFailed'>): void {
-  const { options, state, effects } = turn;
-  if (state.endAsked !== undefined) {
-    effects.push(effect.count('repeatedMessages'));
-    return;
-  }
-  state.endAsked = replyTo;
+  const { options, state } = turn;
+  // A node that drains stops, too, when one behind it has failed.
+  if (!addAsker(turn, replyTo) || state.phase === 'stopped') return;
   state.phase = 'stopped';
   state.stoppedWith = error;
   dropWork(turn);
@@ -62,10 +58,18 @@ export function downstreamFailed(turn: NodeTurn, { error, replyTo }: Message<'do
   state.pending.push(endWork({ options, state }, false));
 }
 
+/** Returns whether the message has come for the first time. */
+function addAsker({ state, effects }: NodeTurn, replyTo: ReplyTo<void>): boolean {
+  const isRepeated = state.endAsked.some(({ question }) => question === replyTo.question);
+  if (isRepeated) effects.push(effect.count('repeatedMessages'));
+  else state.endAsked.push(replyTo);
+  return !isRepeated;
+}
+
 /** Takes the next step to the end, once every state has been ended. */
 export function proceedEnd({ options, state, effects }: NodeTurn): void {
   const { next } = options;
-  if (!state.isTerminated || state.endAsked === undefined || state.phase === 'ended') return;
+  if (!state.isTerminated || state.endAsked.length === 0 || state.phase === 'ended') return;
   const isDrained = state.phase === 'stopped' || (state.queue.length === 0 && !state.isFeeding);
   if (!isDrained) return;
   if (next !== undefined && state.phase !== 'stopped') {
@@ -81,5 +85,6 @@ export function proceedEnd({ options, state, effects }: NodeTurn): void {
     if (!state.nextEnded) return;
   }
   state.phase = 'ended';
-  effects.push(effect.reply(state.endAsked, undefined), effect.end());
+  for (const asker of state.endAsked) effects.push(effect.reply(asker, undefined));
+  effects.push(effect.end());
 }

@@ -8,7 +8,7 @@ import { beginParking } from '../protocol/parking.js';
 import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
-import { callOf, type Call, type Work } from './calls.js';
+import type { Call, Work } from './calls.js';
 import { failNode } from './ending.js';
 import { settle } from './settled.js';
 import { keptReferences, noteKept, takeKept } from './slots.js';
@@ -140,8 +140,8 @@ function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
     }
   }
   giveUp(turn, work, call);
-  // After a flush or a timer that has failed as a whole, the state may be half emitted.
-  if (message === undefined) work.again = callOf('init', slot);
+  // A flush or a timer that has failed as a whole may have left the state half emitted.
+  if (message === undefined) slot.isForgotten = true;
 }
 
 /** Settles what the call was about. */

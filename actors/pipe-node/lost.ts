@@ -9,7 +9,7 @@ import { failNode } from './ending.js';
 import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
 import { HeldBundle } from '../../src/core/holding.js';
-import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
+import { forEachGrant, forEachLost, isBundle, withoutEnded } from '../../src/core/references.js';
 
 /** No run may be under way: it works with the states. */
 export function dropLost(turn: NodeTurn): void {
@@ -47,9 +47,11 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
   if (ended.size === 0) return;
   const { definition } = turn.options;
   const { handleLost } = definition;
-  for (const tenure of ended) {
-    const messages = [...slot.kept].filter((message) => belongsTo(message, tenure));
+  const untold = [...ended].filter((tenure) => !slot.told.has(tenure));
+  for (const tenure of untold) {
+    slot.told.add(tenure);
     if (handleLost === undefined) continue;
+    const messages = [...slot.kept].filter((message) => endsWith(message, tenure, untold));
     try {
       const context = new CallContext(turn.options, callOf('handleMessage', slot));
       slot.state = handleLost(slot.state, { lease: leaseOf(tenure), messages }, context);
@@ -58,39 +60,41 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
       return;
     }
   }
-  let folded = 0;
   for (const message of slot.kept) {
     const references = SentMessage.referencesOf(message);
     if (references === undefined) continue;
-    const { live, hasLost } = withoutEnded(references);
+    const hasLost = lostTenures(references).size > 0;
+    const { live } = withoutEnded(references);
     SentMessage.setReferences(message, live);
-    if (live === undefined) slot.kept.delete(message);
-    else if (hasLost && isBundle(live)) folded += 1;
+    // A state that has not been told still has the message, and will name it.
+    if (live === undefined && handleLost !== undefined) slot.kept.delete(message);
+    else if (hasLost) slot.withLost.add(message);
   }
-  if (folded > 0) turn.effects.push(effect.count('foldedAfterLoss', folded));
   for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
   noteKept(slot, turn.now);
 }
 
 function endedTenures(slot: Slot): ReadonlySet<Tenure> {
   const ended = new Set<Tenure>();
-  for (const references of keptReferences(slot)) forEachEnded(references, (tenure) => ended.add(tenure));
+  for (const references of keptReferences(slot)) forEachLost(references, (tenure) => ended.add(tenure));
   return ended;
 }
 
-function forEachEnded(references: ItemReferences, visit: (tenure: Tenure) => void): void {
-  forEachGrant(references, (tenure) => {
-    if (tenure.ended) visit(tenure);
-  });
+function lostTenures(references: ItemReferences): ReadonlySet<Tenure> {
+  const lost = new Set<Tenure>();
+  forEachLost(references, (tenure) => lost.add(tenure));
+  return lost;
 }
 
-/** Whether the message stands for items of this tenure alone. */
-function belongsTo(message: SentMessage, tenure: Tenure): boolean {
+/** Whether nothing is left of the message, and this is the last of the tenures that have taken it away. */
+function endsWith(message: SentMessage, tenure: Tenure, untold: readonly Tenure[]): boolean {
   const references = SentMessage.referencesOf(message);
   if (references === undefined) return false;
-  let isOnly = true;
-  forEachGrant(references, (each) => {
-    if (each !== tenure) isOnly = false;
+  let isLive = false;
+  forEachGrant(references, ({ ended }) => {
+    if (!ended) isLive = true;
   });
-  return isOnly;
+  if (isLive) return false;
+  const lost = lostTenures(references);
+  return untold.findLast((each) => lost.has(each)) === tenure;
 }

@@ -6,6 +6,7 @@ import { createPendingFailures } from '../protocol/pending-failures.js';
 import { watchCall, callDue } from './call-timeout.js';
 import { downstreamFailed, exitNode, proceedEnd, upstreamFailed } from './ending.js';
 import { callFailed, decided, reportRecovery } from './failures.js';
+import { noteLeft } from './left-items.js';
 import { dropLost } from './lost.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked.js';
 import { feedNext, isLimited, queueEmitted } from './queue.js';
@@ -50,6 +51,7 @@ export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, Nod
     stopped: (state) => {
       state.hasStopped = true;
       state.stoppedWith ??= new Error('the pipe has stopped');
+      noteLeft(options, state);
       if (state.calling === undefined) terminateAll(options, state, undefined);
       else CallContext.abort(state.calling.context, state.stoppedWith);
       return [];
@@ -69,6 +71,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     run: 0,
     lastRun: 0,
     calling: undefined,
+    calledAt: clock.now(),
     result: emptyResult(),
     settled: createSettled(),
     waiting: undefined,
@@ -79,7 +82,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     isFeeding: false,
     nextAsked: false,
     nextEnded: false,
-    endAsked: undefined,
+    endAsked: [],
     attemptAsked: [],
     lastFeed: 0,
     reports: 0,
@@ -129,7 +132,8 @@ function feed({ options, state, effects }: NodeTurn, { entries, replyTo }: Messa
   if (state.phase === 'running') state.pending.push(feedWork({ options, state }, entries, replyTo));
 }
 
-function revoked(turn: NodeTurn): void {
+function revoked(turn: NodeTurn, { worker }: Message<'revoked'>): void {
+  noteLeft(turn.options, turn.state, worker);
   if (turn.state.run !== 0) turn.state.lossWaits = true;
   else dropLost(turn);
 }
@@ -242,10 +246,12 @@ function setAttemptTimer({ state, now, effects }: NodeTurn, dueAt: number): void
   effects.push(effect.after('attempt', Math.max(1, Math.ceil(dueAt - now)), { type: 'attemptDue' }));
 }
 
-/** Answers who has asked for an attempt, or makes it due. */
+/**
+ * Answers who has asked for an attempt, or makes it due. A drain that is answered while a call runs would let a hand-over pass that call.
+ */
 function proceedAttempts({ state, now, effects }: NodeTurn): void {
   const { waiting } = state;
-  if (state.attemptAsked.length === 0) return;
+  if (state.attemptAsked.length === 0 || state.run !== 0) return;
   state.attemptAsked = state.attemptAsked.filter(({ replyTo, failures }) => {
     if (waiting !== undefined && (waiting.isTrying || waiting.dueAt === Infinity)) return true;
     if (waiting !== undefined && waiting.call.failures <= failures) {

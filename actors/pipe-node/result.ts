@@ -29,6 +29,29 @@ interface ResultCall {
   readonly now: number;
 }
 
+/**
+ * The only output of a result that passes the message of the call on, and does nothing else. Undefined for any other result. It is the
+ * usual case, and the lists and checks of `applyResult` would cost more than the call.
+ */
+export function soleOutput(message: SentMessage | undefined, returned: unknown): Output | undefined {
+  if (message === undefined || !isObject(returned) || !Array.isArray(returned['outputs'])) return undefined;
+  const { outputs, keep, drop, state, timerMs, forget, exit } = returned as NodeResult;
+  if (keep !== undefined || drop !== undefined || state !== undefined || timerMs !== undefined) return undefined;
+  if (forget === true || exit === true || outputs?.length !== 1) return undefined;
+  const [output] = outputs as readonly [Output | undefined];
+  if (!isObject(output) || output.hidden === true || output.route !== undefined || output.sizeBytes !== undefined)
+    return undefined;
+  return Array.isArray(output.of) && output.of.length === 1 && output.of[0] === message ? output : undefined;
+}
+
+/** Whether the result drops the message of the call, and does nothing else. */
+export function isSoleDrop(message: SentMessage | undefined, returned: unknown): boolean {
+  if (message === undefined || !isObject(returned) || !Array.isArray(returned['drop'])) return false;
+  const { outputs, keep, drop, state, timerMs, forget, exit } = returned as NodeResult;
+  if (outputs !== undefined || keep !== undefined || state !== undefined || timerMs !== undefined) return false;
+  return forget !== true && exit !== true && drop?.length === 1 && drop[0] === message;
+}
+
 /** Throws a NonRetryableError for a result that cannot be carried out: a mistake in the code, which no repetition mends. */
 export function applyResult(call: ResultCall, returned: unknown): Outcome {
   const { slot, message, now } = call;
@@ -93,6 +116,7 @@ function takeShare(slot: Slot, held: Held, count: number): Share {
     references = SentMessage.referencesOf(held);
     SentMessage.setReferences(held, undefined);
     slot.kept.delete(held);
+    hasLost = slot.withLost.delete(held);
   } else {
     const taken = HeldBundle.take(held);
     slot.holdings.delete(held);
@@ -220,7 +244,7 @@ function keepsMore({ kept, holdings }: Slot, gone: ReadonlySet<unknown>): boolea
   return [...kept, ...holdings].some((held) => !gone.has(held));
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+function isObject<Value>(value: Value): value is Value & Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }
 

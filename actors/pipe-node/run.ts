@@ -1,8 +1,9 @@
-// A run makes the calls of a work until it must give way: after an asynchronous call or a failure, when its time is over, or the queue
-// is full. The actor then takes what the run has done, and starts another.
+// A run makes the calls of a work, and gives way after an asynchronous call, after a failure, when its time is over, or when there is no
+// room. The actor then takes what the run has done, and starts another.
 import { CallContext, invoke, type Call, type Work } from './calls.js';
 import { isLimited } from './queue.js';
-import { applyResult } from './result.js';
+import { applyResult, isSoleDrop, soleOutput } from './result.js';
+import { SentMessage } from '../protocol/pipe-message.js';
 import { settle } from './settled.js';
 import type { Slot } from './slots.js';
 import type { NodeParts, RunResult } from './state.js';
@@ -60,7 +61,8 @@ function makeCall(parts: NodeParts, call: Call): Promise<void> | undefined {
   const { options, state } = parts;
   const context = new CallContext(options, call);
   if (state.stoppedWith !== undefined) CallContext.abort(context, state.stoppedWith);
-  state.calling = { call, since: options.clock.now(), context, abortedAt: undefined };
+  state.calledAt = options.clock.now();
+  state.calling = { call, since: state.calledAt, context, abortedAt: undefined };
   try {
     const returned = invoke(options, call, context);
     if (isThenable(returned)) {
@@ -91,6 +93,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   }
   if (callback !== 'init' && callback !== 'terminate') {
     try {
+      if (callback === 'handleMessage' && takeUsual(parts, call, returned)) return;
       if (callback === 'handleTimer') slot.timerAt = Infinity;
       const outcome = applyResult({ slot, message, now: options.clock.now() }, returned ?? {});
       for (const output of outcome.outputs) {
@@ -109,6 +112,22 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   }
   noteTimer(parts, slot);
   if (call.failures > 0) result.recovered.push(call);
+}
+
+/** Carries out the two results that most messages have. Returns false for any other. */
+function takeUsual({ state }: NodeParts, { slot, message, failures }: Call, returned: unknown): boolean {
+  if (message === undefined || failures > 0 || slot.kept.has(message)) return false;
+  const output = soleOutput(message, returned);
+  if (output === undefined && !isSoleDrop(message, returned)) return false;
+  const references = SentMessage.referencesOf(message);
+  SentMessage.setReferences(message, undefined);
+  slot.usedAt = state.calledAt;
+  if (output === undefined) settle(state.settled, references);
+  else {
+    state.result.emitted.push(new SentMessage(output.value, references, slot.route, message.sizeBytes));
+    state.result.emittedBytes += message.sizeBytes;
+  }
+  return true;
 }
 
 function failed({ options, state }: NodeParts, call: Call, cause: unknown): void {

@@ -4,20 +4,27 @@ import { mainRouteId, SentMessage, type ItemReferences, type Route } from '../pr
 import { firstOf } from '../../src/core/references.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import type { DeliveredItem } from '../protocol/item.js';
+import type { Tenure } from '../protocol/tenure.js';
 
 export interface Slot {
   readonly route: Route | undefined;
   state: unknown;
   /** The messages that the state keeps as themselves. */
   readonly kept: Set<SentMessage>;
+  /** Those of them that stand for less than their value embodies: a lease has ended, and the state could not take its part out. */
+  readonly withLost: Set<SentMessage>;
   /** The holdings that have something in them. */
   readonly holdings: Set<HeldBundle>;
   /** Since when the state has kept something; Infinity if it keeps nothing. Monotonic milliseconds. */
   keepsSince: number;
+  /** The use with which it began: times may be equal. */
+  keepsFrom: number;
+  /** The ended tenures that the state has been told of. */
+  readonly told: WeakSet<Tenure>;
   /** When `handleTimer` is due; Infinity if the timer is not set. */
   timerAt: number;
   usedAt: number;
-  /** A result has said that the state is forgotten: it is ended next. */
+  /** The state is ended next: a result has said so, or a call has failed that may have left it half emitted. */
   isForgotten: boolean;
   /** The number of its last use among those of all states: times may be equal. */
   lastUse: number;
@@ -28,8 +35,11 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     route,
     state,
     kept: new Set(),
+    withLost: new Set(),
     holdings: new Set(),
+    told: new WeakSet(),
     keepsSince: Infinity,
+    keepsFrom: Infinity,
     timerAt: Infinity,
     usedAt: now,
     isForgotten: false,
@@ -48,8 +58,13 @@ export function keepsNothing({ kept, holdings }: Slot): boolean {
 /** Notes whether the state keeps something, after each change. */
 export function noteKept(slot: Slot, now: number): void {
   for (const holding of slot.holdings) if (holding.messages === 0) slot.holdings.delete(holding);
-  if (keepsNothing(slot)) slot.keepsSince = Infinity;
-  else if (slot.keepsSince === Infinity) slot.keepsSince = now;
+  if (keepsNothing(slot)) {
+    slot.keepsSince = Infinity;
+    slot.keepsFrom = Infinity;
+  } else if (slot.keepsSince === Infinity) {
+    slot.keepsSince = now;
+    slot.keepsFrom = slot.lastUse;
+  }
 }
 
 /** The references of everything that the state keeps. */
@@ -70,6 +85,7 @@ export function takeKept(slot: Slot, now: number): readonly ItemReferences[] {
     if (references !== undefined) taken.push(references);
   }
   slot.kept.clear();
+  slot.withLost.clear();
   for (const holding of slot.holdings) {
     const { references } = HeldBundle.take(holding);
     if (references !== undefined) taken.push(references as ItemReferences);

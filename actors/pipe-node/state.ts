@@ -48,8 +48,7 @@ export interface PipeNodeState {
   readonly self: Ref<NodeMessage>;
   /**
    * `initial`: `init` has not returned. `running`: the usual. `failed`: the policy has said `crash`. `exiting`: a callback has asked for
-   * the end, or the neighbour above has ended. `stopped`: the neighbour below is gone, nothing can be sent on. `ended`: everything here
-   * is over.
+   * the end, or the neighbour above has ended. `stopped`: the neighbour below is gone, nothing can be sent on. `ended`: all is over here.
    */
   phase: 'initial' | 'running' | 'failed' | 'exiting' | 'stopped' | 'ended';
   /** Every state has been ended, so nothing more is called. */
@@ -62,6 +61,8 @@ export interface PipeNodeState {
   run: number;
   lastRun: number;
   calling: Calling | undefined;
+  /** When the last call began. */
+  calledAt: number;
   result: RunResult;
   /** What is settled and not reported yet. Runs and turns add to it. */
   readonly settled: Settled;
@@ -78,7 +79,7 @@ export interface PipeNodeState {
   nextAsked: boolean;
   nextEnded: boolean;
   /** Who waits for the end of this node. */
-  endAsked: ReplyTo<void> | undefined;
+  readonly endAsked: ReplyTo<void>[];
   /** Who waits for one more attempt of the waiting call. */
   attemptAsked: AskedAttempt[];
   /** The number of the last feed: a repeated one is dropped. */

@@ -1,18 +1,20 @@
 // What a node shows in `status()`, and where a record is in it.
 import { effect } from '../protocol/actor.js';
-import type { Whereabouts } from '../protocol/disposition.js';
+import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
-import { SentMessage } from '../protocol/pipe-message.js';
+import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Message } from './messages.js';
 import { isLimited } from './queue.js';
 import { keptReferences, oldestItem } from './slots.js';
 import type { NodeTurn, PipeNodeState } from './state.js';
 import type { PipeNodeOptions } from './options.js';
-import { namesRecord } from '../../src/core/references.js';
+import { forEachOldest, namesRecord } from '../../src/core/references.js';
 import { chainText } from '../../src/core/thrown.js';
 
 export interface PipeNodeStatus {
   readonly node: string;
+  /** The oldest record of each shard worker that is here. */
+  readonly holding: readonly HeldRecord[];
   /** `waiting`: a failed call waits for another attempt. `blocked`: the next node must take messages first. */
   readonly state: 'initial' | 'ready' | 'working' | 'blocked' | 'waiting' | 'exiting';
   /** How many messages wait for this node, and for the next one, with the bytes of the latter. */
@@ -38,6 +40,7 @@ export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: 
   const call = waiting?.call;
   return {
     node: options.name,
+    holding: heldBy(state, now),
     state: phaseOf(options, state),
     waiting: work === undefined ? 0 : work.entries.length - work.next,
     queued: queue.length,
@@ -70,6 +73,31 @@ function oldestOf({ slots }: PipeNodeState, now: number): PipeNodeStatus['oldest
     oldest = { source, shardId, sequenceNumber, forMs: now - since };
   }
   return oldest;
+}
+
+function heldBy(state: PipeNodeState, now: number): readonly HeldRecord[] {
+  const { waiting, calling, work, pending, slots, queue } = state;
+  const held = new Map<number, HeldRecord>();
+  const note = (references: ItemReferences | undefined, where: Whereabouts['state'], since: number): void => {
+    if (references === undefined) return;
+    forEachOldest(references, ({ workerNumber }, ordinal) => {
+      if (ordinal >= (held.get(workerNumber)?.ordinal ?? Infinity)) return;
+      held.set(workerNumber, { worker: workerNumber, ordinal, state: where, forMs: now - since });
+    });
+  };
+  const noteEntry = (entry: Entry | undefined, where: Whereabouts['state'], since: number): void => {
+    if (entry !== undefined && !isFlushMark(entry)) note(SentMessage.referencesOf(entry), where, since);
+  };
+  if (waiting !== undefined) noteEntry(waiting.call.message, 'waiting', waiting.call.failedSince);
+  if (calling !== undefined) noteEntry(calling.call.message, 'running', calling.since);
+  const waits = waiting === undefined ? 'queued' : 'waiting';
+  for (const entry of work?.entries.slice(work.next) ?? []) noteEntry(entry, waits, state.activeAt);
+  for (let at = 0; at < pending.length; at += 1)
+    for (const entry of pending.at(at)?.entries ?? []) noteEntry(entry, waits, state.activeAt);
+  for (const slot of slots.values())
+    for (const references of keptReferences(slot)) note(references, 'folded', slot.keepsSince);
+  for (let at = 0; at < queue.length; at += 1) noteEntry(queue.at(at), 'queued', state.activeAt);
+  return [...held.values()];
 }
 
 /** Answers where a record is. It looks at everything the node holds, so it is asked only for a stalled shard, or for `status()`. */

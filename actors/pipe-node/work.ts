@@ -1,12 +1,13 @@
 // What a node works through: the start, a feed, the timer of a state, a route that has been idle, the end. Each work yields the calls to
 // make, one after the other; run.ts makes them. Before a message is handed out, its tenures are compared with the clock (docs/leases.md).
 import type { ReplyTo } from '../protocol/actor.js';
+import { DeliveredItem } from '../protocol/item.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
 import { callOf, type Call, type Calls, type Work } from './calls.js';
 import { createSlot, keepsNothing, slotId, type Slot } from './slots.js';
-import type { NodeParts } from './state.js';
+import type { NodeParts, PipeNodeState } from './state.js';
 import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
 
 function workOf(
@@ -71,9 +72,13 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
       }
       state.slots.set(slotId(route), slot);
       // The call of `init` may have taken long.
-      if (!isLive(parts, entry)) continue;
+      if (!isLive(parts, entry)) {
+        work.next += 1;
+        continue;
+      }
     }
-    yield* callAndForget(parts, callOf('handleMessage', slot, entry));
+    yield callOf('handleMessage', slot, entry);
+    if (slot.isForgotten) yield terminateOf(state, slot);
     work.next += 1;
   }
 }
@@ -86,6 +91,12 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   const references = SentMessage.referencesOf(message);
   if (references === undefined) return true;
   const { clock } = options;
+  // The usual case: one item.
+  if (references instanceof DeliveredItem) {
+    if (!endIfLate(references.tenure, clock)) return true;
+    SentMessage.setReferences(message, undefined);
+    return false;
+  }
   const now = clock.now();
   forEachGrant(references, (tenure: Tenure) => void endIfLate(tenure, clock, now));
   const { live, hasLost } = withoutEnded(references);
@@ -95,20 +106,30 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   return true;
 }
 
-/** Makes a call, and ends the state if its result says so. */
+/** The state is no longer here while the call runs: if the node stops then, it must not be ended again. */
+function terminateOf({ slots }: PipeNodeState, slot: Slot): Call {
+  slots.delete(slotId(slot.route));
+  return callOf('terminate', slot);
+}
+
+/** Makes a call, and ends the state if it is forgotten then. */
 function* callAndForget({ state }: NodeParts, call: Call): Calls {
   yield call;
   const { slot } = call;
   if (!slot.isForgotten) return;
-  yield callOf('terminate', slot);
-  state.slots.delete(slotId(slot.route));
+  yield terminateOf(state, slot);
+}
+
+/** The one first that began first to keep something. Those that keep nothing are last. */
+function byAge(left: Slot, right: Slot): number {
+  return left.keepsFrom === right.keepsFrom ? 0 : left.keepsFrom - right.keepsFrom;
 }
 
 /** The states in the order of what they keep, the oldest first. */
 function* flushCalls(parts: NodeParts): Calls {
   const { options, state } = parts;
   if (options.definition.handleFlush === undefined) return;
-  const slots = [...state.slots.values()].sort((left, right) => left.keepsSince - right.keepsSince);
+  const slots = [...state.slots.values()].sort(byAge);
   for (const slot of slots) yield* callAndForget(parts, callOf('handleFlush', slot));
 }
 
@@ -139,8 +160,7 @@ function oldestRoute(slots: Iterable<Slot>): Slot | undefined {
 function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
   if (!keepsNothing(slot) && options.definition.handleFlush !== undefined) yield callOf('handleFlush', slot);
   if (!keepsNothing(slot)) return;
-  yield callOf('terminate', slot);
-  state.slots.delete(slotId(slot.route));
+  yield terminateOf(state, slot);
 }
 
 export function timerWork(parts: NodeParts, slot: Slot): Work {
@@ -183,8 +203,7 @@ export function endWork(parts: NodeParts, flushes: boolean): Work {
     const { state } = parts;
     if (flushes) yield* flushCalls(parts);
     for (const slot of [...state.slots.values()]) {
-      yield callOf('terminate', slot);
-      state.slots.delete(slotId(slot.route));
+      yield terminateOf(state, slot);
     }
   });
 }

@@ -3,7 +3,6 @@
 // Only then does the pipe fail, with the true reason, and its items are read again.
 import { effect } from '../protocol/actor.js';
 import type { NodeRequest } from '../protocol/pipe-messages.js';
-import { sendStageReports } from '../protocol/stage-reports.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { endOf } from './nodes.js';
 import type { NodeEntry, PipeTurn } from './state.js';
@@ -61,9 +60,8 @@ export function nodeDown({ state, effects }: PipeTurn, message: Message<'nodeDow
   else state.end.draining.delete(message.node);
 }
 
-/** Fails when nothing drains any more. The last dispositions go first. */
-export function failWhenDrained({ options, state, effects }: PipeTurn): void {
+/** Fails when nothing drains any more. The last dispositions have gone first. */
+export function failWhenDrained({ state, effects }: PipeTurn): void {
   if (state.end === undefined || state.end.draining.size > 0) return;
-  sendStageReports(state.reports, options.index, effects);
   effects.push(effect.fail(state.end.error));
 }

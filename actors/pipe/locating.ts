@@ -57,7 +57,8 @@ function answerPlace({ state, effects }: PipeTurn, question: Message<'locate'>, 
 export function reportAckWait(turn: PipeTurn, question: Message<'waitsForAck'>): void {
   const { state } = turn;
   const ordinal = oldestOrdinal(state.open, question.worker);
-  const isBusy = state.queue.length > 0 || state.feed !== undefined || state.marks.size > 0 || state.end !== undefined;
+  // What is queued waits for the feed.
+  const isBusy = state.feed !== undefined || state.marks.size > 0 || state.end !== undefined;
   if (ordinal === undefined) passOn(turn, question, question.heldForMs);
   else if (isBusy || isWaiting(state)) passOn(turn, question, 0);
   // Nothing is on its way to the first node. Whether the others hold the oldest record back, they know.

@@ -10,7 +10,7 @@ import { creditAll, fed, feedFirstNode, queueItems } from './feeding.js';
 import { noteLeft } from './left-items.js';
 import { locate, located, reportAckWait } from './locating.js';
 import { attempted, flushed, proceedMarks, queuePunctuation } from './marks.js';
-import { acceptReport, createNodes, isWaiting, nodeStarted, spawnNode } from './nodes.js';
+import { acceptReport, createNodes, nodeStarted, spawnNode } from './nodes.js';
 import { reportEndedTenures, revoked, settled } from './settling.js';
 import { pipeStatus, type PipeStatus } from './status.js';
 import type { Mark, NodeEntry, PipeState, PipeTurn } from './state.js';
@@ -107,19 +107,17 @@ function isReport(message: PipeActorMessage): message is NodeReport {
 }
 
 function nodeWaits({ state }: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
-  const wasHeld = isWaiting(state);
   (state.nodes[node] as NodeEntry).isWaiting = waits;
-  if (waits && !wasHeld) creditAll(state);
+  if (waits) creditAll(state);
   // The policy may have said `stopShard`.
-  if (!waits) reportEndedTenures(state);
+  else reportEndedTenures(state);
 }
 
 /** Takes every step that is due, and reports to the stages. */
 function proceed(turn: PipeTurn): void {
   const { options, state } = turn;
-  failWhenDrained(turn);
-  if (hasFailed(turn)) return;
   proceedMarks(turn);
   feedFirstNode(turn);
   if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
+  failWhenDrained(turn);
 }

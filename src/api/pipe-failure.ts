@@ -12,8 +12,9 @@ const brand = Symbol.for('kinact.nodeFailure');
  * - `stopShard`: the shards of what is in `of` stop, and what belongs to them is taken out of the state.
  * - `crash`: the pipeline restarts, and everything comes again.
  *
- * A call for a message that throws any other error has failed because of this message alone. A flush or timer that does has failed with
- * all that the state keeps: under `skip` all of it is settled, and `init` makes a new state.
+ * A call that throws any other error has failed because of its message alone. `handleFlush` and `handleTimer` have no message: under `skip`
+ * all that the state keeps is settled, and the state ends; the next message gets a state from `init`. So throw a `NodeFailure` there, if
+ * less has failed.
  */
 export class NodeFailure<State = unknown> extends Error {
   /** Always `NodeFailure`. */

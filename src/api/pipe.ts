@@ -6,7 +6,7 @@ import type { Item } from './reducer.js';
 export interface MessageLease {
   /** The source's name. */
   readonly source: string;
-  /** The shard’s id, as in `Item.shardId`. */
+  /** The id of the shard in its stream. */
   readonly shardId: string;
   /** The fencing token of the lease: see `Item.fence`. */
   readonly fence: number;
@@ -44,9 +44,15 @@ export interface Holding {
 /** A message of this call, or kept by an earlier one, or a holding. */
 export type Held = PipeMessage | Holding;
 
+/** Adds a head to the route of a message. */
+export interface AddedHead {
+  /** The new head. All messages with the same heads are on the same route. */
+  readonly add: string;
+}
+
 /** A message that a node sends on. */
 export interface Output<Value = unknown> {
-  /** What the next node gets as `message.value`. */
+  /** The value of the message that goes on. */
   readonly value: Value;
   /**
    * What the output stands for. Each of these is settled when the output is done. A message in several outputs is divided: it is settled
@@ -54,28 +60,23 @@ export interface Output<Value = unknown> {
    */
   readonly of: readonly Held[];
   /** Adds a head to the route, or removes it. Default: the route stays. */
-  readonly route?:
-    | {
-        /** The name of the new head. */
-        readonly add: string;
-      }
-    | 'remove'
-    | undefined;
+  readonly route?: AddedHead | 'remove' | undefined;
   /** The message is settled at once, and no later node sees it: the same as `drop`. Default false. */
   readonly hidden?: boolean | undefined;
   /** How many bytes the output counts. Default: those of what it stands for, shared out. */
   readonly sizeBytes?: number | undefined;
 }
 
+/** Keeps a message in a holding: the state has taken in its value. */
+export interface KeptIn {
+  /** The message of this call. */
+  readonly message: PipeMessage;
+  /** A holding of this state, or an empty one. */
+  readonly in: Holding;
+}
+
 /** Keeps a message: as itself, or in a holding. */
-export type Keep =
-  | PipeMessage
-  | {
-      /** What is kept: its value is in the state, or not needed. */
-      readonly message: PipeMessage;
-      /** The holding, made by `createHolding()`, that takes what the message stands for. */
-      readonly in: Holding;
-    };
+export type Keep = PipeMessage | KeptIn;
 
 /** What a callback of a node returns. The message of the call must be in exactly one of `of`, `keep` and `drop`. */
 export interface NodeResult<State = unknown, Out = unknown> {
@@ -119,7 +120,7 @@ export interface NodeContext {
 
 /** What a state kept of a lease that has ended. */
 export interface Lost {
-  /** The same object as `message.lease` of what it has brought. */
+  /** The lease that has ended. */
   readonly lease: MessageLease;
   /** The kept messages that stood for items of this lease alone. */
   readonly messages: readonly PipeMessage[];

@@ -36,10 +36,12 @@ export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot
   const actors = walk(tree);
   const holders = new Map<string, HeldRecord & { readonly path: string }>();
   for (const actor of actors) {
-    const status = statusOf(actor, 'stage') ?? statusOf(actor, 'reducer') ?? statusOf(actor, 'pipe');
+    const ofPipe = statusOf(actor, 'pipe') ?? statusOf(actor, 'pipe-node');
+    const status = statusOf(actor, 'stage') ?? statusOf(actor, 'reducer') ?? ofPipe;
     for (const held of status?.holding ?? []) {
       const name = `${held.worker} ${held.ordinal}`;
-      if (!holders.has(name)) holders.set(name, { path: actor.path, ...held });
+      // A pipe does not know which of its nodes has a record; the node does.
+      if ((holders.get(name)?.state ?? 'unknown') === 'unknown') holders.set(name, { path: actor.path, ...held });
     }
   }
   const uncheckpointed = uncheckpointedMs(actors);

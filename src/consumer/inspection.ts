@@ -231,7 +231,8 @@ export function readyOfConsumer({ state, pausedForMs, paused, leases, sources, t
     if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
       reasons.push('the pipeline has crashed, and waits before it restarts');
   reasons.push(...failingCalls(tree, new Set(failed)), ...outageReasons(tree));
-  reasons.push(...waitingReasons(tree), ...failingNodes(tree), ...retentionReasons(tree), ...checkpointReasons(tree));
+  reasons.push(...waitingReasons(tree), ...failingNodes(tree));
+  reasons.push(...retentionReasons(tree), ...checkpointReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

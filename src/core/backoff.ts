@@ -29,7 +29,7 @@
 //
 // Pauses that double (`exponentialMs`), each with a jitter of its own:
 //   actors/reducer/failures/failed-call.ts           0.1 to 30 s by default: attempts (`pauseMs`); never less than the base
-//   actors/pipe-node/failures.ts                     the same, for calls of nodes
+//   actors/pipe-node/failures.ts                     the same: attempts of a pipe's node
 //   actors/protocol/parking.ts                       0.1 to 30 s: calls of a sink; never less than the base
 //   src/consumer/escalation.ts                       0.5 to 30 s, at most `callDeadlineMs` + `failoverMs` / 2: restarts of the
 //                                                    pipeline; never less than half

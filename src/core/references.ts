@@ -33,6 +33,8 @@ export interface Split<G extends Grant, Stage> {
   /** Undefined: all of its grants have ended. */
   of: References<G, Stage> | undefined;
   open: number;
+  /** The grants that have been taken out of `of`: the holders of the other shares must learn of them, too. */
+  lost: Set<G> | undefined;
 }
 
 /** The items of one grant and stage in a bundle: the ordinals of their records, by the index of the item in its record. */
@@ -76,7 +78,7 @@ export function splitInto<G extends Grant, Stage>(
   references: References<G, Stage>,
   shares: number,
 ): References<G, Stage> {
-  return shares === 1 ? references : { kind: 'split', of: references, open: shares };
+  return shares === 1 ? references : { kind: 'split', of: references, open: shares, lost: undefined };
 }
 
 /** Moves references into a bundle. */
@@ -148,6 +150,7 @@ export interface LiveReferences<G extends Grant, Stage> {
 export function withoutEnded<G extends Grant, Stage>(references: References<G, Stage>): LiveReferences<G, Stage> {
   if (isSplit(references)) {
     if (references.of === undefined) return { live: undefined, hasLost: true };
+    forEachLost(references.of, (grant) => void (references.lost ??= new Set()).add(grant));
     const { live, hasLost } = withoutEnded(references.of);
     references.of = live;
     return { live: live === undefined ? undefined : references, hasLost };
@@ -165,6 +168,17 @@ export function withoutEnded<G extends Grant, Stage>(references: References<G, S
   }
   if (references.first?.tenure.ended === true) references.first = undefined;
   return { live: isEmptyBundle(references) ? undefined : references, hasLost };
+}
+
+/** Visits every ended grant that the references have belonged to, also those that were taken out through another share of a split. */
+export function forEachLost<G extends Grant, Stage>(references: References<G, Stage>, visit: (grant: G) => void): void {
+  if (isSplit(references)) {
+    references.lost?.forEach(visit);
+    if (references.of !== undefined) forEachLost(references.of, visit);
+  } else if (isBundle(references)) {
+    for (const grant of references.parts.keys()) if (grant.ended) visit(grant);
+    for (const split of references.shares.keys()) forEachLost(split, visit);
+  } else if (references.tenure.ended) visit(references.tenure);
 }
 
 /** Visits every grant that the references belong to, some perhaps more than once. */
@@ -194,6 +208,21 @@ export function namesRecord<G extends Grant, Stage>(
   }
   for (const split of references.shares.keys()) if (namesRecord(split, isGrant, ordinal)) return true;
   return false;
+}
+
+/** Visits the lowest ordinal of each grant, or several of them. */
+export function forEachOldest<G extends Grant, Stage>(
+  references: References<G, Stage>,
+  visit: (grant: G, ordinal: number) => void,
+): void {
+  if (isSplit(references)) {
+    if (references.of !== undefined) forEachOldest(references.of, visit);
+  } else if (isBundle(references)) {
+    for (const [tenure, parts] of references.parts)
+      for (const { byIndex } of parts)
+        for (const { bounds } of byIndex.values()) if (bounds[0] !== undefined) visit(tenure, bounds[0]);
+    for (const split of references.shares.keys()) forEachOldest(split, visit);
+  } else visit(references.tenure, references.ordinal);
 }
 
 /** An item that names the references in texts: the one that came first, as far as it is known. */

@@ -20,7 +20,7 @@ async function benchOf(sides: readonly [Side, Side], ...args: string[]) {
   return { code, last: printed.trimEnd().split('\n').at(-1) };
 }
 
-const crash: Side = { name: 'crash', run: (workload) => runKinact(workload, 'crash') };
+const crash: Side = { name: 'crash', run: (workload) => runKinact(workload, { onFailure: 'crash' }) };
 
 const damaged = (damage: (tally: Tally) => Partial<Tally>): Side => ({
   name: 'damaged',

@@ -107,14 +107,19 @@ export function nodesOf(specs: readonly Spec[], fails: () => boolean): AnyNode[]
   return specs.map((each) => nodeOf(each, fails));
 }
 
-function nodeOf({ kind, count, perLease, once, isFlaky, isLater }: Spec, fails: () => boolean): AnyNode {
+/** `unitMs`: intervals are multiples of it. */
+export function nodeOf(
+  { kind, count, perLease, once, isFlaky, isLater }: Spec,
+  fails: () => boolean,
+  unitMs = 50,
+): AnyNode {
   const f =
     <Args extends readonly unknown[], Returned>(call: (...args: Args) => Returned) =>
     (...args: Args): Returned => {
       if (isFlaky && fails()) throw count === 1 ? new NonRetryableError('flaky') : new Error('flaky');
       return isLater ? (Promise.resolve(call(...args)) as Returned) : call(...args);
     };
-  const bounds = { count: count + 1, intervalMs: 50 * count, perLease, once };
+  const bounds = { count: count + 1, intervalMs: unitMs * count, perLease, once };
   const copy = (value: Value): Value => ({ ...value });
   switch (kind) {
     case 'map':
@@ -136,10 +141,10 @@ function nodeOf({ kind, count, perLease, once, isFlaky, isLater }: Spec, fails: 
     case 'list':
       return aggregate(bounds, f(joined));
     case 'fold':
-      return aggregate({ intervalMs: 50 * count, once }, folding(f(joined), count));
+      return aggregate({ intervalMs: unitMs * count, once }, folding(f(joined), count));
     case 'merge':
       return aggregate(
-        { intervalMs: 50 * count, once },
+        { intervalMs: unitMs * count, once, perLease },
         { ...folding(f(joined), count), merge: (parts) => ({ values: parts.flatMap(({ values }) => values) }) },
       );
     case 'demux':
@@ -155,12 +160,12 @@ function nodeOf({ kind, count, perLease, once, isFlaky, isLater }: Spec, fails: 
     case 'chunks':
       return assembleChunks({
         chunk: ({ leaves, chunk }: Value) => ({ id: leaves[0]!.path, index: chunk!, total: 3 }),
-        maxAgeMs: 1_000,
+        maxAgeMs: 20 * unitMs,
         concat: f(([first]: readonly Value[]): Value => ({ leaves: first!.leaves })),
       });
     case 'sink':
       return sink(f((value: Value) => value.leaves.length));
     case 'batchSink':
-      return batchSink({ size: count, intervalMs: 100 }, async (values: readonly Value[]) => f(joined)(values));
+      return batchSink({ size: count, intervalMs: 2 * unitMs }, async (values: readonly Value[]) => f(joined)(values));
   }
 }

@@ -1,6 +1,7 @@
 // Items, leases and short runs for the tests of nodes.
 import type { AnyNode, MessageLease } from '../../src/api/pipe.js';
-import { naivePipe, type NaiveOptions, type NaivePipe } from './naive-pipe.js';
+import { naivePipe } from './naive-pipe.js';
+import type { NaiveOptions, NaivePipe } from './naive-pipe-types.js';
 import type { NaiveItem } from './naive-shares.js';
 
 export const lease = (shardId: string): MessageLease => ({ source: 's', shardId, fence: 1 });

@@ -14,7 +14,8 @@ import type {
   PipeMessage,
 } from '../../src/api/pipe.js';
 import { HeldBundle } from '../../src/core/holding.js';
-import { createSettlement, divided, leasesOf, NaiveMessage, type NaiveItem, type Share } from './naive-shares.js';
+import type { NaiveEvent, NaiveOptions, NaivePipe } from './naive-pipe-types.js';
+import { createSettlement, divided, leasesOf, NaiveMessage, type Share } from './naive-shares.js';
 
 type Mark = { readonly mark: number } | 'end';
 type Entry = NaiveMessage | Mark;
@@ -26,13 +27,28 @@ interface State {
   readonly holdings: Map<Holding, Share[]>;
   timerAt: number | undefined;
   usedAt: number;
+  /** The place of its last use among those of all states. */
+  lastUse: number;
+  /** `lastUse` when it began to keep something; Infinity if it keeps nothing. */
+  keepsFrom: number;
 }
 
 /** What a node does next, before its queue. */
-type Call =
-  | { readonly type: 'message'; readonly message: NaiveMessage; attempt: number }
-  | { readonly type: 'flush' | 'timer' | 'terminate'; readonly key: string; attempt: number }
-  | { readonly type: 'pass'; readonly mark: Mark };
+type Call = Attempts &
+  (
+    | { readonly type: 'message'; readonly message: NaiveMessage }
+    | { readonly type: 'flush' | 'timer' | 'terminate'; readonly key: string }
+    | { readonly type: 'room'; readonly key: string; ended: string | undefined }
+    | { readonly type: 'pass'; readonly mark: Mark }
+  );
+
+interface Attempts {
+  attempt: number;
+  /** It is not made before. */
+  dueAt: number;
+}
+
+const fresh = (): Attempts => ({ attempt: 1, dueAt: 0 });
 
 interface Node {
   readonly definition: AnyNode;
@@ -41,51 +57,7 @@ interface Node {
   agenda: Call[];
 }
 
-export type Verdict = 'retry' | 'skip' | 'crash';
-
-/** `heads`: the route of the state. */
-export interface NaiveEvent {
-  readonly type: 'in' | 'out' | 'init' | 'terminate' | 'lost' | 'flush' | 'timer' | 'skipped';
-  readonly node: number;
-  readonly heads: readonly string[];
-  readonly message?: NaiveMessage;
-  /** The lost one, or that of the message that comes in. */
-  readonly lease?: MessageLease;
-  /** What was settled by the verdict. */
-  readonly items?: readonly NaiveItem[];
-}
-
-export interface NaivePipe {
-  now: number;
-  offer(...items: NaiveItem[]): void;
-  flush(mark?: number): void;
-  /** Nothing more comes: every node flushes and ends. */
-  stop(): void;
-  /** One call of this node. False: it has nothing to do. */
-  step(node: number): Promise<boolean>;
-  /** Steps until no node has anything to do. */
-  run(): Promise<void>;
-  /** Moves the clock; timers fire at their time, and idle routes end. */
-  advance(ms: number): Promise<void>;
-  lose(lease: MessageLease): void;
-  /** Whether the node waits to repeat a call. */
-  isWaiting(node: number): boolean;
-  readonly settled: readonly NaiveItem[];
-  /** What the last node has sent on. */
-  readonly sent: NaiveMessage[];
-  readonly flushed: number[];
-  readonly trace: NaiveEvent[];
-  readonly hasEnded: boolean;
-  /** How many outputs contained what was lost, and no `handleLost` took out. */
-  readonly foldedAfterLoss: number;
-  /** The heads of the routes that have a state. */
-  routes(node: number): readonly (readonly string[])[];
-}
-
-export interface NaiveOptions {
-  /** What follows a call that has thrown. Default: crash, and `step` throws the error. */
-  readonly onFailure?: (error: unknown, attempt: number, node: number) => Verdict;
-}
+const neverAborted = new AbortController().signal;
 
 const keyOf = (heads: readonly string[]): string => JSON.stringify(heads);
 const mainKey = keyOf([]);
@@ -94,12 +66,15 @@ const isHolding = (held: Held): held is Holding => HeldBundle.isHolding(held);
 export async function naivePipe(definitions: readonly AnyNode[], options: NaiveOptions = {}): Promise<NaivePipe> {
   const nodes = definitions.map((definition): Node => ({ definition, queue: [], states: new Map(), agenda: [] }));
   const settlement = createSettlement();
-  const withoutHandleLost = new WeakSet<Holding>();
+  const withoutHandleLost = new WeakSet<Held>();
   const sent: NaiveMessage[] = [];
   const flushed: number[] = [];
   const trace: NaiveEvent[] = [];
   let hasEnded = false;
   let foldedAfterLoss = 0;
+  let retries = 0;
+  let uses = 0;
+  let endedBy: number | undefined;
 
   const contextOf = (node: Node, heads: readonly string[], attempt: number): NodeContext => ({
     node: `${node.definition.name}/${nodes.indexOf(node)}`,
@@ -107,7 +82,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     route: heads.at(-1),
     attempt,
     now: pipe.now,
-    signal: new AbortController().signal,
+    signal: neverAborted,
   });
 
   const note = (node: Node, type: NaiveEvent['type'], heads: readonly string[], more: Partial<NaiveEvent> = {}): void =>
@@ -119,7 +94,10 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     if (state === undefined) {
       const value: unknown = await node.definition.init?.(contextOf(node, heads, attempt));
       note(node, 'init', heads);
-      state = { heads, value, kept: new Set(), holdings: new Map(), timerAt: undefined, usedAt: pipe.now };
+      state = {
+        ...{ heads, value, kept: new Set(), holdings: new Map(), timerAt: undefined, usedAt: pipe.now },
+        ...{ lastUse: (uses += 1), keepsFrom: Infinity },
+      };
       node.states.set(key, state);
     }
     return state;
@@ -138,6 +116,8 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     ...[...state.holdings.values()].flat(),
   ];
 
+  const keepsNothing = ({ kept, holdings }: State): boolean => kept.size === 0 && holdings.size === 0;
+
   /** Takes what is held out of the state. */
   function take(state: State, held: Held, message: NaiveMessage | undefined): readonly Share[] {
     if (isHolding(held)) {
@@ -149,6 +129,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       return shares;
     }
     expect(held === message || state.kept.delete(held as NaiveMessage), 'a message that is not here').to.equal(true);
+    if (withoutHandleLost.has(held)) foldedAfterLoss += 1;
     return (held as NaiveMessage).shares;
   }
 
@@ -209,31 +190,43 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     if (result.timerMs !== undefined) state.timerAt = result.timerMs === null ? undefined : pipe.now + result.timerMs;
   }
 
-  /** The keys of the states, the one with the oldest item first. */
+  /** The keys of the states, the one first that has kept something for longest. */
   function oldestFirst(node: Node): string[] {
-    const ageOf = (state: State): number => Math.min(...sharesIn(state).map(({ item }) => item.id));
-    return [...node.states].toSorted(([, one], [, other]) => (ageOf(one) < ageOf(other) ? -1 : 1)).map(([key]) => key);
+    const states = [...node.states].toSorted(([, one], [, other]) => {
+      return one.keepsFrom === other.keepsFrom ? 0 : one.keepsFrom - other.keepsFrom;
+    });
+    return states.map(([key]) => key);
   }
 
-  const flushCalls = (node: Node): Call[] => oldestFirst(node).map((key) => ({ type: 'flush', key, attempt: 1 }));
+  const flushCalls = (node: Node): Call[] => oldestFirst(node).map((key) => ({ type: 'flush', key, ...fresh() }));
 
   function takeEntry(node: Node, entry: Entry): void {
     if (entry instanceof NaiveMessage) {
-      const { maxRoutes = 10_000 } = node.definition;
-      if (!node.states.has(keyOf(entry.heads)) && node.states.size >= maxRoutes) {
-        const [oldest] = [...node.states]
-          .filter(([key]) => key !== mainKey)
-          .toSorted(([, a], [, b]) => a.usedAt - b.usedAt);
-        if (oldest !== undefined)
-          for (const type of ['flush', 'terminate'] as const) node.agenda.push({ type, key: oldest[0], attempt: 1 });
-      }
-      node.agenda.push({ type: 'message', message: entry, attempt: 1 });
+      const key = keyOf(entry.heads);
+      if (!node.states.has(key)) node.agenda.push({ type: 'room', key, ended: undefined, ...fresh() });
+      node.agenda.push({ type: 'message', message: entry, ...fresh() });
     } else {
       node.agenda.push(...flushCalls(node));
       if (entry === 'end')
-        for (const key of node.states.keys()) node.agenda.push({ type: 'terminate', key, attempt: 1 });
-      node.agenda.push({ type: 'pass', mark: entry });
+        for (const key of node.states.keys()) node.agenda.push({ type: 'terminate', key, ...fresh() });
+      node.agenda.push({ type: 'pass', mark: entry, ...fresh() });
     }
+  }
+
+  /** Ends the route that was used longest ago, if there are as many as may be. */
+  function makeRoom(node: Node, call: Extract<Call, { type: 'room' }>): boolean {
+    const { maxRoutes = 10_000 } = node.definition;
+    const routes = [...node.states].filter(([key]) => key !== mainKey);
+    const [oldest] = routes.toSorted(([, one], [, other]) => one.lastUse - other.lastUse);
+    if (call.key === mainKey || routes.length < maxRoutes || oldest === undefined) return true;
+    const [key, state] = oldest;
+    // Its flush has left something.
+    if (call.ended === key) return true;
+    call.ended = key;
+    if (!keepsNothing(state)) node.agenda.unshift({ type: 'flush', key, ...fresh() });
+    const at = node.agenda.indexOf(call);
+    node.agenda.splice(at, 0, { type: 'terminate', key, ...fresh() });
+    return false;
   }
 
   function passOn(node: Node, mark: Mark): void {
@@ -251,37 +244,58 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
   /** What the failed call leads to. True: the call is done. */
   function judge(
     node: Node,
-    call: Exclude<Call, { type: 'pass' }>,
+    call: Exclude<Call, { type: 'pass' | 'room' }>,
     state: State | undefined,
     thrown: unknown,
-  ): boolean {
+  ): boolean | Promise<boolean> {
     const failure = isNodeFailure(thrown) ? thrown : undefined;
     const error = failure === undefined ? thrown : failure.cause;
     const verdict = options.onFailure?.(error, call.attempt, nodes.indexOf(node)) ?? 'crash';
-    if (verdict === 'crash') throw error as Error;
+    if (verdict === 'crash' && options.drains !== true) throw error as Error;
+    if (verdict === 'crash') {
+      end(node, false);
+      return true;
+    }
     if (verdict === 'retry') {
+      retries += 1;
       call.attempt += 1;
+      call.dueAt = pipe.now + (options.pauseMs ?? 0);
       return false;
     }
     const message = call.type === 'message' ? call.message : undefined;
     if (failure === undefined || state === undefined) {
       if (message !== undefined) skip(node, message.heads, message.shares);
-      return true;
+      return message !== undefined || state === undefined || replace(node, state);
     }
     for (const held of failure.of) skip(node, state.heads, take(state, held, message));
     state.value = failure.state;
+    noteKept(state);
     call.attempt = 1;
     return message !== undefined && failure.of.includes(message);
+  }
+
+  /** A flush or a timer has failed as a whole: what the state keeps is settled, and it ends. */
+  async function replace(node: Node, state: State): Promise<boolean> {
+    const held: Held[] = [...state.kept, ...state.holdings.keys()];
+    for (const each of held) skip(node, state.heads, take(state, each, undefined));
+    await terminate(node, keyOf(state.heads));
+    return true;
+  }
+
+  function noteKept(state: State): void {
+    if (keepsNothing(state)) state.keepsFrom = Infinity;
+    else if (state.keepsFrom === Infinity) state.keepsFrom = state.lastUse;
   }
 
   async function make(node: Node, call: Call): Promise<boolean> {
     if (call.type === 'pass') passOn(node, call.mark);
     if (call.type === 'pass') return true;
+    if (call.type === 'room') return makeRoom(node, call);
     const message = call.type === 'message' ? call.message : undefined;
     const key = call.type === 'message' ? keyOf(call.message.heads) : call.key;
     if (call.type !== 'message' && !node.states.has(key)) return true;
     if (call.type === 'terminate') {
-      if (node.agenda.some((each) => each.type === 'pass') || sharesIn(node.states.get(key)!).length === 0)
+      if (node.agenda.some((each) => each.type === 'pass') || keepsNothing(node.states.get(key)!))
         await terminate(node, key);
       return true;
     }
@@ -290,7 +304,6 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     try {
       const { definition } = node;
       state = await stateOf(node, JSON.parse(key) as string[], call.attempt);
-      if (message !== undefined) state.usedAt = pipe.now;
       const context = contextOf(node, state.heads, call.attempt);
       result =
         call.type === 'message'
@@ -302,23 +315,36 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     const came =
       message === undefined ? {} : { message, ...(message.lease === undefined ? {} : { lease: message.lease }) };
     note(node, call.type === 'message' ? 'in' : call.type, state.heads, came);
+    state.lastUse = uses += 1;
+    state.usedAt = pipe.now;
     apply(node, state, result, message);
+    noteKept(state);
     if (result.forget === true) {
       expect(sharesIn(state), 'a state that keeps something is forgotten').to.deep.equal([]);
       await terminate(node, key);
     }
-    if (result.exit === true) exit(node);
+    if (result.exit === true) end(node, true);
     return true;
   }
 
-  /** This node ends as if nothing more came, and those before it stop at once. */
-  function exit(node: Node): void {
+  /** This node ends as if nothing more came, and those before it stop at once. Without a flush: it has crashed. */
+  function end(node: Node, flushes: boolean): void {
+    endedBy = Math.max(endedBy ?? 0, nodes.indexOf(node));
+    const terminates = (each: Node): Call[] =>
+      [...each.states.keys()].map((key) => ({ type: 'terminate', key, ...fresh() }));
     for (const each of nodes.slice(0, nodes.indexOf(node))) {
       each.queue.length = 0;
-      each.agenda = [...each.states.keys()].map((key) => ({ type: 'terminate', key, attempt: 1 }));
+      each.agenda = terminates(each);
+      for (const state of each.states.values()) {
+        state.kept.clear();
+        state.holdings.clear();
+        state.timerAt = undefined;
+      }
     }
     node.queue.length = 0;
-    node.queue.push('end');
+    if (flushes) node.agenda = [];
+    if (flushes) node.queue.push('end');
+    else node.agenda = [...terminates(node), { type: 'pass', mark: 'end', ...fresh() }];
   }
 
   function loseIn(node: Node, lease: MessageLease): void {
@@ -330,26 +356,42 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     const queue = node.queue.filter((entry) => !(entry instanceof NaiveMessage) || left(entry));
     node.queue.splice(0, node.queue.length, ...queue);
     node.agenda = node.agenda.filter((call) => call.type !== 'message' || left(call.message));
+    const hurry = (): void => {
+      const [call] = node.agenda;
+      if (call?.type !== 'flush' && call?.type !== 'timer') return;
+      const state = node.states.get(call.key);
+      if (state === undefined || keepsNothing(state)) call.dueAt = 0;
+    };
     for (const state of node.states.values()) {
       if (!leasesOf(sharesIn(state)).has(lease)) continue;
       const { handleLost } = node.definition;
       const messages = [...state.kept].filter((message) => !left(message));
-      for (const message of messages) state.kept.delete(message);
+      for (const message of messages) {
+        if (handleLost === undefined) withoutHandleLost.add(message);
+        else state.kept.delete(message);
+      }
       for (const [holding, shares] of state.holdings) {
         const live = shares.filter(({ item }) => item.lease !== lease);
         if (live.length < shares.length && handleLost === undefined) withoutHandleLost.add(holding);
-        state.holdings.set(holding, live);
+        if (live.length === 0 && handleLost !== undefined) state.holdings.delete(holding);
+        else state.holdings.set(holding, live);
       }
+      noteKept(state);
       note(node, 'lost', state.heads, { lease });
       if (handleLost !== undefined)
         state.value = handleLost(state.value, { lease, messages }, contextOf(node, state.heads, 1));
     }
+    hurry();
   }
 
   const timers = (): { node: Node; key: string; at: number }[] =>
     nodes.flatMap((node) =>
       [...node.states].flatMap(([key, { timerAt }]) => (timerAt === undefined ? [] : [{ node, key, at: timerAt }])),
     );
+
+  /** When a failed call is due again. */
+  const waits = (): number[] =>
+    nodes.flatMap(({ agenda }) => (agenda[0] !== undefined && agenda[0].dueAt > pipe.now ? [agenda[0].dueAt] : []));
 
   const pipe: NaivePipe = {
     now: 1_000_000,
@@ -367,6 +409,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
         takeEntry(node, entry);
       }
       const call = node.agenda[0]!;
+      if (call.dueAt > pipe.now) return false;
       if (await make(node, call)) node.agenda = node.agenda.filter((each) => each !== call);
       return true;
     },
@@ -379,13 +422,14 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     advance: async (ms) => {
       const until = pipe.now + ms;
       for (;;) {
-        const due = timers()
-          .filter(({ at }) => at <= until)
-          .toSorted((one, other) => one.at - other.at)[0];
-        if (due === undefined) break;
-        pipe.now = Math.max(pipe.now, due.at);
-        due.node.states.get(due.key)!.timerAt = undefined;
-        due.node.agenda.push({ type: 'timer', key: due.key, attempt: 1 });
+        const dueAt = Math.min(...timers().map(({ at }) => at), ...waits());
+        if (!(dueAt <= until)) break;
+        pipe.now = Math.max(pipe.now, dueAt);
+        for (const due of timers()) {
+          if (due.at > pipe.now) continue;
+          due.node.states.get(due.key)!.timerAt = undefined;
+          due.node.agenda.push({ type: 'timer', key: due.key, ...fresh() });
+        }
         await pipe.run();
       }
       pipe.now = until;
@@ -411,6 +455,12 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     trace,
     get hasEnded() {
       return hasEnded;
+    },
+    get retries() {
+      return retries;
+    },
+    get endedBy() {
+      return endedBy;
     },
     get foldedAfterLoss() {
       return foldedAfterLoss;

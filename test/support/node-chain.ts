@@ -1,5 +1,5 @@
 // The nodes of a pipe as a chain of actors, with a pipe that only collects reports. For tests of nodes without a consumer.
-import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
+import { effect, type Behaviour, type Effect, type Ref, type ReplyTo } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import { SentMessage } from '../../actors/protocol/pipe-message.js';
 import type { Entry, NodeReport, NodeRequest } from '../../actors/protocol/pipe-messages.js';
@@ -23,27 +23,59 @@ export interface NodeChain {
   feedEntries(entries: readonly Entry[]): Promise<() => boolean>;
   /** Sends a flush through the chain; returns whether it has come out. */
   flush(): Promise<boolean>;
-  /** Ends the tenure of a worker. */
-  lose(worker: number): Promise<void>;
+  /** Ends the tenure of a worker, and tells all nodes at once. */
+  lose(worker: number, tenure?: Tenure): Promise<void>;
   tellAll(message: NodeRequest): Promise<void>;
   status(): PipeNodeStatus[];
 }
 
+export interface NodeChainOptions extends Partial<
+  Pick<PipeNodeOptions, 'onFailure' | 'timeoutMs' | 'answerDeadlineMs'>
+> {
+  /** When a node fails or exits, the others are ended as a pipe ends them. Default false. */
+  readonly endsNodes?: boolean;
+}
+
+type PipeMessage = NodeReport | { readonly type: 'ended' } | { readonly type: 'lost'; readonly worker: number };
+
+/** The nodes before the one that ends stop at once. It drains, and so do those behind it. */
+function endOf(
+  refs: readonly Ref<NodeRequest>[],
+  { node, error = new Error('exit') }: Extract<NodeReport, { type: 'nodeEnds' }>,
+): Effect<PipeMessage>[] {
+  const answers = { answered: () => ({ type: 'ended' as const }), failed: () => ({ type: 'ended' as const }) };
+  return refs
+    .slice(0, node + 1)
+    .map((each, index) =>
+      effect.ask(
+        each,
+        (replyTo: ReplyTo<void>): NodeRequest =>
+          index < node ? { type: 'downstreamFailed', error, replyTo } : { type: 'upstreamFailed', replyTo },
+        answers,
+      ),
+    );
+}
+
 export async function nodeChain(
   definitions: readonly AnyNode[],
-  options: Partial<Pick<PipeNodeOptions, 'onFailure' | 'timeoutMs' | 'answerDeadlineMs'>> = {},
+  { endsNodes = false, ...options }: NodeChainOptions = {},
 ): Promise<NodeChain> {
   const harness = actorHarness();
   const reports: NodeReport[] = [];
-  const pipeRef = harness.spawn<undefined, NodeReport>('pipe', {
+  const refs: Ref<NodeRequest>[] = [];
+  const pipeRef = harness.spawn<undefined, PipeMessage>('pipe', {
     kind: 'pipe',
     initial: () => [undefined, []],
     receive: (state, report) => {
+      if (report.type === 'ended') return [state, []];
+      if (report.type === 'lost') {
+        const { worker } = report;
+        return [state, refs.map((each) => effect.send(each, { type: 'revoked', worker }))];
+      }
       reports.push(report);
-      return [state, []];
+      return [state, endsNodes && report.type === 'nodeEnds' ? endOf(refs, report) : []];
     },
   });
-  const refs: Ref<NodeRequest>[] = [];
   let next: Ref<NodeRequest> | undefined;
   for (const [index, definition] of [...definitions.entries()].reverse()) {
     const node = pipeNode({
@@ -96,9 +128,9 @@ export async function nodeChain(
       await feedEntries([{ type: 'flushMark', number: mark }]);
       return reports.some((report) => report.type === 'flushed' && report.mark === mark);
     },
-    lose: async (worker) => {
-      (tenures[worker] as Tenure).ended = true;
-      for (const each of refs) await harness.tell(each, { type: 'revoked', worker });
+    lose: async (worker, tenure = tenures[worker]) => {
+      if (tenure !== undefined) tenure.ended = true;
+      await harness.tell(pipeRef as Ref<PipeMessage>, { type: 'lost', worker });
     },
     tellAll: async (message) => {
       for (const each of refs) await harness.tell(each, message);

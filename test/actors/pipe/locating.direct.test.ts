@@ -35,9 +35,13 @@ describe('the question to a pipe where a record is', () => {
     it1.clock.move(50);
     const [effects, replyTo] = locate(it1, 1);
     expect(answers(effects, replyTo)).to.deep.equal([{ holder, state: 'queued', forMs: 50 }]);
+    it1.settle(0, [0]);
+    it1.clock.move(20);
     it1.waits(1);
     const [queued, queuedTo] = locate(it1, 7, { queued: true });
-    expect(answers(queued, queuedTo)).to.deep.equal([{ holder, state: 'waiting', forMs: 50 }]);
+    expect(answers(queued, queuedTo), 'since something was settled').to.deep.equal([
+      { holder, state: 'waiting', forMs: 20 },
+    ]);
   });
 
   it('is put to the nodes in turn, and ends with the first that knows', () => {
@@ -98,6 +102,7 @@ describe('the question to a pipe for how long records have waited', () => {
     const busy: ((it1: Direct) => unknown)[] = [
       (it1) => it1.items([1]),
       (it1) => it1.punctuation('flush'),
+      (it1) => it1.answerFeed(it1.punctuation('flush')),
       (it1) => it1.waits(1),
       (it1) => it1.fromNode(1, { type: 'nodeEnds' }),
     ];

@@ -36,6 +36,19 @@ describe('punctuation in a pipe', () => {
     ]);
   });
 
+  it('is answered after the credit that goes back in the same turn', () => {
+    const it1 = direct();
+    it1.items([0]);
+    it1.punctuation('flush');
+    const messages = sent(it1.waits(1), it1.stage).flatMap((each) =>
+      'number' in each ? [[each.type, each.number]] : [],
+    );
+    expect(messages).to.deep.equal([
+      ['disposed', 1],
+      ['punctuated', 2],
+    ]);
+  });
+
   it('of several workers is answered to each, in any order', () => {
     const it1 = direct();
     it1.punctuation('flush', 5, 1);

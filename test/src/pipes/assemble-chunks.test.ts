@@ -5,7 +5,8 @@ import { aggregate } from '../../../src/pipes/aggregate.js';
 import { assembleChunks } from '../../../src/pipes/assemble-chunks.js';
 import type { Chunk } from '../../../src/pipes/chunked-object.js';
 import { itemsOf, one, ran, settledIds, two, valuesOf } from '../../support/naive-items.js';
-import { naivePipe, type NaivePipe, type Verdict } from '../../support/naive-pipe.js';
+import { naivePipe } from '../../support/naive-pipe.js';
+import type { NaivePipe, Verdict } from '../../support/naive-pipe-types.js';
 
 /** 'a2/3' is chunk 2 of 3 of object a; 'a2' says no total, and 'a2.' is the last. */
 function chunkOf(text: string): Chunk {

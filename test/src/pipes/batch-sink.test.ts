@@ -4,7 +4,8 @@ import { batchSink } from '../../../src/pipes/batch-sink.js';
 import { demux } from '../../../src/pipes/routes.js';
 import { gate } from '../../support/gate.js';
 import { itemsOf, one, ran, settledIds, two } from '../../support/naive-items.js';
-import { naivePipe, type NaiveOptions, type NaivePipe } from '../../support/naive-pipe.js';
+import { naivePipe } from '../../support/naive-pipe.js';
+import type { NaiveOptions, NaivePipe } from '../../support/naive-pipe-types.js';
 
 const down = (): never => {
   throw new Error('down');

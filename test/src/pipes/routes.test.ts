@@ -52,7 +52,7 @@ describe('routes', () => {
   });
 
   it('a route beyond the bound flushes the one that was used longest ago', async () => {
-    const { nodes } = pipe<number>().demux(String, { maxRoutes: 3 }).aggregate({ count: 9 }).join().end();
+    const { nodes } = pipe<number>().demux(String, { maxRoutes: 2 }).aggregate({ count: 9 }).join().end();
     const naive = await ran(nodes, [1, 2, 3]);
     expect(valuesOf(naive)).to.deep.equal([[1]]);
     expect(naive.routes(1)).to.deep.equal([[], ['2'], ['3']]);
