@@ -145,6 +145,10 @@ const seeds = [
   ...numbers('P', 4, 2),
   ...numbers('P', 7, 6),
   ...numbers('X', 3),
+  ...numbers('G', 11),
+  ...numbers('Q', 7),
+  ...numbers('O', 3),
+  ...numbers('T', 6),
 ];
 
 describe('a target that the documentation points at', () => {
