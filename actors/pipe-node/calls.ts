@@ -48,8 +48,8 @@ export interface Work {
   readonly calls: Calls;
   wasMade: boolean;
   isOver: boolean;
-  /** A call that has failed, and is made again before the others. */
-  again: Call | undefined;
+  /** What a failure leads to, before the other calls: the same call again, or the end of a state and a new one. */
+  again: readonly Call[];
   /** Entries of a feed that no call has been made for, and the place of the next of them. */
   readonly entries: readonly Entry[];
   next: number;

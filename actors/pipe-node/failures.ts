@@ -72,7 +72,7 @@ function isLost(tenures: ReadonlySet<Tenure>): boolean {
 function repeatWithoutLost(turn: NodeTurn, work: Work, call: Call): void {
   turn.state.waiting = undefined;
   dropLost(turn);
-  work.again = call;
+  work.again = [call];
 }
 
 /** The policy has answered, or has not in time. */
@@ -100,7 +100,7 @@ export function applyVerdict(
   if (typeof policy === 'object' && policy.type === 'retry') {
     const delayMs = pauseMs(turn, policy, call.failures);
     state.waiting = { call, dueAt: now + delayMs, isTrying: false };
-    work.again = call;
+    work.again = [call];
     reportRetry(turn, failure, delayMs);
   } else if (policy === 'skip' && !isStateless) {
     skip(turn, call);
@@ -121,7 +121,7 @@ export function applyVerdict(
 /** The message is done, and the work goes on behind it. */
 export function giveUp({ state }: NodeTurn, work: Work, call: Call): void {
   state.waiting = undefined;
-  work.again = undefined;
+  work.again = [];
   work.wasMade = false;
   if (call.message !== undefined) SentMessage.setReferences(call.message, undefined);
 }
@@ -135,13 +135,13 @@ function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
       // There may be more to do: see `NodeFailure`.
       turn.state.waiting = undefined;
       Object.assign(call, { failures: 0, parts: undefined });
-      work.again = call;
+      work.again = [call];
       return;
     }
   }
   giveUp(turn, work, call);
   // After a flush or a timer that has failed as a whole, the state may be half emitted.
-  if (message === undefined) work.again = callOf('init', slot);
+  if (message === undefined) work.again = [callOf('terminate', slot), callOf('init', slot)];
 }
 
 /** Settles what the call was about. */

@@ -43,8 +43,8 @@ export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
 function nextCall(parts: NodeParts, work: Work): Call | undefined {
   const { options, state } = parts;
   if (isLimited(options, state)) return undefined;
-  const { again } = work;
-  work.again = undefined;
+  const [again, ...rest] = work.again;
+  work.again = rest;
   if (again !== undefined) {
     if (again.message === undefined || isLive(parts, again.message)) return again;
     work.wasMade = false;
@@ -60,6 +60,7 @@ function makeCall(parts: NodeParts, call: Call): Promise<void> | undefined {
   const { options, state } = parts;
   const context = new CallContext(options, call);
   if (state.stoppedWith !== undefined) CallContext.abort(context, state.stoppedWith);
+  if (call.callback === 'terminate') call.slot.isTerminated = true;
   state.calling = { call, since: options.clock.now(), context, abortedAt: undefined };
   try {
     const returned = invoke(options, call, context);
@@ -84,7 +85,10 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   state.calling = undefined;
   state.uses += 1;
   slot.lastUse = state.uses;
-  if (callback === 'init') slot.state = returned;
+  if (callback === 'init') {
+    slot.state = returned;
+    slot.isTerminated = false;
+  }
   if (state.hasStopped) {
     terminateAll(options, state, callback === 'init' ? slot : undefined);
     return;

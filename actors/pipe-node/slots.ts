@@ -19,6 +19,8 @@ export interface Slot {
   usedAt: number;
   /** A result has said that the state is forgotten: it is ended next. */
   isForgotten: boolean;
+  /** `terminate` was called for the state, and no `init` has returned another one since. */
+  isTerminated: boolean;
   /** The number of its last use among those of all states: times may be equal. */
   lastUse: number;
 }
@@ -33,6 +35,7 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     timerAt: Infinity,
     usedAt: now,
     isForgotten: false,
+    isTerminated: false,
     lastUse: 0,
   };
 }

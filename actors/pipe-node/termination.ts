@@ -12,6 +12,7 @@ export function terminateAll(options: PipeNodeOptions, state: PipeNodeState, mad
   if (made !== undefined) slots.add(made);
   state.slots.clear();
   for (const slot of slots) {
+    if (slot.isTerminated) continue;
     const call = callOf('terminate', slot);
     const context = new CallContext(options, call);
     CallContext.abort(context, state.stoppedWith ?? new Error('the pipe has stopped'));

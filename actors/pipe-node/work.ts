@@ -21,7 +21,7 @@ function workOf(
     calls: noCalls(),
     wasMade: true,
     isOver: false,
-    again: undefined,
+    again: [],
     entries,
     next: 0,
     replyTo,
@@ -87,7 +87,9 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   if (references === undefined) return true;
   const { clock } = options;
   const now = clock.now();
-  forEachGrant(references, (tenure: Tenure) => void endIfLate(tenure, clock, now));
+  forEachGrant(references, (tenure: Tenure) => {
+    if (!endIfLate(tenure, clock, now)) state.tenures.add(tenure);
+  });
   const { live, hasLost } = withoutEnded(references);
   SentMessage.setReferences(message, live);
   if (live === undefined) return false;
