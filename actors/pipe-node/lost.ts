@@ -6,6 +6,7 @@ import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-mess
 import type { Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
+import { dueAt } from './work.js';
 import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
 import { HeldBundle } from '../../src/core/holding.js';
@@ -43,8 +44,11 @@ function hurryLost({ state, now }: NodeTurn): void {
 }
 
 function loseFrom(turn: NodeTurn, slot: Slot): void {
+  for (const tenure of slot.tenures) if (tenure.ended) slot.tenures.delete(tenure);
   const ended = endedTenures(slot);
   if (ended.size === 0) return;
+  const call = turn.state.waiting?.call;
+  if (call?.slot === slot && call.parts !== undefined) call.parts.isStale = true;
   const { definition } = turn.options;
   const { handleLost } = definition;
   const untold = [...ended].filter((tenure) => !slot.told.has(tenure));
@@ -72,6 +76,8 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
   }
   for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
   noteKept(slot, turn.now);
+  // A route that holds nothing now ends when it is idle.
+  turn.state.slotDueAt = Math.min(turn.state.slotDueAt, dueAt(turn, slot));
 }
 
 function endedTenures(slot: Slot): ReadonlySet<Tenure> {
