@@ -23,8 +23,11 @@ export interface Call {
   /** What the last attempt threw, and what the first one was about. */
   cause: unknown;
   failed: FailedItem | undefined;
-  /** The application has said what has failed (`NodeFailure`), and what the state is without it. */
-  parts: { readonly of: readonly Held[]; readonly state: unknown } | undefined;
+  /**
+   * The application has said what has failed (`NodeFailure`), and what the state is without it. `isStale`: the state has lost something
+   * since then.
+   */
+  parts: { readonly of: readonly Held[]; readonly state: unknown; isStale: boolean } | undefined;
 }
 
 export function callOf(callback: Callback, slot: Slot, message?: SentMessage): Call {

@@ -59,7 +59,7 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
   const { of, state, cause } = thrown;
   const isValid = Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held));
   if (!isValid) return new NonRetryableError('A NodeFailure names what is not here.', { cause: thrown });
-  call.parts = { of: [...new Set(of as readonly Held[])], state };
+  call.parts = { of: [...new Set(of as readonly Held[])], state, isStale: false };
   return cause;
 }
 
@@ -82,7 +82,8 @@ export function decided(turn: NodeTurn, message: Decided): void {
   if (known === undefined || state.waiting?.call !== known.subject || state.work === undefined) return;
   const { subject: call, failure, verdict } = known;
   const tenures = tenuresOf(turn, call);
-  if (isLost(tenures)) repeatWithoutLost(turn, state.work, call);
+  // A state that has lost something since the failure would get it back with the verdict.
+  if (isLost(tenures) || call.parts?.isStale === true) repeatWithoutLost(turn, state.work, call);
   else applyVerdict(turn, state.work, { call, failure }, verdict);
 }
 

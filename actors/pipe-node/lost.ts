@@ -3,28 +3,14 @@
 import { effect } from '../protocol/actor.js';
 import { isFlushMark } from '../protocol/pipe-messages.js';
 import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
-import { endIfLate, type Tenure } from '../protocol/tenure.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
+import { dueAt } from './work.js';
 import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { forEachGrant, forEachLost, isBundle, withoutEnded } from '../../src/core/references.js';
-
-/**
- * What the states keep is given out by calls that are about no message, or about another one. So the tenures of all that has come here are
- * compared with the clock before each run. No run may be under way.
- */
-export function dropLate(turn: NodeTurn): void {
-  const { options, state, now } = turn;
-  let areLost = false;
-  for (const tenure of state.tenures) {
-    if (!endIfLate(tenure, options.clock, now)) continue;
-    state.tenures.delete(tenure);
-    areLost = true;
-  }
-  if (areLost) dropLost(turn);
-}
 
 /** No run may be under way: it works with the states. */
 export function dropLost(turn: NodeTurn): void {
@@ -58,8 +44,11 @@ function hurryLost({ state, now }: NodeTurn): void {
 }
 
 function loseFrom(turn: NodeTurn, slot: Slot): void {
+  for (const tenure of slot.tenures) if (tenure.ended) slot.tenures.delete(tenure);
   const ended = endedTenures(slot);
   if (ended.size === 0) return;
+  const call = turn.state.waiting?.call;
+  if (call?.slot === slot && call.parts !== undefined) call.parts.isStale = true;
   const { definition } = turn.options;
   const { handleLost } = definition;
   const untold = [...ended].filter((tenure) => !slot.told.has(tenure));
@@ -87,6 +76,8 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
   }
   for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
   noteKept(slot, turn.now);
+  // A route that holds nothing now ends when it is idle.
+  turn.state.slotDueAt = Math.min(turn.state.slotDueAt, dueAt(turn, slot));
 }
 
 function endedTenures(slot: Slot): ReadonlySet<Tenure> {

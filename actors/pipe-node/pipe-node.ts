@@ -7,7 +7,7 @@ import { watchCall, callDue } from './call-timeout.js';
 import { downstreamFailed, exitNode, proceedEnd, upstreamFailed } from './ending.js';
 import { callFailed, decided, reportRecovery } from './failures.js';
 import { noteLeft } from './left-items.js';
-import { dropLate, dropLost } from './lost.js';
+import { dropLost } from './lost.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked.js';
 import { feedNext, isLimited, queueEmitted } from './queue.js';
 import { sendReports } from './reports.js';
@@ -35,7 +35,7 @@ export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, Nod
     initial: (self) => {
       const state = initialState(options, self);
       const turn: NodeTurn = { options, state, now: options.clock.now(), effects: [] };
-      state.work = startWork(turn, turn.now);
+      state.work = startWork(turn.now);
       proceed(turn);
       watchCall(turn);
       return [state, turn.effects];
@@ -52,7 +52,7 @@ export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, Nod
       state.hasStopped = true;
       state.stoppedWith ??= new Error('the pipe has stopped');
       noteLeft(options, state);
-      if (state.calling === undefined) terminateAll(options, state, undefined);
+      if (state.calling === undefined) terminateAll(options, state);
       else CallContext.abort(state.calling.context, state.stoppedWith);
       return [];
     },
@@ -74,7 +74,6 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     calling: undefined,
     calledAt: clock.now(),
     result: emptyResult(),
-    tenures: new Set(),
     settled: createSettled(),
     waiting: undefined,
     pendingFailures: createPendingFailures(),
@@ -169,10 +168,16 @@ function ran(turn: NodeTurn, message: Message<'ran'>): void {
   const { result, work } = state;
   state.result = emptyResult();
   noteResult(turn, result);
+  // The node may have been stopped while the run was under way.
+  if (work !== undefined) followRun(turn, work, result);
+  // After the verdict: a call that has failed with its leases is no failure, and a verdict is about the state as the call left it.
   if (state.lossWaits) dropLost(turn);
-  // The node was stopped, or has failed, while the run was under way.
-  if (work === undefined) return;
-  if (state.waiting?.isTrying === true && result.failure === undefined) state.waiting = undefined;
+}
+
+function followRun(turn: NodeTurn, work: Work, result: RunResult): void {
+  const { state } = turn;
+  const isDone = result.failure === undefined && work.again === undefined;
+  if (state.waiting?.isTrying === true && isDone) state.waiting = undefined;
   if (result.failure !== undefined) callFailed(turn, work, result.failure.call, result.failure.cause);
   else if (result.exits) exitNode(turn);
   else if (work.isOver) finishWork(turn, work);
@@ -228,7 +233,6 @@ function startRun(turn: NodeTurn): void {
   state.work ??= state.pending.shift();
   const { work } = state;
   if (work === undefined || state.hasStopped || isLimited(options, state)) return;
-  dropLate(turn);
   state.lastRun += 1;
   const run = state.lastRun;
   state.run = run;

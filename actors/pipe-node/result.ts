@@ -6,7 +6,7 @@ import { show } from '../../src/api/refusal.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { addTo, emptyBundle, splitInto } from '../../src/core/references.js';
-import { noteKept, type Slot } from './slots.js';
+import { noteKept, noteTenures, type Slot } from './slots.js';
 
 export type Held = SentMessage | HeldBundle;
 
@@ -83,7 +83,10 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
     if (references !== undefined) settled.push(references);
   }
   for (const each of keep) keepMessage(slot, each);
-  if (leftOut) slot.kept.add(message);
+  if (leftOut) {
+    noteTenures(slot, SentMessage.referencesOf(message));
+    slot.kept.add(message);
+  }
 
   if (Object.hasOwn(result, 'state')) slot.state = result.state;
   if (result.forget === true) slot.isForgotten = true;
@@ -158,6 +161,7 @@ function routeAfter({ route: change }: Output, route: Route | undefined): Route 
 
 function keepMessage(slot: Slot, keep: Keep): void {
   if (SentMessage.isMessage(keep)) {
+    noteTenures(slot, SentMessage.referencesOf(keep));
     slot.kept.add(keep);
     return;
   }
@@ -165,6 +169,7 @@ function keepMessage(slot: Slot, keep: Keep): void {
   const references = SentMessage.referencesOf(message);
   SentMessage.setReferences(message, undefined);
   slot.kept.delete(message);
+  noteTenures(slot, references);
   HeldBundle.add(holding, references, message.sizeBytes);
   slot.holdings.add(holding);
 }
@@ -226,6 +231,8 @@ function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
     const kept: unknown = isIn ? each.message : each;
     if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(`keep[${at}]`, messageText, kept);
     if (isIn && !HeldBundle.isHolding(each.in)) refuseResult(`keep[${at}].in`, 'a holding of createHolding()', each.in);
+    if (isIn && !isHere(slot, message, each.in))
+      refuseResult(`keep[${at}].in`, 'a holding of this state, or an empty one', each.in);
     if (gone.has(kept) || stays.has(kept)) refuseResult(`keep[${at}]`, 'a message that is in no other list', kept);
     stays.add(kept);
   }

@@ -1,11 +1,11 @@
-// A run makes the calls of a work, and gives way after an asynchronous call, after a failure, when its time is over, or when there is no
+// A run makes the calls of a work. It gives way after an asynchronous call, after a failure, when its time is over, or when there is no
 // room. The actor then takes what the run has done, and starts another.
 import { CallContext, invoke, type Call, type Work } from './calls.js';
 import { isLimited } from './queue.js';
 import { applyResult, isSoleDrop, soleOutput } from './result.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { settle } from './settled.js';
-import type { Slot } from './slots.js';
+import { endLateKept, slotId, type Slot } from './slots.js';
 import type { NodeParts, RunResult } from './state.js';
 import { terminateAll } from './termination.js';
 import { dueAt, isLive, noteRouteUse } from './work.js';
@@ -42,6 +42,15 @@ export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
 
 /** The next call; undefined if there is none, or none may be made now. */
 function nextCall(parts: NodeParts, work: Work): Call | undefined {
+  const call = dueCall(parts, work);
+  if (call === undefined || call.callback === 'terminate' || !endLateKept(call.slot, parts.options.clock)) return call;
+  // The state still has values of a lease that has ended. They are taken out first, and then the call is made.
+  parts.state.lossWaits = true;
+  work.again = call;
+  return undefined;
+}
+
+function dueCall(parts: NodeParts, work: Work): Call | undefined {
   const { options, state } = parts;
   if (isLimited(options, state)) return undefined;
   const { again } = work;
@@ -86,10 +95,14 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   state.calling = undefined;
   state.uses += 1;
   slot.lastUse = state.uses;
+  if (callback === 'init') {
+    slot.state = returned;
+    // At once: the node may stop before the work goes on, and then this state must be ended, too.
+    state.slots.set(slotId(slot.route), slot);
+  }
   noteRouteUse(state, slot);
-  if (callback === 'init') slot.state = returned;
   if (state.hasStopped) {
-    terminateAll(options, state, callback === 'init' ? slot : undefined);
+    terminateAll(options, state);
     return;
   }
   if (callback !== 'init' && callback !== 'terminate') {
@@ -133,7 +146,7 @@ function takeUsual({ state }: NodeParts, { slot, message, failures }: Call, retu
 
 function failed({ options, state }: NodeParts, call: Call, cause: unknown): void {
   state.calling = undefined;
-  if (state.hasStopped) terminateAll(options, state, undefined);
+  if (state.hasStopped) terminateAll(options, state);
   state.result.failure = { call, cause };
 }
 

@@ -14,8 +14,11 @@ export function slotsDue(turn: NodeTurn): void {
   if (state.phase !== 'running') return;
   for (const slot of state.slots.values()) {
     if (slot.timerAt <= now) {
-      slot.timerAt = Infinity;
-      if (options.definition.handleTimer !== undefined) state.pending.push(timerWork(turn, slot));
+      if (options.definition.handleTimer === undefined) slot.timerAt = Infinity;
+      else if (!slot.timerWaits) {
+        slot.timerWaits = true;
+        state.pending.push(timerWork(turn, slot));
+      }
     } else if (isIdle(turn, slot, now)) state.pending.push(idleWork(turn, slot));
     else state.slotDueAt = Math.min(state.slotDueAt, dueAt(turn, slot));
   }

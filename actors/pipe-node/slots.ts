@@ -1,10 +1,11 @@
 // The states of a node: one for the main route, and one for each other route. What a state keeps is listed beside it, because kinact, and
 // not the application, settles and drops it.
 import { mainRouteId, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
-import { firstOf } from '../../src/core/references.js';
+import { firstOf, forEachGrant } from '../../src/core/references.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { Tenure } from '../protocol/tenure.js';
+import { endIfLate, type Tenure } from '../protocol/tenure.js';
+import type { Clock } from '../../src/api/ports.js';
 
 export interface Slot {
   readonly route: Route | undefined;
@@ -15,6 +16,8 @@ export interface Slot {
   readonly withLost: Set<SentMessage>;
   /** The holdings that have something in them. */
   readonly holdings: Set<HeldBundle>;
+  /** All tenures of what the state keeps, and perhaps of what it kept before. */
+  readonly tenures: Set<Tenure>;
   /** Since when the state has kept something; Infinity if it keeps nothing. Monotonic milliseconds. */
   keepsSince: number;
   /** The use with which it began: times may be equal. */
@@ -23,6 +26,8 @@ export interface Slot {
   readonly told: WeakSet<Tenure>;
   /** When `handleTimer` is due; Infinity if the timer is not set. */
   timerAt: number;
+  /** The call of `handleTimer` waits for its turn. */
+  timerWaits: boolean;
   usedAt: number;
   /** The state is ended next: a result has said so, or a call has failed that may have left it half emitted. */
   isForgotten: boolean;
@@ -37,10 +42,12 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     kept: new Set(),
     withLost: new Set(),
     holdings: new Set(),
+    tenures: new Set(),
     told: new WeakSet(),
     keepsSince: Infinity,
     keepsFrom: Infinity,
     timerAt: Infinity,
+    timerWaits: false,
     usedAt: now,
     isForgotten: false,
     lastUse: 0,
@@ -59,12 +66,25 @@ export function keepsNothing({ kept, holdings }: Slot): boolean {
 export function noteKept(slot: Slot, now: number): void {
   for (const holding of slot.holdings) if (holding.messages === 0) slot.holdings.delete(holding);
   if (keepsNothing(slot)) {
+    slot.tenures.clear();
     slot.keepsSince = Infinity;
     slot.keepsFrom = Infinity;
   } else if (slot.keepsSince === Infinity) {
     slot.keepsSince = now;
     slot.keepsFrom = slot.lastUse;
   }
+}
+
+/** Notes the tenures of references before the state keeps them. */
+export function noteTenures({ tenures }: Slot, references: ItemReferences | undefined): void {
+  if (references !== undefined) forEachGrant(references, (tenure: Tenure) => void tenures.add(tenure));
+}
+
+/** Ends the tenures that are late. Returns whether the state keeps something of an ended one, as far as it is known. */
+export function endLateKept({ tenures }: Slot, clock: Clock): boolean {
+  let someEnded = false;
+  for (const tenure of tenures) if (endIfLate(tenure, clock)) someEnded = true;
+  return someEnded;
 }
 
 /** The references of everything that the state keeps. */

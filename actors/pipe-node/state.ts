@@ -2,7 +2,6 @@
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { AttemptAnswer, Entry } from '../protocol/pipe-messages.js';
-import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Call, Calling, Work } from './calls.js';
 import type { NodeMessage } from './messages.js';
@@ -67,8 +66,6 @@ export interface PipeNodeState {
   /** When the last call began. */
   calledAt: number;
   result: RunResult;
-  /** The tenures of what has come here and not ended. */
-  readonly tenures: Set<Tenure>;
   /** What is settled and not reported yet. Runs and turns add to it. */
   readonly settled: Settled;
   waiting: WaitingCall | undefined;

@@ -35,11 +35,10 @@ function workOf(
 function* noCalls(): Calls {}
 
 /** Makes the state of the main route. */
-export function startWork({ state }: NodeParts, now: number): Work {
+export function startWork(now: number): Work {
   return workOf('start', function* calls() {
     const slot = createSlot(undefined, undefined, now);
     yield callOf('init', slot);
-    state.slots.set(slotId(undefined), slot);
   });
 }
 
@@ -70,8 +69,6 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
         work.next += 1;
         continue;
       }
-      state.slots.set(slotId(route), slot);
-      noteRouteUse(state, slot);
       // The call of `init` may have taken long.
       if (!isLive(parts, entry)) {
         work.next += 1;
@@ -96,12 +93,11 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   if (references instanceof DeliveredItem) {
     const { tenure } = references;
     if (endIfLate(tenure, clock)) SentMessage.setReferences(message, undefined);
-    else state.tenures.add(tenure);
     return !tenure.ended;
   }
   const now = clock.now();
   forEachGrant(references, (tenure: Tenure) => {
-    if (!endIfLate(tenure, clock, now)) state.tenures.add(tenure);
+    endIfLate(tenure, clock, now);
   });
   const { live, hasLost } = withoutEnded(references);
   SentMessage.setReferences(message, live);
@@ -172,8 +168,11 @@ export function timerWork(parts: NodeParts, slot: Slot): Work {
   return workOf(
     'timer',
     function* calls() {
-      // The route may have ended in between.
-      if (parts.state.slots.get(slotId(slot.route)) === slot) yield* callAndForget(parts, callOf('handleTimer', slot));
+      slot.timerWaits = false;
+      // In between the route may have ended, and a message may have set the timer again, or cleared it.
+      const isDue = slot.timerAt <= parts.options.clock.now();
+      if (isDue && parts.state.slots.get(slotId(slot.route)) === slot)
+        yield* callAndForget(parts, callOf('handleTimer', slot));
     },
     { slot },
   );

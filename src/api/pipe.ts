@@ -154,6 +154,9 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   /**
    * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as
    * it is, and an output that embodies the lost part is counted as `foldedAfterLoss`.
+   *
+   * It is called only if the state keeps something of the lease. A state that remembers what it has passed on, to refuse repeats, must
+   * remember the lease, too. What it has passed on may be lost behind it, and comes again under the next lease.
    */
   readonly handleLost?: ((state: State, lost: Lost, context: NodeContext) => State) | undefined;
   /** Ends a state. Every state that `init` made gets exactly one call. When a pipe stops at once, it is called without waiting. */

@@ -35,6 +35,11 @@ export interface Split<G extends Grant, Stage> {
   open: number;
   /** The grants that have been taken out of `of`: the holders of the other shares must learn of them, too. */
   lost: Set<G> | undefined;
+  /**
+   * All grants of a bundle in `of`, and perhaps some that have ended. Undefined: not known. Each of many shares asks for them, before
+   * every call, so looking through the bundle each time would cost the square of its size.
+   */
+  grants: ReadonlySet<G> | undefined;
 }
 
 /** The items of one grant and stage in a bundle: the ordinals of their records, by the index of the item in its record. */
@@ -78,7 +83,9 @@ export function splitInto<G extends Grant, Stage>(
   references: References<G, Stage>,
   shares: number,
 ): References<G, Stage> {
-  return shares === 1 ? references : { kind: 'split', of: references, open: shares, lost: undefined };
+  return shares === 1
+    ? references
+    : { kind: 'split', of: references, open: shares, lost: undefined, grants: undefined };
 }
 
 /** Moves references into a bundle. */
@@ -150,6 +157,9 @@ export interface LiveReferences<G extends Grant, Stage> {
 export function withoutEnded<G extends Grant, Stage>(references: References<G, Stage>): LiveReferences<G, Stage> {
   if (isSplit(references)) {
     if (references.of === undefined) return { live: undefined, hasLost: true };
+    if (isBundle(references.of) && !someEnded(grantsBehind(references, references.of)))
+      return { live: references, hasLost: false };
+    references.grants = undefined;
     forEachLost(references.of, (grant) => void (references.lost ??= new Set()).add(grant));
     const { live, hasLost } = withoutEnded(references.of);
     references.of = live;
@@ -181,13 +191,29 @@ export function forEachLost<G extends Grant, Stage>(references: References<G, St
   } else if (references.tenure.ended) visit(references.tenure);
 }
 
+function someEnded<G extends Grant>(grants: ReadonlySet<G>): boolean {
+  for (const { ended } of grants) if (ended) return true;
+  return false;
+}
+
+function grantsBehind<G extends Grant, Stage>(split: Split<G, Stage>, of: Bundle<G, Stage>): ReadonlySet<G> {
+  if (split.grants !== undefined) return split.grants;
+  const grants = new Set<G>();
+  forEachGrant(of, (grant) => void grants.add(grant));
+  split.grants = grants;
+  return grants;
+}
+
 /** Visits every grant that the references belong to, some perhaps more than once. */
 export function forEachGrant<G extends Grant, Stage>(
   references: References<G, Stage>,
   visit: (grant: G) => void,
 ): void {
   if (isSplit(references)) {
-    if (references.of !== undefined) forEachGrant(references.of, visit);
+    const { of } = references;
+    if (of === undefined) return;
+    if (isBundle(of)) grantsBehind(references, of).forEach(visit);
+    else forEachGrant(of, visit);
   } else if (isBundle(references)) {
     for (const tenure of references.parts.keys()) visit(tenure);
     for (const split of references.shares.keys()) forEachGrant(split, visit);

@@ -6,7 +6,7 @@ import { checkPlainObject } from '../api/plain-object.js';
 import { refuse, show } from '../api/refusal.js';
 import { answered, type MaybeLater } from './answer.js';
 import { checkChunk, isRepeated, isWhole, whyFailed, type Chunk, type ChunkedObject } from './chunked-object.js';
-import { rememberId, type CompletedIds } from './completed-ids.js';
+import { isCompleted, rememberId, type CompletedIds } from './completed-ids.js';
 import { checkMembers, defineNode, isFunction, isMs, nodeOptions, type NodeOptions } from './define-node.js';
 import { setTimer, timeOf, type Timed } from './due-timer.js';
 import { keepUnder } from './lease-holdings.js';
@@ -37,7 +37,8 @@ interface Chunks<In> extends Timed {
  * a shard must have room for the objects that are open at a time (`maxPending`), and one object must come from one shard.
  *
  * A chunk that is here already is settled at once. So is any chunk of an object that is complete: it is known by its `id` for
- * `maxAgeMs`, for the last 1,000 objects, and while the route lives (`routeIdleMs`). Later it begins a new object.
+ * `maxAgeMs`, for the last 1,000 objects, and while the route lives (`routeIdleMs`). Later, and under another lease, it begins a new
+ * object.
  *
  * An object fails with a NonRetryableError if a chunk is missing, `maxAgeMs` has passed, or a part was lost with a lease. With it fail
  * the chunk of the call and all that are held. One verdict holds for all of them (`NodeFailure`). With `skip` the pipe goes on, and
@@ -90,7 +91,8 @@ function takeChunk<In, Out>(
   const { objects, completed } = state;
   const it = checkChunk(chunk(message.value, message));
   const object = objects.get(it.id);
-  if (completed.has(it.id) || isRepeated(it, object)) return { drop: [message] };
+  const { lease } = message;
+  if (isCompleted(completed, it.id, lease) || isRepeated(it, object)) return { drop: [message] };
   const reason = whyFailed(it, object);
   if (reason !== undefined) failed(state, it.id, new NonRetryableError(`assembleChunks: ${reason}`), message);
 
@@ -113,7 +115,7 @@ function takeChunk<In, Out>(
     (value) => {
       const of: readonly Held[] = [...(object?.holdings.values() ?? []), message];
       objects.delete(it.id);
-      rememberId(completed, it.id, [context.now, maxAgeMs]);
+      rememberId(completed, it.id, { lease, now: context.now, maxAgeMs });
       return { outputs: [{ value, of }], timerMs: timerOf(state, maxAgeMs, context.now) };
     },
     (error) => failed(state, it.id, error, message),

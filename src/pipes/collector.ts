@@ -65,9 +65,12 @@ export function collector<In, Out>(options: CollectorOptions<In, Out>): Callback
   return {
     init: () => ({ groups: new Map(), pending: undefined, dueAt: undefined }),
     handleMessage: (state, message, context) => takeIn(options, state, message, context),
-    handleFlush: (state, context) =>
-      emitGroups(options, { state, due: [...state.groups.values()].map((group) => ({ group })), context }),
+    handleFlush: (state, context) => {
+      forgetPending(state);
+      return emitGroups(options, { state, due: [...state.groups.values()].map((group) => ({ group })), context });
+    },
     handleTimer: (state, context) => {
+      forgetPending(state);
       const now = timeOf(state, context.now);
       const groups = [...state.groups.values()].filter(({ firstAt }) => firstAt + options.intervalMs <= now);
       return emitGroups(options, { state, due: groups.map((group) => ({ group })), context });
@@ -123,6 +126,7 @@ function offer<In, Out>(
   now: number,
 ): Offered<In, Out> {
   if (state.pending?.message === message) return state.pending;
+  forgetPending(state);
   const lease = options.perLease ? message.lease : undefined;
   const empty = (): Group<In, Out> => ({ lease, collected: options.collect(), firstAt: now });
   const current = state.groups.get(lease);
@@ -136,6 +140,12 @@ function offer<In, Out>(
     throw new NonRetryableError(`${options.kind}: an empty aggregate has rejected the message`);
   if (current !== undefined) return { group, decision, rejecting: current };
   return pendingIn(state, { message, group, decision });
+}
+
+/** The call of the pending message is over, and has not succeeded: the message was lost with its leases. */
+function forgetPending<In, Out>(state: Collected<In, Out>): void {
+  state.pending?.group.collected.forgetOffered();
+  state.pending = undefined;
 }
 
 function pendingIn<In, Out>(state: Collected<In, Out>, pending: Pending<In, Out>): Pending<In, Out> {

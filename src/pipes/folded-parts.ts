@@ -67,6 +67,10 @@ export function foldedParts<State, In, Out>({
       return keepUnder(holdings, offeredUnder, message);
     },
     held: () => [...holdings.values()],
+    forgetOffered: () => {
+      // Of a part that keeps more, nothing can be taken out. It goes as a whole with its lease.
+      if (!holdings.has(offeredUnder)) parts.delete(offeredUnder);
+    },
     lose: (lease) => {
       parts.delete(lease);
       count -= holdings.get(lease)?.messages ?? 0;

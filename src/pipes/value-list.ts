@@ -24,6 +24,7 @@ export function valueList<In, Out>(make: Make<In, Out>): Collection<In, Out> {
       return keepUnder(holdings, message.lease, message);
     },
     held: () => [...holdings.values()],
+    forgetOffered: () => undefined,
     lose: (lease) => {
       if (!holdings.delete(lease)) return;
       values = values.filter((_, at) => leases[at] !== lease);

@@ -1,0 +1,65 @@
+// What it costs to ask a share of a split about its grants.
+import assert from 'node:assert/strict';
+import {
+  addTo,
+  emptyBundle,
+  forEachGrant,
+  settleReferences,
+  splitInto,
+  withoutEnded,
+  type Grant,
+  type References,
+} from '../../../src/core/references.js';
+
+type Refs = References<Lease, string>;
+
+interface Lease extends Grant {
+  ended: boolean;
+}
+
+describe('the shares of a bundle of shares', () => {
+  const count = 500;
+
+  function made() {
+    let asked = 0;
+    const tenure: Lease = { ended: false };
+    const bundle = emptyBundle<Lease, string>();
+    for (let ordinal = 0; ordinal < count; ordinal += 1) {
+      const item = {
+        ...{ stage: 's', ordinal, index: 0 },
+        get tenure() {
+          asked += 1;
+          return tenure;
+        },
+      };
+      const halves: Refs = splitInto<Lease, string>(item, 2);
+      addTo(bundle, halves);
+      addTo(bundle, halves);
+    }
+    const share = splitInto<Lease, string>(bundle, count);
+    const ask = (): void => {
+      forEachGrant(share, () => undefined);
+      withoutEnded(share);
+    };
+    return { tenure, share, ask, asked: () => asked };
+  }
+
+  it('look at each item behind them a few times, and not once for each share', () => {
+    const { share, ask, asked } = made();
+    for (let each = 0; each < count; each += 1) ask();
+    assert.ok(asked() <= 10 * count, String(asked()));
+    const settled: number[] = [];
+    for (let each = 0; each < count; each += 1) settleReferences(share, (_, __, ordinal) => settled.push(ordinal));
+    assert.equal(settled.length, count);
+  });
+
+  it('know of a grant that ends later', () => {
+    const { tenure, share, ask } = made();
+    ask();
+    tenure.ended = true;
+    assert.deepEqual(withoutEnded(share), { live: undefined, hasLost: true });
+    const visited: unknown[] = [];
+    forEachGrant(share, (grant) => visited.push(grant));
+    assert.deepEqual(visited, []);
+  });
+});
