@@ -110,12 +110,24 @@ describe('drivePipe', () => {
     expect(valuesOf(driver.settled)).to.deep.equal(['bad', 'b']);
   });
 
-  it('repeats a failed call as often as the time allows', async () => {
-    const { calls, definition } = ailing();
+  it('makes each call of a long advance at its time, however many nodes lead to it', async () => {
+    const nows: number[] = [];
+    const failing = defineNode<undefined, readonly string[], never>({
+      handleMessage: (_, __, { now }) => {
+        nows.push(now);
+        throw new Error('no');
+      },
+    });
+    const definition = pipe<string>()
+      .aggregate({ count: 2, intervalMs: 500 })
+      .map((pair) => pair)
+      .map((pair) => pair)
+      .node(failing)
+      .end();
     const driver = drivePipe(definition, { onFailure: retry({ minMs: 100, maxMs: 100 }) });
-    await driver.items(values('bad'));
+    await driver.items(values('a'));
     await driver.advance(1_000);
-    expect(calls).to.have.length(11);
+    expect(nows.map((now) => now - Date.UTC(2026, 0, 1))).to.deep.equal([500, 600, 700, 800, 900, 1_000]);
   });
 
   it('lists skipped and parked items', async () => {
