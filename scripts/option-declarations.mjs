@@ -89,6 +89,13 @@ export const roots = [
   },
   {
     module: 'src/testing/option-tables.js',
+    table: 'drivePipeTable',
+    name: 'DrivePipeOptions',
+    doc: 'What `drivePipe` takes beside a pipe.',
+    ...testing,
+  },
+  {
+    module: 'src/testing/option-tables.js',
     table: 'fakeStreamTable',
     name: 'FakeStreamOptions',
     doc: 'What `fakeStream` takes.',

@@ -67,7 +67,7 @@ function complaintsOf(blocks: readonly Block[]): string[] {
 /** The names that examples in doc comments may use without declaring them. */
 const given = `
 import { createConsumer, defineNode, defineReducer, dynamodbStream, fileSink, isTtlRemoval, kinesisSink, kinesisStream, park, pipe, retry, runUntilSignal, type Change, type Consumer, type Item, type OnFailure, type ReducerDefinition } from 'kinact';
-import { drive, expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';
+import { drive, drivePipe, expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';
 import { expect } from 'chai';
 declare const consumer: Consumer;
 declare const totals: ReducerDefinition;

@@ -49,6 +49,10 @@ export interface ResolvedOptions extends Omit<Table, 'source' | 'reducer' | 'pip
 
 const answerMs = 30_000;
 
+export function answerDeadlineOf(callDeadlineMs: number): number {
+  return callDeadlineMs === 0 ? answerMs : callDeadlineMs;
+}
+
 /** The batch of a reducer, with the defaults filled in. */
 export function batchOf(
   { batch, concurrency }: ReducerDefinition,
@@ -75,7 +79,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   const processing = processingOf(reducer, pipe, rest);
   refuseOwnStreams(rest.onFailure, specs);
   const sources = placeSources(specs, rest);
-  const answerDeadlineMs = rest.callDeadlineMs === 0 ? answerMs : rest.callDeadlineMs;
+  const answerDeadlineMs = answerDeadlineOf(rest.callDeadlineMs);
   return Object.freeze({ ...rest, sources, processing, doubtOf: createDoubts(specs), answerDeadlineMs });
 }
 

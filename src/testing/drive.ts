@@ -1,7 +1,6 @@
 // Runs one reducer in a test: the consumer's own reducer actor, without a runtime, streams or leases. Items go in,
 // acknowledgements and state come out, and time moves only when the test advances it. This file carries out the actor's
 // effects.
-import { types } from 'node:util';
 import {
   reducer,
   sharedSlot,
@@ -10,54 +9,17 @@ import {
   type ReducerState,
 } from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
-import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
-import type { Tenure } from '../../actors/protocol/tenure.js';
-import { bufferOf } from '../core/buffer-view.js';
-import { KinactError } from '../api/errors.js';
 import type { KinactEvent } from '../api/events.js';
-import {
-  anything,
-  checkMembers,
-  finite,
-  integer,
-  kind,
-  membersOf,
-  milliseconds,
-  refuse,
-  resolveTable,
-  text,
-  type Kind,
-} from '../options/option-table.js';
+import { membersOf, milliseconds, refuse, resolveTable } from '../options/option-table.js';
 import type { OnFailure } from '../api/failure-policy.js';
 import { batchOf } from '../options/resolved-options.js';
 import { checkReducerShape } from '../api/reducer-check.js';
 import { defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
+import { checkItems, createLease, endLease, makeItem, type DrivenItem, type DrivenLease } from './driven-items.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
-
-/** An item for the reducer. Missing members get defaults: numbers rise from 1, the shard is `shard`, the source is `driven`. */
-export interface DrivenItem {
-  /** The item's key. */
-  readonly key: string;
-  /** The reducer gets bytes as a Buffer, as from a consumer, and any other value unchanged. */
-  readonly value?: unknown;
-  /** The shard that it seems to come from. */
-  readonly shardId?: string;
-  /** Decimal digits. */
-  readonly sequenceNumber?: string;
-  /** Its index inside an aggregate. Default: the record is plain. */
-  readonly subSequenceNumber?: number;
-  /** When Kinesis received the record, milliseconds since the epoch. */
-  readonly arrivedAt?: number;
-  /** When it was fetched, milliseconds since the epoch. Default: now, by the driver's clock. */
-  readonly fetchedAt?: number;
-  /** How far the read was behind the tip of the shard, in milliseconds. */
-  readonly millisBehindLatest?: number;
-  /** What `item.opaque` is. Default undefined. */
-  readonly opaque?: unknown;
-}
 
 /** Takes the place of the rest of the tree for one reducer. Made by `drive`. */
 export interface Driver {
@@ -91,28 +53,6 @@ export interface Driver {
   readonly events: readonly KinactEvent[];
 }
 
-interface Lease {
-  readonly tenure: Tenure;
-  readonly controller: AbortController;
-}
-
-const itemKinds: Readonly<Record<keyof DrivenItem, Kind<unknown>>> = {
-  key: kind('a text', (value) => typeof value === 'string'),
-  value: anything,
-  shardId: text('a non-empty string', /./s),
-  sequenceNumber: text('digits', /^\d+$/),
-  subSequenceNumber: integer(0),
-  arrivedAt: finite,
-  fetchedAt: finite,
-  millisBehindLatest: finite,
-  opaque: anything,
-};
-
-function checkItems(items: readonly DrivenItem[]): void {
-  if (!Array.isArray(items)) refuse('items', 'an array', items);
-  for (const [at, item] of items.entries()) checkMembers(itemKinds, item, ['key'], `items[${at}]`);
-}
-
 /**
  * Drives a reducer definition: calls `init`, `reduce`, `flush`, `behaviour` or `process` exactly as a consumer does.
  *
@@ -138,7 +78,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
   const deliver = (message: ReducerActorMessage): void => runner.deliver(message);
   const rest = (): Promise<void> => runner.rest();
 
-  const leases = new Map<string, Lease>();
+  const leases = new Map<string, DrivenLease>();
   let [ordinal, messageNumber, fence, beatAt] = [0, 0, 0, flushIntervalMs];
 
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
@@ -146,7 +86,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     return rest();
   };
 
-  const leaseOf = (shardId: string): Lease => {
+  const leaseOf = (shardId: string): DrivenLease => {
     let lease = leases.get(shardId);
     if (lease === undefined) leases.set(shardId, (lease = createLease(shardId, (fence += 1))));
     return lease;
@@ -181,10 +121,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       if (lease === undefined) return refuse('shardId', 'a shard with delivered items', shardId);
 
       leases.delete(shardId);
-      lease.tenure.ended = true;
-      lease.controller.abort(
-        new KinactError('LEASE_LOST', `the lease of ${shardId} was revoked`, { data: { shardId } }),
-      );
+      endLease(lease);
 
       const { workerNumber: worker, source, fence: lost } = lease.tenure;
       deliver({ type: 'revoked', stage, number: (messageNumber += 1), worker, source, shardId, fence: lost });
@@ -208,34 +145,6 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     counts: runner.counts,
     events: runner.events,
   };
-}
-
-function createLease(shardId: string, fence: number): Lease {
-  const controller = new AbortController();
-  const start = { type: 'trimHorizon' } as const;
-  const names = { leaseKey: shardId, shardId, source: 'driven', idempotencyPrefix: `driven@1/${shardId}` };
-  const bounds = { deadline: Infinity, wallDeadline: Infinity, ended: false };
-  return { controller, tenure: { workerNumber: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
-}
-
-interface ItemPlace {
-  readonly tenure: Tenure;
-  readonly stage: Ref<StageMessage>;
-  readonly now: number;
-}
-
-function makeItem(item: DrivenItem, ordinal: number, place: ItemPlace): DeliveredItem {
-  const { key, opaque, subSequenceNumber, arrivedAt, millisBehindLatest } = item;
-  const value = types.isUint8Array(item.value) ? bufferOf(item.value) : item.value;
-  const record = {
-    sequenceNumber: item.sequenceNumber ?? String(ordinal),
-    partitionKey: key,
-    data: Buffer.isBuffer(value) ? value : Buffer.alloc(0),
-    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
-    ...(arrivedAt === undefined ? {} : { arrivedAt }),
-  };
-  const fetch = { fetchedAt: item.fetchedAt ?? place.now, millisBehindLatest };
-  return new DeliveredItem(place.stage, key, value, place.tenure, ordinal, 0, record, opaque, fetch);
 }
 
 interface Runner {

@@ -25,6 +25,12 @@ export const driveTable = {
   flushIntervalMs: consumerTable.flushIntervalMs,
 };
 
+/** The options of `drivePipe`, the same as in a consumer. */
+export const drivePipeTable = {
+  onFailure: consumerTable.onFailure,
+  callDeadlineMs: consumerTable.callDeadlineMs,
+};
+
 export const distributions = oneOf<RecordDistribution>('AUTO', 'USER_PARTITION_KEY');
 
 export const fakeStreamTable = {

@@ -15,12 +15,14 @@ import type {
 } from '../../src/api/options.js';
 import type {
   DriveOptions,
+  DrivePipeOptions,
   FakeStreamOptions,
   LocalServersOptions,
   ScriptedKinesisOptions,
   ScriptedServerOptions,
 } from '../../src/testing/index.js';
 import type {
+  drivePipeTable,
   driveTable,
   fakeStreamTable,
   localServersTable,
@@ -46,6 +48,7 @@ expectTypeOf<OptionsOf<typeof kinesisSinkTable>>().toEqualTypeOf<KinesisSinkOpti
 expectTypeOf<OptionsOf<typeof runTable>>().toEqualTypeOf<RunOptions>();
 expectTypeOf<OptionsOf<typeof stopTable>>().toEqualTypeOf<StopOptions>();
 expectTypeOf<OptionsOf<typeof driveTable>>().toEqualTypeOf<DriveOptions>();
+expectTypeOf<OptionsOf<typeof drivePipeTable>>().toEqualTypeOf<DrivePipeOptions>();
 expectTypeOf<OptionsOf<typeof fakeStreamTable>>().toEqualTypeOf<FakeStreamOptions>();
 expectTypeOf<OptionsOf<typeof localServersTable>>().toEqualTypeOf<LocalServersOptions>();
 expectTypeOf<OptionsOf<typeof scriptedKinesisTable>>().toEqualTypeOf<ScriptedKinesisOptions>();

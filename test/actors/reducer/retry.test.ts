@@ -4,7 +4,8 @@ import type { FailedItem } from '../../../src/api/failed-item.js';
 import { NonRetryableError, type OnFailure } from '../../../src/api/failure-policy.js';
 import { defineReducer, type Item, type ReducerContext, type Token } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
-import { drive, type DrivenItem, type Driver } from '../../../src/testing/drive.js';
+import { drive, type Driver } from '../../../src/testing/drive.js';
+import type { DrivenItem } from '../../../src/testing/driven-items.js';
 
 const items = (...names: string[]): DrivenItem[] => names.map((name) => ({ key: name[0]!, value: name }));
 const valuesOf = (some: readonly DrivenItem[]): unknown[] => some.map(({ value }) => value);
