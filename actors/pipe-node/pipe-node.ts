@@ -66,6 +66,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     phase: 'initial',
     isTerminated: false,
     slots: new Map(),
+    routesByUse: new Set(),
     work: undefined,
     pending: createDeque(),
     run: 0,

@@ -8,7 +8,7 @@ import { settle } from './settled.js';
 import type { Slot } from './slots.js';
 import type { NodeParts, RunResult } from './state.js';
 import { terminateAll } from './termination.js';
-import { dueAt, isLive } from './work.js';
+import { dueAt, isLive, noteRouteUse } from './work.js';
 import { isThenable } from '../../src/core/callback.js';
 import { startSlice } from '../../src/core/time-slice.js';
 
@@ -86,6 +86,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   state.calling = undefined;
   state.uses += 1;
   slot.lastUse = state.uses;
+  noteRouteUse(state, slot);
   if (callback === 'init') slot.state = returned;
   if (state.hasStopped) {
     terminateAll(options, state, callback === 'init' ? slot : undefined);

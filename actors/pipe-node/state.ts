@@ -54,6 +54,8 @@ export interface PipeNodeState {
   /** Every state has been ended, so nothing more is called. */
   isTerminated: boolean;
   readonly slots: Map<string, Slot>;
+  /** The ids of the routes in `slots`, the one used longest ago first. */
+  readonly routesByUse: Set<string>;
   /** The work under way, and what waits behind it in the order of its arrival. */
   work: Work | undefined;
   readonly pending: Deque<Work>;

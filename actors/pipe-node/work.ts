@@ -71,6 +71,7 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
         continue;
       }
       state.slots.set(slotId(route), slot);
+      noteRouteUse(state, slot);
       // The call of `init` may have taken long.
       if (!isLive(parts, entry)) {
         work.next += 1;
@@ -107,8 +108,9 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
 }
 
 /** The state is no longer here while the call runs: if the node stops then, it must not be ended again. */
-function terminateOf({ slots }: PipeNodeState, slot: Slot): Call {
+function terminateOf({ slots, routesByUse }: PipeNodeState, slot: Slot): Call {
   slots.delete(slotId(slot.route));
+  routesByUse.delete(slotId(slot.route));
   return callOf('terminate', slot);
 }
 
@@ -137,9 +139,9 @@ function* flushCalls(parts: NodeParts): Calls {
 function* makeRoom(parts: NodeParts): Calls {
   const { options, state } = parts;
   const { maxRoutes = defaultMaxRoutes } = options.definition;
-  const routes = (): number => state.slots.size - (state.slots.has(slotId(undefined)) ? 1 : 0);
-  while (routes() >= maxRoutes) {
-    const oldest = oldestRoute(state.slots.values());
+  while (state.routesByUse.size >= maxRoutes) {
+    const [oldestId = ''] = state.routesByUse;
+    const oldest = state.slots.get(oldestId);
     if (oldest === undefined) return;
     yield* endRoute(parts, oldest);
     // It keeps something that its flush does not emit: the limit is exceeded, because what is kept must not be lost.
@@ -150,11 +152,11 @@ function* makeRoom(parts: NodeParts): Calls {
 const defaultMaxRoutes = 10_000;
 const defaultIdleMs = 60_000;
 
-function oldestRoute(slots: Iterable<Slot>): Slot | undefined {
-  let oldest: Slot | undefined;
-  for (const slot of slots)
-    if (slot.route !== undefined && (oldest === undefined || slot.lastUse < oldest.lastUse)) oldest = slot;
-  return oldest;
+/** Notes that the state of a route was used last. */
+export function noteRouteUse({ slots, routesByUse }: PipeNodeState, { route }: Slot): void {
+  if (route === undefined) return;
+  routesByUse.delete(route.id);
+  if (slots.has(route.id)) routesByUse.add(route.id);
 }
 
 function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
