@@ -9,17 +9,24 @@ function timeoutOf({ options }: NodeTurn): number {
   return options.definition.timeoutMs ?? options.timeoutMs;
 }
 
-/** Sets the timer while a run is under way. Called at the end of each turn. */
+/** Sets the timer while a run is under way, if it would come too late. Called at the end of each turn. */
 export function watchCall(turn: NodeTurn): void {
-  const { state, effects } = turn;
-  if (state.run === 0 || state.callTimerIsSet) return;
-  state.callTimerIsSet = true;
-  effects.push(effect.after('call', timeoutOf(turn), { type: 'callDue' }));
+  const { state, now, effects } = turn;
+  if (state.run === 0) return;
+  // The calls of a run that has just been started have not begun.
+  const dueAt = state.calling === undefined ? now + timeoutOf(turn) : dueAtOf(turn, state.calling);
+  if (state.callTimerAt <= dueAt) return;
+  state.callTimerAt = dueAt;
+  effects.push(effect.after('call', Math.max(1, Math.ceil(dueAt - now)), { type: 'callDue' }));
+}
+
+function dueAtOf(turn: NodeTurn, { since, abortedAt }: Calling): number {
+  return abortedAt === undefined ? since + timeoutOf(turn) : abortedAt + turn.options.answerDeadlineMs;
 }
 
 export function callDue(turn: NodeTurn): void {
   const { options, state, now, effects } = turn;
-  state.callTimerIsSet = false;
+  state.callTimerAt = Infinity;
   const { calling } = state;
   if (calling === undefined) return;
   const timeoutMs = timeoutOf(turn);
@@ -28,15 +35,10 @@ export function callDue(turn: NodeTurn): void {
     const text = `${placeOf(turn, calling)} has taken longer than ${timeoutMs} ms`;
     CallContext.abort(calling.context, new DOMException(text, 'TimeoutError'));
   }
-  const dueAt =
-    calling.abortedAt === undefined ? calling.since + timeoutMs : calling.abortedAt + options.answerDeadlineMs;
-  if (calling.abortedAt !== undefined && now >= dueAt) {
+  if (calling.abortedAt !== undefined && now >= dueAtOf(turn, calling)) {
     const text = `${placeOf(turn, calling)} has not ended within ${options.answerDeadlineMs} ms after its signal was aborted`;
     effects.push(effect.fail(new KinactError('PROCESSING_FAILED', text)));
-    return;
   }
-  state.callTimerIsSet = true;
-  effects.push(effect.after('call', Math.max(1, Math.ceil(dueAt - now)), { type: 'callDue' }));
 }
 
 function placeOf({ options }: NodeTurn, { call }: Calling): string {

@@ -3,13 +3,28 @@
 import { effect } from '../protocol/actor.js';
 import { isFlushMark } from '../protocol/pipe-messages.js';
 import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
-import type { Tenure } from '../protocol/tenure.js';
+import { endIfLate, type Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
 import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { forEachGrant, forEachLost, isBundle, withoutEnded } from '../../src/core/references.js';
+
+/**
+ * What the states keep is given out by calls that are about no message, or about another one. So the tenures of all that has come here are
+ * compared with the clock before each run. No run may be under way.
+ */
+export function dropLate(turn: NodeTurn): void {
+  const { options, state, now } = turn;
+  let areLost = false;
+  for (const tenure of state.tenures) {
+    if (!endIfLate(tenure, options.clock, now)) continue;
+    state.tenures.delete(tenure);
+    areLost = true;
+  }
+  if (areLost) dropLost(turn);
+}
 
 /** No run may be under way: it works with the states. */
 export function dropLost(turn: NodeTurn): void {

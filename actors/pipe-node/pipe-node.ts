@@ -7,7 +7,7 @@ import { watchCall, callDue } from './call-timeout.js';
 import { downstreamFailed, exitNode, proceedEnd, upstreamFailed } from './ending.js';
 import { callFailed, decided, reportRecovery } from './failures.js';
 import { noteLeft } from './left-items.js';
-import { dropLost } from './lost.js';
+import { dropLate, dropLost } from './lost.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked.js';
 import { feedNext, isLimited, queueEmitted } from './queue.js';
 import { sendReports } from './reports.js';
@@ -74,6 +74,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     calling: undefined,
     calledAt: clock.now(),
     result: emptyResult(),
+    tenures: new Set(),
     settled: createSettled(),
     waiting: undefined,
     pendingFailures: createPendingFailures(),
@@ -90,7 +91,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     reportedWaiting: false,
     slotTimerAt: Infinity,
     slotDueAt: Infinity,
-    callTimerIsSet: false,
+    callTimerAt: Infinity,
     attemptTimerAt: Infinity,
     hasWarnedOfLeftOut: false,
     lossWaits: false,
@@ -227,6 +228,7 @@ function startRun(turn: NodeTurn): void {
   state.work ??= state.pending.shift();
   const { work } = state;
   if (work === undefined || state.hasStopped || isLimited(options, state)) return;
+  dropLate(turn);
   state.lastRun += 1;
   const run = state.lastRun;
   state.run = run;

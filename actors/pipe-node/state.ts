@@ -2,6 +2,7 @@
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { AttemptAnswer, Entry } from '../protocol/pipe-messages.js';
+import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Call, Calling, Work } from './calls.js';
 import type { NodeMessage } from './messages.js';
@@ -66,6 +67,8 @@ export interface PipeNodeState {
   /** When the last call began. */
   calledAt: number;
   result: RunResult;
+  /** The tenures of what has come here and not ended. */
+  readonly tenures: Set<Tenure>;
   /** What is settled and not reported yet. Runs and turns add to it. */
   readonly settled: Settled;
   waiting: WaitingCall | undefined;
@@ -94,7 +97,8 @@ export interface PipeNodeState {
   slotTimerAt: number;
   /** When a timer of a state, or the end of an idle route, is due at the earliest; Infinity if there is none. */
   slotDueAt: number;
-  callTimerIsSet: boolean;
+  /** When `callDue` comes; Infinity if its timer is not set. */
+  callTimerAt: number;
   attemptTimerAt: number;
   hasWarnedOfLeftOut: boolean;
   /** Tenures have ended while a run was under way. */

@@ -94,12 +94,15 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   const { clock } = options;
   // The usual case: one item.
   if (references instanceof DeliveredItem) {
-    if (!endIfLate(references.tenure, clock)) return true;
-    SentMessage.setReferences(message, undefined);
-    return false;
+    const { tenure } = references;
+    if (endIfLate(tenure, clock)) SentMessage.setReferences(message, undefined);
+    else state.tenures.add(tenure);
+    return !tenure.ended;
   }
   const now = clock.now();
-  forEachGrant(references, (tenure: Tenure) => void endIfLate(tenure, clock, now));
+  forEachGrant(references, (tenure: Tenure) => {
+    if (!endIfLate(tenure, clock, now)) state.tenures.add(tenure);
+  });
   const { live, hasLost } = withoutEnded(references);
   SentMessage.setReferences(message, live);
   if (live === undefined) return false;
