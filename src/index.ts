@@ -13,7 +13,7 @@ export { demux, join } from './pipes/routes.js';
 export { routeDependent } from './pipes/route-dependent.js';
 export { assembleChunks } from './pipes/assemble-chunks.js';
 export { batchSink } from './pipes/batch-sink.js';
-export { createHolding } from './core/holding.js';
+export { createHolding } from './pipes/holding.js';
 export { NodeFailure } from './api/pipe-failure.js';
 export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';

@@ -5,14 +5,11 @@ import { refuse } from '../api/refusal.js';
 import { answered, type MessageFunction } from './answer.js';
 import { defineNode, named, type NodeOptions } from './define-node.js';
 
-/** A node that has no state. */
-export type Stateless<In, Out> = NodeDefinition<unknown, In, Out>;
-
 /** Makes a node of a function, and of what its answer becomes. */
 function single<In, Returned, Out>(
   [name, f, options]: readonly [string, MessageFunction<In, Returned>, NodeOptions | undefined],
   resultOf: (returned: Returned, message: PipeMessage<In>) => NodeResult<unknown, Out>,
-): Stateless<In, Out> {
+): NodeDefinition<unknown, In, Out> {
   if (typeof f !== 'function') refuse(name, 'a function', f);
   return defineNode({
     ...named(name, options),
@@ -33,7 +30,7 @@ const dropped = (message: PipeMessage): NodeResult<unknown, never> => ({ drop: [
 /**
  * One value of each. `f` may be async. Order: kept. The message is settled when what became of it is done.
  */
-export function map<In, Out>(f: MessageFunction<In, Out>, options?: NodeOptions): Stateless<In, Out> {
+export function map<In, Out>(f: MessageFunction<In, Out>, options?: NodeOptions): NodeDefinition<unknown, In, Out> {
   return single<In, Out, Out>(['map', f, options], passedOn);
 }
 
@@ -41,10 +38,10 @@ export function map<In, Out>(f: MessageFunction<In, Out>, options?: NodeOptions)
 export function filter<In, Out extends In>(
   f: (value: In, ...rest: Tail<Parameters<MessageFunction<In, boolean>>>) => value is Out,
   options?: NodeOptions,
-): Stateless<In, Out>;
+): NodeDefinition<unknown, In, Out>;
 /** Passes on the values for which `f` is true. `f` may be async. Order: kept. Others are settled at once. */
-export function filter<In>(f: MessageFunction<In, boolean>, options?: NodeOptions): Stateless<In, In>;
-export function filter<In>(f: MessageFunction<In, boolean>, options?: NodeOptions): Stateless<In, In> {
+export function filter<In>(f: MessageFunction<In, boolean>, options?: NodeOptions): NodeDefinition<unknown, In, In>;
+export function filter<In>(f: MessageFunction<In, boolean>, options?: NodeOptions): NodeDefinition<unknown, In, In> {
   return single<In, boolean, In>(['filter', f, options], (isWanted, message) =>
     isWanted ? passedOn(message.value, message) : dropped(message),
   );
@@ -59,7 +56,10 @@ export type Tail<Parameters extends readonly unknown[]> = Parameters extends rea
  * `f` gives the next value, or undefined for none. It may be async. Order: kept. A message for which there is no value is settled at
  * once.
  */
-export function mapFilter<In, Out>(f: MessageFunction<In, Out | undefined>, options?: NodeOptions): Stateless<In, Out> {
+export function mapFilter<In, Out>(
+  f: MessageFunction<In, Out | undefined>,
+  options?: NodeOptions,
+): NodeDefinition<unknown, In, Out> {
   return single<In, Out | undefined, Out>(['mapFilter', f, options], (value, message) =>
     value === undefined ? dropped(message) : passedOn(value, message),
   );
@@ -69,7 +69,7 @@ export function mapFilter<In, Out>(f: MessageFunction<In, Out | undefined>, opti
  * Calls `f`, and passes the value on unchanged once `f` has returned, or its promise has resolved. Order: kept. The message is settled
  * when what became of it is done.
  */
-export function tap<In>(f: MessageFunction<In, unknown>, options?: NodeOptions): Stateless<In, In> {
+export function tap<In>(f: MessageFunction<In, unknown>, options?: NodeOptions): NodeDefinition<unknown, In, In> {
   return single<In, unknown, In>(['tap', f, options], (_, message) => passedOn(message.value, message));
 }
 
@@ -78,7 +78,10 @@ export function tap<In>(f: MessageFunction<In, unknown>, options?: NodeOptions):
  * of its values are done, and at once if there are none.
  * @throws NonRetryableError in the node if `f` returns something that cannot be iterated.
  */
-export function unfold<In, Out>(f: MessageFunction<In, Iterable<Out>>, options?: NodeOptions): Stateless<In, Out> {
+export function unfold<In, Out>(
+  f: MessageFunction<In, Iterable<Out>>,
+  options?: NodeOptions,
+): NodeDefinition<unknown, In, Out> {
   return single<In, Iterable<Out>, Out>(['unfold', f, options], (values, message) => {
     if (typeof (values as Partial<Iterable<Out>> | null | undefined)?.[Symbol.iterator] !== 'function')
       throw new NonRetryableError('unfold: the function must return an array or another iterable');
@@ -92,6 +95,9 @@ export function unfold<In, Out>(f: MessageFunction<In, Iterable<Out>>, options?:
  * `write` has returned, or its promise has resolved. A failed write is repeated under the policy, and may have had its effect: so it
  * must be repeatable.
  */
-export function sink<In>(write: MessageFunction<In, unknown>, options?: NodeOptions): Stateless<In, never> {
+export function sink<In>(
+  write: MessageFunction<In, unknown>,
+  options?: NodeOptions,
+): NodeDefinition<unknown, In, never> {
   return single<In, unknown, never>(['sink', write, options], (_, message) => dropped(message));
 }

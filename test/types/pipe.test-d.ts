@@ -1,9 +1,10 @@
 // Checked by tsc alone: each node of a pipe takes what the one before sends on.
 import { expectTypeOf } from 'expect-type';
-import type { NodeDefinition, Pipe } from '../../src/api/pipe.js';
+import type { Holding, NodeDefinition, Pipe } from '../../src/api/pipe.js';
 import { aggregate } from '../../src/pipes/aggregate.js';
 import { batchSink } from '../../src/pipes/batch-sink.js';
 import { defineNode } from '../../src/pipes/define-node.js';
+import { createHolding } from '../../src/pipes/holding.js';
 import { pipe, type PipeBuilder } from '../../src/pipes/pipe.js';
 import { map, sink } from '../../src/pipes/single-nodes.js';
 
@@ -109,3 +110,9 @@ defineNode({ init: () => 0, handleMessage: (state: string, message) => ({ state,
 // A pipe takes what it was begun with: no less.
 expectTypeOf<Pipe<Order>>().toExtend<Pipe<PaidOrder>>();
 expectTypeOf<Pipe<PaidOrder>>().not.toExtend<Pipe<Order>>();
+
+// What a node is made with has public types, so an application may export its nodes.
+expectTypeOf(createHolding()).toEqualTypeOf<Holding>();
+expectTypeOf(defineNode({ init: () => [createHolding()], handleMessage: () => ({}) })).toEqualTypeOf<
+  NodeDefinition<Holding[], unknown, unknown>
+>();

@@ -20,6 +20,11 @@ const spec = 'aggregationExactness';
  * Values of a lost lease count as taken out if the node has `handleLost`. With `count`: an output has at most so many messages, and
  * exactly so many if a message has completed it.
  * @throws an error that names the point.
+ *
+ * @example
+ * ```ts
+ * aggregationExactness(points, { node: 'aggregate', make: (values) => values, count: 100 });
+ * ```
  */
 export function aggregationExactness(points: readonly TracePoint[], { node, make, count }: AggregationOptions): void {
   const own = points.filter((point) => matches({ node, phase: point.phase }, point, point.phase));

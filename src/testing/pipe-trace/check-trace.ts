@@ -13,6 +13,19 @@ export interface CheckTraceOptions extends PipeTraceOptions {
  * trace: it throws if something is wrong. So one run can be checked for many laws, and no law changes the run.
  *
  * If `run` or `check` throws, or a forced order has failed, the error gets the last points, and has what was thrown as its `cause`.
+ *
+ * @example
+ * ```ts
+ * await checkTrace(
+ *   async (trace) => {
+ *     trace.injectCrash({ node: 'sink', callback: 'handleMessage' }, recoverAfter(2));
+ *     const traced = tracePipe(pipe().to((bytes) => save(bytes)), trace);
+ *     // Give it to a consumer here, start the consumer, put records, and stop.
+ *     return traced;
+ *   },
+ *   (_, points) => messageConservation(points),
+ * );
+ * ```
  */
 export async function checkTrace<Result>(
   run: (trace: PipeTrace) => Result | PromiseLike<Result>,

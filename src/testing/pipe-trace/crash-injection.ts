@@ -2,7 +2,15 @@
 import type { CrashScenario } from './crash-scenario.js';
 import { matches, type PointPattern, type TracePoint } from './trace-point.js';
 
-/** The error of an injected crash. The failure policy gets it. */
+/**
+ * The error of an injected crash. The failure policy gets it.
+ *
+ * @example
+ * ```ts
+ * // A policy can tell it, such as new InjectedCrash('crash 1 injected'), from other failures.
+ * const onFailure: OnFailure = (error) => (error instanceof InjectedCrash ? 'crash' : retry());
+ * ```
+ */
 export class InjectedCrash extends Error {
   /** Always `InjectedCrash`. */
   override readonly name = 'InjectedCrash';
@@ -10,8 +18,9 @@ export class InjectedCrash extends Error {
 
 /** What `injectCrash` returns. */
 export interface CrashInjection {
-  /** How often the pattern has selected a point, and how often the crash has happened. */
+  /** How often the pattern has selected a point. */
   readonly seen: number;
+  /** How often the crash has happened. */
   readonly fired: number;
   /** Injects nothing more. */
   stop(): void;

@@ -4,12 +4,26 @@ import { refuse } from '../../options/option-table.js';
 /** Whether the crash happens at the `occurrence`-th point that the pattern selects, from 1. */
 export type CrashScenario = (occurrence: number) => boolean;
 
-/** Each time. */
+/**
+ * Each time.
+ *
+ * @example
+ * ```ts
+ * trace.injectCrash({ node: 'map', callback: 'handleMessage', value: 13 }, always());
+ * ```
+ */
 export function always(): CrashScenario {
   return () => true;
 }
 
-/** The first `failures` times, and never again. An integer of at least 1. */
+/**
+ * The first `failures` times, and never again. An integer of at least 1.
+ *
+ * @example
+ * ```ts
+ * trace.injectCrash({ node: 'sink', callback: 'handleMessage' }, recoverAfter(2)); // as a store that is down for two calls
+ * ```
+ */
 export function recoverAfter(failures: number): CrashScenario {
   checkCount('failures', failures, 1);
   return (occurrence) => occurrence <= failures;
@@ -25,7 +39,14 @@ export interface PeriodicOptions {
   readonly phase?: number | undefined;
 }
 
-/** In each period: first the points that work, then those that crash. `periodic({ period: 10, duty: 0.9 })` crashes every tenth time. */
+/**
+ * In each period: first the points that work, then those that crash. `periodic({ period: 10, duty: 0.9 })` crashes every tenth time.
+ *
+ * @example
+ * ```ts
+ * trace.injectCrash({ node: 'sink', callback: 'handleMessage' }, periodic({ period: 10, duty: 0.9 }));
+ * ```
+ */
 export function periodic({ period, duty, phase = 0 }: PeriodicOptions): CrashScenario {
   checkCount('period', period, 1);
   checkCount('phase', phase, 0);
@@ -33,7 +54,14 @@ export function periodic({ period, duty, phase = 0 }: PeriodicOptions): CrashSce
   return (occurrence) => (occurrence - 1 + phase) % period >= Math.round(duty * period);
 }
 
-/** With this probability. `random` gives numbers in [0, 1): pass a seeded one, and the run can be repeated. */
+/**
+ * With this probability. `random` gives numbers in [0, 1): pass a seeded one, and the run can be repeated.
+ *
+ * @example
+ * ```ts
+ * trace.injectCrash({ callback: 'handleMessage' }, random(0.01, () => 0.5)); // better: a seeded generator
+ * ```
+ */
 export function random(probability: number, random: () => number): CrashScenario {
   if (!(probability >= 0 && probability <= 1)) refuse('probability', 'a number from 0 to 1', probability);
   if (typeof random !== 'function') refuse('random', 'a function', random);

@@ -18,6 +18,11 @@ const spec = 'messageConservation';
  *
  * A run of a pipe that has crashed may have been cut off anywhere. So after a restart only the last run must be complete.
  * @throws an error that names the point.
+ *
+ * @example
+ * ```ts
+ * messageConservation(points, { input: written });
+ * ```
  */
 export function messageConservation(
   points: readonly TracePoint[],

@@ -14,6 +14,15 @@ export interface OrderOptions {
  * In every node and on every route, the messages come in a strictly rising order. A repeated attempt counts once. After a restart the order
  * starts again.
  * @throws an error that names the point.
+ *
+ * @example
+ * ```ts
+ * // Values are `<key>:<number>` here, and each key is in order.
+ * messageOrder(points, {
+ *   place: (value) => Number(String(value).split(':')[1]),
+ *   line: (value) => String(value).split(':')[0],
+ * });
+ * ```
  */
 export function messageOrder(points: readonly TracePoint[], { place, line }: OrderOptions): void {
   for (const each of pathPoints(points)) {

@@ -6,7 +6,7 @@ import { createForcedOrder, type ForcedOrder, type ForcedOrderOptions } from './
 import type { PointPattern, TracePoint } from './trace-point.js';
 import { createRuns, type Runs } from './trace-runs.js';
 
-/** The options of a trace. */
+/** What a trace notes besides the points. */
 export interface PipeTraceOptions {
   /**
    * Makes something of a state that no later call changes, such as a number in it. `index`: the place of the node. Default: points have no
@@ -64,7 +64,14 @@ export function recorderOf(trace: PipeTrace): TraceRecorder {
 }
 
 /**
- * Makes an empty trace.
+ * Makes an empty trace. `checkTrace` makes one for each run; make one yourself for a test that is not in two stages.
+ *
+ * @example
+ * ```ts
+ * const trace = createPipeTrace();
+ * const traced = tracePipe(pipe().to((bytes) => save(bytes)), trace);
+ * // Give `traced` to createConsumer, and look at trace.points behind the run.
+ * ```
  */
 export function createPipeTrace({ snapshot }: PipeTraceOptions = {}): PipeTrace {
   const points: TracePoint[] = [];

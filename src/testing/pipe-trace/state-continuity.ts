@@ -28,6 +28,11 @@ const byState = (points: readonly TracePoint[]): ReadonlyMap<number, TracePoint[
  *
  * A result that kinact refuses is a gap, too, if its message is skipped.
  * @throws an error that names the point.
+ *
+ * @example
+ * ```ts
+ * stateContinuity(points);
+ * ```
  */
 export function stateContinuity(points: readonly TracePoint[]): void {
   const spec = 'stateContinuity';
@@ -63,6 +68,11 @@ export interface LifetimeOptions {
  * Each state that `init` has made ends with exactly one call of `terminate`. No call comes before `init` has returned, and none after
  * `terminate`.
  * @throws an error that names the point.
+ *
+ * @example
+ * ```ts
+ * initTerminate(points);
+ * ```
  */
 export function initTerminate(points: readonly TracePoint[], { hasEnded = true }: LifetimeOptions = {}): void {
   const spec = 'initTerminate';

@@ -9,6 +9,11 @@ import { tracedNode } from './traced-node.js';
  * injects.
  *
  * The values in the points are those of the messages, not copies. A trace keeps every point, so it is for tests, and not for production.
+ *
+ * @example
+ * ```ts
+ * const traced = tracePipe(pipe().to((bytes) => save(bytes)), trace);
+ * ```
  */
 export function tracePipe<In>(pipe: Pipe<In>, trace: PipeTrace): Pipe<In> {
   const recorder = recorderOf(trace);

@@ -5,12 +5,18 @@ export type TracedCallback = 'init' | 'handleMessage' | 'handleFlush' | 'handleT
 
 /** An output of a result. */
 export interface TracedOutput {
-  /** Its value. */
+  /** What the next node gets. */
   readonly value: unknown;
   /** The numbers of the messages and holdings that it stands for. */
   readonly of: readonly number[];
   /** What it does to the route. Undefined: the route stays. */
-  readonly route: { readonly add: string } | 'remove' | undefined;
+  readonly route:
+    | {
+        /** The name of the new head. */
+        readonly add: string;
+      }
+    | 'remove'
+    | undefined;
   /** No later node sees it. */
   readonly hidden: boolean;
 }
@@ -31,9 +37,11 @@ export interface TracePoint {
   readonly pipe: number;
   /** How often this pipe has started, from 1. */
   readonly run: number;
-  /** The name of the node, such as `aggregate/2`, and its place in the pipe. */
+  /** The name of the node, such as `aggregate/2`. */
   readonly node: string;
+  /** The place of the node in the pipe, from 0. */
   readonly index: number;
+  /** Which function of the node it is. */
   readonly callback: TracedCallback;
   /** `threw`: it has thrown, its promise has rejected, or a crash was injected. */
   readonly phase: 'called' | 'returned' | 'threw';
@@ -57,14 +65,23 @@ export interface TracePoint {
   readonly itemId: string | undefined;
   /** The lease of the message, or the one that was lost, as `source/shardId#fence`. */
   readonly lease: string | undefined;
-  /** The members of the result. Empty unless the callback has returned one. */
+  /** What the result sends on. Empty unless the callback has returned one; so are `keep` and `drop`. */
   readonly outputs: readonly TracedOutput[];
+  /** What the result holds back. */
   readonly keep: readonly TracedKeep[];
+  /** The numbers of what the result is done with. */
   readonly drop: readonly number[];
   /** What was thrown. Of a `NodeFailure` it is the cause. */
   readonly error: unknown;
   /** What a `NodeFailure` says has failed, and the version of its state. */
-  readonly failure: { readonly of: readonly number[]; readonly version: number } | undefined;
+  readonly failure:
+    | {
+        /** The numbers of the messages and holdings. */
+        readonly of: readonly number[];
+        /** Which result it has, counted as in the point. */
+        readonly version: number;
+      }
+    | undefined;
   /** The callback had returned when a crash was injected. */
   readonly wasDone: boolean;
 }
@@ -75,11 +92,17 @@ export type PointPattern =
   | {
       /** The name of the node, with or without its place: `aggregate/2` or `aggregate`. */
       readonly node?: string | undefined;
+      /** The place of the node, from 0. */
       readonly index?: number | undefined;
+      /** The number of the pipe, from 0. */
       readonly pipe?: number | undefined;
+      /** Which function of the node. */
       readonly callback?: TracedCallback | undefined;
+      /** Default: as the method says that takes the pattern. */
       readonly phase?: TracePoint['phase'] | undefined;
+      /** The head, so it selects nothing on the main route. */
       readonly route?: string | undefined;
+      /** From 1, so 2 selects the first repetition. */
       readonly attempt?: number | undefined;
       /** Compared with `Object.is`. */
       readonly value?: unknown;

@@ -1,5 +1,5 @@
-// Whole consumers whose pipe is traced: crashes inside map, aggregate, flush and sink, by pattern (T1 to T4 of docs/seeds.md), and the laws of
-// the trace.
+// Whole consumers whose pipe is traced: crashes inside map, aggregate, flush and sink, by pattern (T1 to T4 of docs/seeds.md), and the laws
+// of the trace.
 import { expect } from 'chai';
 import { retry } from '../../../src/options/retry-policy.js';
 import { pipe } from '../../../src/pipes/pipe.js';
