@@ -70,8 +70,11 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
         continue;
       }
       state.slots.set(slotId(route), slot);
-      // The call of `init` may have taken long.
-      if (!isLive(parts, entry)) continue;
+      // The call of `init` may have taken long. What has lost all that it stands for is not looked at again.
+      if (!isLive(parts, entry)) {
+        work.next += 1;
+        continue;
+      }
     }
     yield* callAndForget(parts, callOf('handleMessage', slot, entry));
     work.next += 1;
