@@ -3,12 +3,13 @@ import { effect } from '../../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../../actors/protocol/item.js';
 import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import { isFlushMark, type Entry } from '../../../actors/protocol/pipe-messages.js';
-import { nextNumber } from '../../../actors/protocol/stage-reports.js';
+import { dispositionsFor, nextNumber } from '../../../actors/protocol/stage-reports.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 import { settle } from '../../../actors/pipe-node/settled.js';
 import type { PipeNodeOptions } from '../../../actors/pipe-node/options.js';
 import type { AnyNode, Keep, NodeResult, PipeMessage } from '../../../src/api/pipe.js';
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
+import { settlesByShard } from './fencing.js';
 import { around, given, resent, wrapped, type AnyEffect, type MessageTo, type Mutant, type StateOf } from './around.js';
 
 type ChangeFeed = (entries: readonly Entry[], state: StateOf<'pipeNode'>, options: PipeNodeOptions) => readonly Entry[];
@@ -110,23 +111,20 @@ const keepsWhatIsLost: Mutant['make'] = () =>
     definition.handleLost === undefined ? definition : { ...definition, handleLost: (state) => state },
   );
 
-/** The pipe does not see that tenures have ended. */
-const settlesEnded = (base: Actors = actors): Actors =>
-  wrapped(
-    'pipe',
-    {
-      before: (_state, message) => {
-        if (message.type !== 'settled') return message;
-        const settled = message.settled.map((each) => ({ ...each, tenure: { ...each.tenure, ended: false } }));
-        return { ...message, settled };
-      },
+/** The pipe reports what was settled after the end of its tenure, too. */
+const settlesEnded = (): Actors =>
+  wrapped('pipe', {
+    before: (state, message) => {
+      if (message.type !== 'settled') return message;
+      for (const { tenure, stage, ordinals, items } of message.settled) {
+        if (!tenure.ended) continue;
+        const dispositions = dispositionsFor(state.reports as never, stage as never, tenure.workerNumber);
+        dispositions.ordinals.push(...ordinals);
+        dispositions.items.push(...items);
+      }
+      return { ...message, settled: message.settled.filter(({ tenure }) => !tenure.ended) };
     },
-    base,
-  );
-
-/** Nobody tells the pipe and its nodes of ended tenures. */
-const deafToLoss = (base: Actors = actors): Actors =>
-  wrapped('pipe', { before: (_state, message) => (message.type === 'revoked' ? undefined : message) }, base);
+  });
 
 const stopsNobody: Mutant['make'] = () =>
   wrapped('pipe', {
@@ -207,11 +205,11 @@ export const pipingMutants: readonly Mutant[] = [
   { name: 'a lost lease is not dropped from what a node keeps', make: keepsWhatIsLost, ...piped },
   {
     name: 'settled items of an ended tenure are reported',
-    make: () => settlesEnded(),
+    make: settlesEnded,
     masked: {
-      by: 'nodes drop what is lost',
-      make: () => deafToLoss(settlesEnded()),
-      off: () => deafToLoss(),
+      by: 'workers are numbered',
+      make: () => settlesByShard(settlesEnded()),
+      off: () => settlesByShard(),
     },
     ...piped,
   },

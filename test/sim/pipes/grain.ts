@@ -11,6 +11,8 @@ export class Grain {
   /** How many values embody it, each as often as it has it, and are not done. */
   open = 1;
   isDone = false;
+  /** It has failed, and goes to the sink of `park`. */
+  mayBeParked = false;
 
   constructor(id: string, key: string) {
     this.id = id;

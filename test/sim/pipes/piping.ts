@@ -104,6 +104,7 @@ export function createPiping(options: PipingOptions): Piping {
       if (isParked && !isSingle) return retry({ minMs: 10, maxMs: 1_000 });
       if (isParked) {
         const items = itemsOf(pieces);
+        for (const grain of pieces.flatMap(({ grains }) => grains)) grain.mayBeParked = true;
         sink.failed(
           items.map(({ value: id }) => id),
           items,
