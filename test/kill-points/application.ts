@@ -2,7 +2,8 @@
 // kinact counts it as done. The world decides how long a call takes, and whether it throws.
 import { defineReducer, type Item, type ReducerDefinition } from '../../src/api/reducer.js';
 
-export type Form = 'folds' | 'flushes' | 'batches' | 'by hand' | 'raw';
+/** A pipe is another option of the consumer: see piping.ts. */
+export type Form = 'folds' | 'flushes' | 'batches' | 'by hand' | 'raw' | 'pipe';
 
 export interface Work {
   /** An item is handed out. May throw. */
@@ -15,11 +16,11 @@ export interface Work {
   beforeFlush(): void;
 }
 
-export function application(form: Form, work: Work): ReducerDefinition {
+export function application(form: Exclude<Form, 'pipe'>, work: Work): ReducerDefinition {
   return forms[form](work);
 }
 
-const forms: Readonly<Record<Form, (work: Work) => ReducerDefinition>> = {
+const forms: Readonly<Record<Exclude<Form, 'pipe'>, (work: Work) => ReducerDefinition>> = {
   folds: ({ note, acknowledged, pause, callMs }) =>
     defineReducer({
       init: () => 0,

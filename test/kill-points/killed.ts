@@ -1,6 +1,7 @@
 // Watches a scenario for its moments, kills an actor at one of them, and checks what came of it.
 import { expect } from 'chai';
 import { comes, observe, strikeWhere, type Moment, type Observed } from './moment.js';
+import { nodesAtStart } from './piping.js';
 import { run, type Outcome } from './run.js';
 import type { Scenario } from './scenario.js';
 
@@ -21,6 +22,12 @@ const isLast = ({ kind, what, when, nth }: Moment): boolean =>
   kind === 'pipeline' ||
   (kind === 'coordinators' && what === 'lifecycle childStarted' && when === 'before' && nth === 0);
 
+/** The first start of the pipeline has begun, and the pipe or its node has not started: then the start of the consumer may fail. */
+const mayFailTheStart = ({ kind, what, nth }: Moment): boolean =>
+  nth < nodesAtStart &&
+  ((kind === 'pipe' && what === 'lifecycle nodeStarted') ||
+    (kind === 'pipe-node' && (what === 'effect calls' || what === 'result ran')));
+
 /** Throws unless every law holds after an actor was killed at this moment. */
 export async function killed({ scenario, outcome: calm }: Watched, moment: Moment): Promise<void> {
   const isAt = comes(moment);
@@ -34,7 +41,8 @@ export async function killed({ scenario, outcome: calm }: Watched, moment: Momen
     // A coordinator that has just started again holds no leases yet, so those of its predecessor must expire.
     const mayRelease = outcome.coordinators === 1 && scenario.unreleased === undefined;
     if (moment.kind === 'pipeline' && mayRelease) expect(held, 'leases not released').to.equal(0);
-  } else if (scenario.ends === undefined) expect(ended).to.equal(undefined);
+  } else if (mayFailTheStart(moment) && ended !== undefined) expect(ended).to.have.property('code', 'START_FAILED');
+  else if (scenario.ends === undefined) expect(ended).to.equal(undefined);
   else expect(ended).to.have.property('code', scenario.ends);
   const restarts = moment.kind === 'lease-keeper' ? 0 : 1;
   expect(pipelines, 'pipelines').to.be.at.most(calm.pipelines + restarts);

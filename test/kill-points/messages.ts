@@ -3,6 +3,8 @@
 import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { ShardEndResult } from '../../actors/lease-coordinator/effect-results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
+import type { PipeActorMessage } from '../../actors/pipe/pipe.js';
+import type { NodeMessage } from '../../actors/pipe-node/pipe-node.js';
 import type { ReducerActorMessage } from '../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -55,6 +57,16 @@ const full = 'no shard is full for ten seconds in a scenario: test/actors/shard-
 const stage: Remarks<StageMessage['type']> = { waitsForAck: full };
 const reducer: Remarks<ReducerActorMessage['type']> = { waitsForAck: full };
 
+const pipe: Remarks<PipeActorMessage['type']> = {
+  waitsForAck: full,
+  feedFailed: 'the pipe fails with its first node, before it hears that the feed has failed',
+};
+
+const pipeNode: Remarks<NodeMessage['type']> = {
+  broken: 'only a mistake in kinact’s own code throws outside of a callback',
+  nextStopped: 'a node that stops takes its pipe down before the nodes above hear of it',
+};
+
 const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   tenure: meanings.tenure,
   readDone: meanings.read,
@@ -94,6 +106,8 @@ const ofCoordinators: Remarks<SupervisorMessage['type']> = {
 const remarks: Readonly<Record<string, Remarks<string>>> = {
   stage,
   reducer,
+  pipe,
+  'pipe-node': pipeNode,
   'shard-worker': shardWorker,
   'lease-keeper': leaseKeeper,
   'lease-coordinator': leaseCoordinator,
@@ -108,10 +122,7 @@ function reachOf(kind: string, type: string): readonly (readonly [name: string, 
   return Object.entries(remark).map(([part, reach]) => [`${type}/${part}`, reach]);
 }
 
-/** The actors of a pipe are in no scenario yet: test/actors/pipe and test/actors/pipe-node. */
-const withoutScenario: ReadonlySet<string> = new Set(['pipe', 'pipe-node']);
-
-const kinds = Object.entries(vocabularies).filter(([kind]) => !withoutScenario.has(kind));
+const kinds = Object.entries(vocabularies);
 
 /** The messages, by the kind of the actor. */
 export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>> = Object.fromEntries(

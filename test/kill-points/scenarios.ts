@@ -9,6 +9,7 @@ import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
 import { hooked } from './hooks.js';
 import { parkings } from './parking.js';
+import { pipings } from './piping.js';
 import { feed, kill, type Scenario } from './scenario.js';
 import { sourceChanges } from './source-changes.js';
 import { twin, type World } from './world.js';
@@ -132,6 +133,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   ...handOvers,
+  ...pipings,
   {
     name: 'a Java worker takes a lease by force and dies',
     form: 'flushes',

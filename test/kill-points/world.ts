@@ -3,6 +3,7 @@
 import { consumerOf, type Consumer, type StopReport } from '../../src/consumer/consumer.js';
 import { actors, type Actors } from '../../src/consumer/wiring.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
+import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
 import type { AnySource } from '../../src/api/source.js';
 import type { StreamSource } from '../../src/api/ports.js';
 import type { Item } from '../../src/api/reducer.js';
@@ -16,9 +17,10 @@ import { createIncarnations, type Incarnations } from '../sim/incarnations.js';
 import { createOracle, type Oracle } from '../sim/oracle.js';
 import { watchedStore } from '../sim/watched-store.js';
 import type { Workplace } from '../sim/workload.js';
-import { application, type Form } from './application.js';
+import { application, type Form, type Work } from './application.js';
 import { hooksOf, type Hooks, type HookTrouble } from './hooks.js';
 import { sinkOf } from './parking.js';
+import { pipeOf } from './piping.js';
 
 export const failoverMs = 3_000;
 /** The signature of another process with the same worker id. */
@@ -188,13 +190,15 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
         fail(world, 'extract');
         return JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[];
       },
-      reducer: applicationOf(world, setting.form, incarnations, { ...parts, hooks }),
+      ...applicationOf(world, setting.form, incarnations, { ...parts, hooks }),
       flushIntervalMs: 300,
       callDeadlineMs: 2_000,
       restart: { intensity: 5, periodMs: 10_000 },
       onCheckpoint: () => pause(clock, 5),
       ...(hooks === undefined ? {} : { onShardStarted: hooks.onShardStarted, onShardEnded: hooks.onShardEnded }),
-      ...(setting.parks === true ? { onFailure: park(sinkOf(world, name, (ms) => pause(clock, ms))) } : {}),
+      ...(setting.parks === true
+        ? { onFailure: parkingOf(setting, park(sinkOf(world, name, (ms) => pause(clock, ms)))) }
+        : {}),
       ...setting.options,
       leases: { failoverMs, ...setting.options?.leases },
       runtime: runtimeOf(world, incarnations, parts.lives, (result) => counted(member, result)),
@@ -297,13 +301,13 @@ function applicationOf(
   form: Form,
   incarnations: Incarnations,
   { name, seen, handedOut, hooks }: Pick<Member, 'name' | 'seen' | 'handedOut'> & { readonly hooks: Hooks | undefined },
-): ReturnType<typeof application> {
+): { readonly reducer: ReturnType<typeof application> } {
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     return at !== undefined && clock.now() > at + 1 && !trouble.lateMail;
   };
   let calls = 0;
-  return application(form, {
+  const work: Work = {
     note: (item: Item<string>) => {
       const { tenure } = item as unknown as { tenure: { ended: boolean; workerNumber: number } };
       const { value: id, shardId, fence, attempt } = item;
@@ -328,7 +332,14 @@ function applicationOf(
       return of === 'flush' ? 15 : calls % 7 === 0 ? 20 : 0;
     },
     beforeFlush: () => fail({ trouble }, 'flush'),
-  });
+  };
+  // The declaration of the options wants a reducer or a pipe.
+  return form === 'pipe' ? ({ pipe: pipeOf(work) } as never) : { reducer: application(form, work) };
+}
+
+/** With a pipe, only a function may say `park`. */
+function parkingOf({ form }: Setting, policy: FailurePolicy): OnFailure {
+  return form === 'pipe' ? () => policy : policy;
 }
 
 function fail({ trouble }: Pick<World, 'trouble'>, what: 'extract' | 'reduce' | 'flush'): void {

@@ -18,6 +18,7 @@ import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
 import type { Limits } from './limits.js';
+import { createPiping } from './pipes/piping.js';
 import type { Machine } from './machine.js';
 import { createPartOrder } from './part-order.js';
 import { createSink } from './sink.js';
@@ -47,8 +48,9 @@ interface Watched {
 }
 
 export interface Application {
+  /** Or a pipe in its place: the declaration of the options wants one of them. */
   readonly reducer: ReducerDefinition;
-  readonly extract: (record: UserRecord) => readonly Extracted<string>[];
+  readonly extract: (record: UserRecord) => readonly Extracted<unknown>[];
   readonly onFailure: OnFailure;
   /** Its calls wait between two items of one run. */
   readonly reducesSlowly: boolean;
@@ -57,6 +59,7 @@ export interface Application {
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
   const { oracle, clock } = world;
   const { incarnations, limits, sources, tenures, hurt, hung, blocked } = watched;
+  const piped = world.pipes.of(machine.name);
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
@@ -73,7 +76,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
     machine.spend(dice.between(leastMs, mostMs));
     blocked();
   };
-  const timeoutMs = dice.pick([undefined, undefined, 300, 2_000, 8_000]);
+  const timeoutMs = dice.pick([undefined, undefined, 300, 2_000, 8_000]) ?? (piped && callDeadlineMs);
   const timeouts = createTimeouts(machine, timeoutMs, (invariant, text) =>
     oracle.violate(invariant, `${machine.name}: ${text}, in ${kind.name}`),
   );
@@ -217,11 +220,13 @@ export function application(world: World, machine: Machine, watched: Watched, di
   const answerLater = (policy: FailurePolicy): Promise<FailurePolicy> =>
     new Promise((resolve) => clock.after(dice.between(1, 2_000), () => machine.run(() => resolve(policy))));
   // The plainest kind is the commonest: most laws, and most mutants, need no other.
-  const kind = dice.pick([atOnce, atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, stateless]);
+  const kinds = [atOnce, atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, stateless];
+  const kind = piped === undefined ? dice.pick(kinds) : atOnce;
   const isolates = kind === inCalls || kind === stateless;
   const judge = (thrown: unknown, failed: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
     const policy = failed.at === 'decode' ? policyOfPart() : policyOf(attempt);
     const { at } = failed;
+    if (at === 'node' && piping !== undefined) return piping.judge(thrown, failed, policy);
     if (at === 'decode') return judgePart(failed, policy);
     if (failed.items === 1 && failed.key !== undefined) partOrder.failedAlone(failed.key);
     const error = isolates && thrown instanceof Poisoned ? aloneOf(thrown, failed) : thrown;
@@ -256,16 +261,23 @@ export function application(world: World, machine: Machine, watched: Watched, di
     }
     return policy;
   };
+  const piping = piped && createPiping({ world, machine, dice: piped, work, tenures, sink, timeoutMs, hasEnded, hurt });
+  const extract = (record: UserRecord): readonly Extracted<string>[] => {
+    compute();
+    // While a sink refuses, it must often be a record that goes to it.
+    if (dice.chance(world.sinkRefuses > 0 ? 1 : 0.2) && isPoisoned()) throw new Poisoned([], record);
+    return itemsOf(record);
+  };
+  if (piping !== undefined) {
+    const { pipe, extracted } = piping;
+    const inPlace = { pipe } as unknown as { readonly reducer: ReducerDefinition };
+    return { ...inPlace, reducesSlowly: false, extract: (record) => extracted(extract(record)), onFailure: judge };
+  }
   const definition = kind(work);
   return {
     reducer: timeoutMs === undefined ? definition : ({ ...definition, timeoutMs } as ReducerDefinition),
     reducesSlowly: kind === atOnce || kind === early,
-    extract: (record) => {
-      compute();
-      // While a sink refuses, it must often be a record that goes to it.
-      if (dice.chance(world.sinkRefuses > 0 ? 1 : 0.2) && isPoisoned()) throw new Poisoned([], record);
-      return itemsOf(record);
-    },
+    extract,
     onFailure: world.onFailure === 'crash' || world.onFailure === 'stopShard' ? world.onFailure : judge,
   };
 }

@@ -2,6 +2,7 @@
 // returned) or free in the stage's queue. And I11 for mailboxes: no more messages wait for a reducer than its bound allows.
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Delivery } from '../../supervision/intercept.js';
+import { createFlushLaw } from './pipes/flush-law.js';
 import { cellOf } from '../../supervision/cell.js';
 
 export interface Credits {
@@ -30,6 +31,7 @@ export interface Load {
 }
 
 export function createCredits(violate: (invariant: string, text: string) => void, load: () => Load): Credits {
+  const flushes = createFlushLaw(violate);
   const grants = new Map<string, Grant>();
   const nameOf = (stage: string, reducer: string): string => `${stage}>${reducer}`;
   /** Each message with items uses credit. */
@@ -44,8 +46,10 @@ export function createCredits(violate: (invariant: string, text: string) => void
   };
   return {
     between: (stage, reducer) => grants.get(nameOf(stage, reducer)),
-    passed: ({ from, to, message }) => {
+    passed: (delivery) => {
+      const { from, to, message } = delivery;
       if (from === undefined) return;
+      flushes.passed(delivery);
       sentTo(to);
       const { type, items, credit } = (message ?? {}) as {
         readonly type?: string;

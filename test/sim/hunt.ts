@@ -1,6 +1,7 @@
 // Proves that the simulation finds bugs: every mutant must break an invariant, and the same seeds must be clean without the mutant.
 import { mutants } from './mutants/index.js';
 import type { Mutant } from './mutants/around.js';
+import { isPiped } from './pipes/drawn-pipes.js';
 import type { How, Kind, Pool } from './pool.js';
 import { isBesideJava } from './run.js';
 import { runCounting } from './seeds.js';
@@ -81,9 +82,11 @@ async function huntOne(
   };
 }
 
-function seedsFor(from: number, most: number, { besideJava }: Mutant): readonly number[] {
+function seedsFor(from: number, most: number, { besideJava, piped }: Mutant): readonly number[] {
   const seeds: number[] = [];
-  for (let seed = from; seeds.length < most; seed += 1) if (besideJava !== true || isBesideJava(seed)) seeds.push(seed);
+  const shows = (seed: number): boolean =>
+    (besideJava !== true || isBesideJava(seed)) && (piped !== true || isPiped(seed));
+  for (let seed = from; seeds.length < most; seed += 1) if (shows(seed)) seeds.push(seed);
   return seeds;
 }
 

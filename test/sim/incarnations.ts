@@ -44,7 +44,7 @@ export function createIncarnations(
       if (to.startsWith('shard-worker/')) living.add(to);
       // `stage/0` is the first child of every pipeline incarnation.
       if (to.startsWith('stage/0#')) pipelines += 1;
-      else if (to.startsWith('reducer/')) pipelineOf.set(to, pipelines);
+      else if (/^(reducer|pipe-node)\//.test(to)) pipelineOf.set(to, pipelines);
     },
     orphaned: (actor) => void orphans.add(actor),
     workers: () => living.size,
@@ -52,7 +52,7 @@ export function createIncarnations(
     endedAt: (worker) => ending.get(workers.get(worker) ?? ''),
     start: (actor, name, start) => {
       // A policy that answers by a promise decides beside the calls.
-      if (!actor.startsWith('reducer/') || /^(onFailure|park)#/.test(name)) return start();
+      if (!/^(reducer|pipe-node)\//.test(actor) || /^(onFailure|park)#/.test(name)) return start();
       const pipeline = pipelineOf.get(actor) ?? pipelines;
       for (const other of running) {
         if (other.actor === actor && overlaps()) continue;

@@ -109,6 +109,8 @@ export interface Oracle {
   unread(process: string, leaseKey: string, reason: string): void;
   /** A process has stopped, and has reported these leases. */
   stopped(process: string, leases: readonly StoppedLease[]): void;
+  /** Whether the lease of this process has not run out. */
+  mayDeliver(process: string, shardId: string, at: number): boolean;
   missing(): readonly string[];
   shardOf(id: string): string;
   /** Items of this shard that are not done. */
@@ -476,6 +478,7 @@ export function createOracle(options: OracleOptions): Oracle {
           violate('I22', `${process} drained ${leaseKey} and released it at ${row.checkpoint}, before ${last.id}`);
       }
     },
+    mayDeliver: (process, shardId, at) => at < (heldUntil.get(`${process}/${shardId}`) ?? -Infinity),
     missing: () => log.missing(),
     shardOf: (id) => log.item(id).shardId,
     openIn: (shardId) => log.openIn(shardId),

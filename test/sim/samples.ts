@@ -118,19 +118,19 @@ function limited({ clock, oracle }: World, process: Process, actors: readonly Ac
 function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {
   const { oracle } = world;
   // An actor that stops takes no more messages: what is on its way to it is lost with it.
-  const reducers = actors.filter(({ kind, phase }) => kind === 'reducer' && phase === 'running');
+  const reducers = actors.filter(({ kind, phase }) => (kind === 'reducer' || kind === 'pipe') && phase === 'running');
   for (const actor of actors) {
     const { path } = actor;
     const status = actor.queued > 0 || actor.phase !== 'running' ? undefined : statusOf(actor, 'stage');
     for (const { reducer, queued, credit: free } of status?.queues ?? []) {
-      const other = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`));
+      const other = reducers.find((each) => each.path.startsWith(`${each.kind}/${reducer}#`));
       const grant = other && credits.between(path, other.path);
       if (other === undefined || grant === undefined || other.queued > 0) continue;
       const { granted, underWay } = grant;
       const queue = `the queue of ${path} of ${machine.name} to ${other.path}`;
       if (free + underWay !== granted)
         oracle.violate('I13', `${queue} has ${free} of ${granted} free although ${underWay} are under way`);
-      const busy = statusOf(other, 'reducer');
+      const busy = statusOf(other, 'reducer') ?? statusOf(other, 'pipe');
       if (busy === undefined || busy.doing !== 'idle' || busy.queued > 0) continue;
       if (underWay > 0) oracle.violate('I13', `${queue} misses ${underWay} of ${granted}, but the reducer has nothing`);
       if (queued > 0 && free === 0)

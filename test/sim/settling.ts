@@ -7,6 +7,7 @@ import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
 import { endThrottling } from './throttling.js';
 import { calm } from './wire.js';
 import { putRecords } from './workload.js';
+import { everyLifeEnds } from './pipes/life.js';
 import { neverBlocks } from './blocking.js';
 import type { World } from './world.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -235,6 +236,7 @@ async function stopAll(world: World, done: boolean): Promise<void> {
   await clock.advance(60_000);
   if (!stopped) oracle.violate('I22', 'not every process has stopped after a minute');
   for (const process of processes) if (process.ended !== undefined || process.stopped) noTimerLeft(world, process);
+  for (const process of processes) everyLifeEnds(world, process);
   const pending = clock.pending();
   if (pending > 0) oracle.violate('I25', `${pending} timers are left after everything has stopped`);
 }

@@ -2,6 +2,7 @@
 // start, in a restart, in a hand-over, in a stop. These acts have their own dice, so they do not change the rest of what a seed means.
 import { createDice, type Dice } from './dice.js';
 import { isAtWork } from './stopping.js';
+import type { DrawnPipes } from './pipes/drawn-pipes.js';
 import type { Process, World } from './world.js';
 
 const pausing = 1 / 3;
@@ -18,7 +19,7 @@ export interface Throttling {
   pauseAtStart(name: string): number;
 }
 
-export function drawThrottling(seed: number): Throttling {
+export function drawThrottling(seed: number, pipes: Pick<DrawnPipes, 'of'>): Throttling {
   const dice = createDice(seed ^ 0x7407713);
   const pauses = dice.chance(pausing);
   const limits = dice.chance(limiting);
@@ -26,7 +27,7 @@ export function drawThrottling(seed: number): Throttling {
   return {
     pauses,
     limits,
-    limitOf: (name) => (limits ? of(name).pick([undefined, ...enough]) : undefined),
+    limitOf: (name) => (limits && pipes.of(name) === undefined ? of(name).pick([undefined, ...enough]) : undefined),
     pauseAtStart: (name) => {
       const mine = of(name).split();
       return pauses && mine.chance(0.3) ? mine.between(1, 20_000) : 0;
@@ -54,7 +55,13 @@ export function resumeIntake(process: Process): void {
   });
 }
 
-export function setLimit({ say }: World, { machine, consumer, limits }: Process, perSecond: number | undefined): void {
+/** A process with a pipe has no limit. */
+export function setLimit(
+  { pipes, say }: World,
+  { machine, consumer, limits }: Process,
+  perSecond: number | undefined,
+): void {
+  if (pipes.of(machine.name) !== undefined) return;
   say(`limit of ${machine.name} is ${perSecond ?? 'none'}`);
   machine.run(() => {
     limits.changed(perSecond);

@@ -30,6 +30,7 @@ import { createLayout, type Kind, type Layout } from './layout.js';
 import { createLimits, type Limits } from './limits.js';
 import { listen } from './listening.js';
 import { neverBlocks, type Blocking } from './blocking.js';
+import { drawPipes, type DrawnPipes } from './pipes/drawn-pipes.js';
 import { leaseView, type LeaseView } from './lease-view.js';
 import { createOracle, type Oracle } from './oracle.js';
 import { createRefusals, type Refusals } from './refusals.js';
@@ -122,6 +123,7 @@ export interface World {
   readonly refusals: Refusals;
   readonly calls: Calls;
   readonly throttling: Throttling;
+  readonly pipes: DrawnPipes;
   readonly fanOut: FanOut;
   /** Also draws faults that production code is known not to survive yet. */
   readonly provisional: boolean;
@@ -170,6 +172,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
   const dice = createDice(seed);
   const clock = new ManualClock({ restlessAfter: 5_000_000 });
   const fanOut = drawFanOut(seed);
+  const pipes = drawPipes(seed);
   const kinesis = new ScriptedKinesis({
     ...fanOut.settings,
     now: () => clock.wallNow(),
@@ -248,12 +251,9 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       violate: oracle.violate,
       troublesOf: (name) => earlyRenewals(world, name),
     }),
-    calls: createCalls({
-      layout,
-      oracle,
-      now: () => clock.now(),
-    }),
-    throttling: drawThrottling(seed),
+    calls: createCalls({ layout, oracle, now: () => clock.now() }),
+    throttling: drawThrottling(seed, pipes),
+    pipes,
     fanOut: fanOutOf(fanOut, () => world),
     provisional,
     events: [],
@@ -301,14 +301,14 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const incarnations = createIncarnations(
     () => clock.now(),
     (text) => oracle.violate('I26', `${name}: ${text}`),
-    () => made.reducer.concurrency !== undefined,
+    () => made.reducer?.concurrency !== undefined,
   );
   const violate = (invariant: string, text: string): void => oracle.violate(invariant, `${name}: ${text}`);
   const tenures = createTenures(name, world.fences, violate);
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
     workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
-    calls: (made.reducer.concurrency ?? 0) + (world.throttling.limits ? changesOfLimit : 0),
+    calls: (made.reducer?.concurrency ?? 0) + (world.throttling.limits ? changesOfLimit : 0),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);

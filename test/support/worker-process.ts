@@ -15,6 +15,8 @@ import {
   type InitialPosition,
   type Item,
 } from '../../src/index.js';
+import type { Pipe } from '../../src/api/pipe.js';
+import { pipe } from '../../src/pipes/pipe.js';
 import { loggerTo, type LogTarget } from './full-loggers.js';
 import { leaseNamed } from './lease-witness.js';
 
@@ -51,6 +53,8 @@ export interface WorkerConfig {
   /** The first time, this record takes `slowMs` (default 500) instead of `itemMs`. */
   readonly slowId?: string;
   readonly slowMs?: number;
+  /** A pipe in place of the reducer: it collects the records of each tenant, which is the last digit of the key. */
+  readonly pipe?: boolean;
   /** The target of the application's logger. Default: the logger is silent. */
   readonly log?: LogTarget;
 }
@@ -64,6 +68,9 @@ export interface Delivery {
   readonly sequenceNumber: string;
   readonly fence: number;
   readonly worker: string;
+  /** Only of a pipe. */
+  readonly idempotencyKey?: string;
+  readonly tenant?: string;
   /** When its `reduce` was called. */
   readonly began: number;
   readonly at: number;
@@ -162,6 +169,35 @@ function delivered(config: WorkerConfig, item: Item<Buffer | Change>, began: num
   appendFileSync(config.sink, `${JSON.stringify(line)}\n`);
 }
 
+interface TenantRecord {
+  readonly tenant: string;
+  readonly line: Omit<Delivery, 'began' | 'at'>;
+}
+
+/** The records of each tenant in order, in batches. Each line of the sink has the record's idempotency key. */
+function tenantPipe({ sink, workerId, itemMs = 0 }: WorkerConfig): Pipe<Buffer> {
+  return (
+    pipe()
+      .map((value, { item }): TenantRecord => {
+        const { key, sequenceNumber, fence, source, shardId, token } = item as Item<unknown>;
+        const tenant = key.slice(-1);
+        const { idempotencyKey } = token;
+        const place = { key, shardId: leaseKeyOf(source, shardId), sequenceNumber, fence, worker: workerId };
+        return { tenant, line: { id: idOf(value), ...place, idempotencyKey, tenant } };
+      })
+      .demux(({ tenant }) => tenant)
+      // Longer than a checkpoint takes: what is collected at a kill must be behind no checkpoint.
+      .aggregate({ count: 40, intervalMs: 2_000 })
+      .join()
+      .to(async (records) => {
+        const began = Date.now();
+        await delay(itemMs);
+        const lines = records.map(({ line }) => `${JSON.stringify({ ...line, began, at: Date.now() })}\n`);
+        appendFileSync(sink, lines.join(''));
+      })
+  );
+}
+
 /** Returns the delays and faults that the configuration sets for every item before its delivery. */
 function mischiefOf({ holdId, throwOnceId, slowId, slowWhile, slowMs = 500, itemMs = 0, blockUntil }: WorkerConfig) {
   let blocks = false;
@@ -193,6 +229,18 @@ async function main(config: WorkerConfig): Promise<void> {
   const tableOf = new Map(tables?.map((table, place) => [streams[place], table]));
   const { initialPosition, idleMs, retrieval } = config;
   const mischief = mischiefOf(config);
+  const reducer = defineReducer<number, Buffer | Change>({
+    init: () => 0,
+    acknowledge: wedged ? 'manual' : 'auto',
+    reduce: async (count, item) => {
+      const began = Date.now();
+      await mischief(idOf(item.value));
+      delivered(config, item, began);
+      return count + 1;
+    },
+  });
+  // The declaration of the options wants a reducer or a pipe.
+  const processing = config.pipe === true ? ({ pipe: tenantPipe(config) } as never) : { reducer };
   const consumer = createConsumer({
     application,
     workerId,
@@ -214,16 +262,7 @@ async function main(config: WorkerConfig): Promise<void> {
             }),
           ),
     reducers: config.reducers ?? 2,
-    reducer: defineReducer<number, Buffer | Change>({
-      init: () => 0,
-      acknowledge: wedged ? 'manual' : 'auto',
-      reduce: async (count, item) => {
-        const began = Date.now();
-        await mischief(idOf(item.value));
-        delivered(config, item, began);
-        return count + 1;
-      },
-    }),
+    ...processing,
     leases: { failoverMs, multiStream: tables === undefined && moreStreams.length > 0 },
     logger:
       config.log === undefined ? false : loggerTo(config.log, ({ message }) => tell({ type: 'logFailed', message })),

@@ -50,6 +50,32 @@ function keeping(given: unknown[][]): AnyNode {
   };
 }
 
+describe('a message', () => {
+  it('whose tenure ends while init makes the state of its route is not handed out', async () => {
+    const handled: unknown[] = [];
+    const { open, opened } = gate();
+    const route: AnyNode = {
+      handleMessage: (_, message) => ({ outputs: [{ value: message.value, of: [message], route: { add: 'a' } }] }),
+    };
+    const node: AnyNode = {
+      init: async ({ route: head }) => {
+        if (head !== undefined) await opened;
+      },
+      handleMessage: (_, message) => {
+        handled.push(message.value);
+        return { drop: [message] };
+      },
+    };
+    const chain = await nodeChain([route, node]);
+    await chain.feedOf(1, 'lost');
+    await chain.feedOf(2, 'live');
+    await chain.lose(1);
+    open();
+    await chain.harness.settle();
+    assert.deepEqual(handled, ['live']);
+  });
+});
+
 describe('what a state gives out', () => {
   for (const how of ['by its timer', 'in a flush']) {
     it(`${how} has nothing of a tenure whose time is over, though nobody has said so yet`, async () => {

@@ -119,6 +119,8 @@ export interface Mutant {
   readonly kind?: Kind;
   /** Only a Java worker shows this mutant: seeds without one are skipped. */
   readonly besideJava?: true;
+  /** Only a pipe shows this mutant: seeds without one are skipped. */
+  readonly piped?: true;
   /**
    * Set if a second defence is known to mask the mutant. `by` is the defence, `make` makes the mutant with the defence off as well,
    * and `off` turns only the defence off. If `off` alone breaks an invariant in a seed, the seed proves nothing about the mutant.

@@ -41,7 +41,7 @@ const acknowledgesAll = (base: Actors = actors): Actors => ({
 });
 
 /** A stage that finds the worker of a disposition by its shard. */
-const settlesByShard = (base: Actors = actors): Actors => {
+export const settlesByShard = (base: Actors = actors): Actors => {
   const shardOf = new Map<number, string>();
   return wrapped(
     'stage',

@@ -7,6 +7,7 @@ import { handingMutants } from './handing.js';
 import { holdingMutants } from './holding.js';
 import { leasingMutants } from './leasing.js';
 import { parkingMutants } from './parking.js';
+import { pipingMutants } from './piping.js';
 import { readingMutants } from './reading.js';
 import { restartingMutants } from './restarting.js';
 import { retryingMutants } from './retrying.js';
@@ -29,5 +30,6 @@ export const mutants: readonly Mutant[] = [
   ...fencingMutants,
   ...speakingMutants,
   ...subscribingMutants,
+  ...pipingMutants,
   ...tableMutants,
 ];

@@ -1,4 +1,4 @@
-// Kills of a pipe while its nodes hold messages: in an aggregate, on a route, in a share of a split. What they held comes again (I70).
+// Kills of a pipe while its nodes hold messages: in an aggregate, on a route, in a share of a split. What they held comes again (I71).
 import { expect } from 'chai';
 import { pipe } from '../../../src/pipes/pipe.js';
 import type { ManualClock } from '../../../src/testing/manual-clock.js';
