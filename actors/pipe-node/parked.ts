@@ -11,7 +11,7 @@ import { SentMessage } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
 import { applyVerdict, giveUp } from './failures.js';
 import { settle } from './settled.js';
-import type { NodeTurn } from './state.js';
+import type { NodeTurn, PipeNodeState } from './state.js';
 
 export function parkingEnded(turn: NodeTurn, message: ParkingEnded): void {
   applyNews(turn, ended(turn, message));
@@ -39,4 +39,11 @@ function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
   if (news.parked.length > 0 && call.message !== undefined)
     settle(state.settled, SentMessage.referencesOf(call.message));
   giveUp(turn, state.work, call);
+}
+
+/** Whether the sink has not kept what the call is about, and is called again later, or does not answer. */
+export function hasFailedToPark({ pendingFailures }: PipeNodeState, call: Call): boolean {
+  for (const { subject, parking } of pendingFailures.byNumber.values())
+    if (subject === call) return parking?.phase === 'paused' || parking?.phase === 'overdue';
+  return false;
 }

@@ -2,13 +2,14 @@
 // timers and the end wait; status, lost leases and an abort do not. docs/pipes.md draws its states.
 import { effect, hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
+import { hurryParkings } from '../protocol/parking.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { watchCall, callDue } from './call-timeout.js';
 import { downstreamFailed, exitNode, proceedEnd, upstreamFailed } from './ending.js';
 import { callFailed, decided, reportRecovery } from './failures.js';
 import { noteLeft } from './left-items.js';
 import { dropLost } from './lost.js';
-import { parkingDue, parkingEnded, parkingOverdue } from './parked.js';
+import { hasFailedToPark, parkingDue, parkingEnded, parkingOverdue } from './parked.js';
 import { feedNext, isLimited, queueEmitted } from './queue.js';
 import { sendReports } from './reports.js';
 import { createSettled } from './settled.js';
@@ -139,7 +140,9 @@ function revoked(turn: NodeTurn, { worker }: Message<'revoked'>): void {
   else dropLost(turn);
 }
 
-function attemptNow({ state }: NodeTurn, { replyTo }: Message<'attemptNow'>): void {
+function attemptNow(turn: NodeTurn, { replyTo }: Message<'attemptNow'>): void {
+  const { state } = turn;
+  hurryParkings(turn, () => true);
   state.attemptAsked.push({ replyTo, failures: state.waiting?.call.failures ?? 0 });
 }
 
@@ -260,8 +263,9 @@ function proceedAttempts({ state, now, effects }: NodeTurn): void {
   const { waiting } = state;
   if (state.attemptAsked.length === 0 || state.run !== 0) return;
   state.attemptAsked = state.attemptAsked.filter(({ replyTo, failures }) => {
-    if (waiting !== undefined && (waiting.isTrying || waiting.dueAt === Infinity)) return true;
-    if (waiting !== undefined && waiting.call.failures <= failures) {
+    const isUndecided = waiting?.dueAt === Infinity;
+    if (waiting?.isTrying === true || (isUndecided && !hasFailedToPark(state, waiting.call))) return true;
+    if (waiting !== undefined && !isUndecided && waiting.call.failures <= failures) {
       waiting.dueAt = now;
       return true;
     }

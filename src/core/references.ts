@@ -200,6 +200,8 @@ function grantsBehind<G extends Grant, Stage>(split: Split<G, Stage>, of: Bundle
   if (split.grants !== undefined) return split.grants;
   const grants = new Set<G>();
   forEachGrant(of, (grant) => void grants.add(grant));
+  // What another holder has taken out of a split behind it is not known here yet.
+  forEachLost(of, (grant) => void grants.add(grant));
   split.grants = grants;
   return grants;
 }

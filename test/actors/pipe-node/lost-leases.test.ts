@@ -1,5 +1,6 @@
 // What a state keeps of a lease that is lost, or late, while calls run, wait and fail.
 import assert from 'node:assert/strict';
+import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import type { AnyNode, PipeMessage } from '../../../src/api/pipe.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
@@ -163,5 +164,50 @@ describe('what a state keeps of a lost lease', () => {
     open();
     await chain.harness.settle();
     assert.notEqual(chain.harness.endingOf(chain.refs[0] as never), undefined);
+  });
+
+  it('is no part of what a skip settles', async () => {
+    const { open, opened } = gate();
+    const chain = await nodeChain(
+      [
+        aggregate({ count: 2, intervalMs: 60_000 }) as AnyNode,
+        sink(() => {
+          throw new Error('no');
+        }),
+      ],
+      {
+        onFailure: (async () => {
+          await opened;
+          return 'skip';
+        }) as never,
+      },
+    );
+    await chain.feedOf(1, 'a');
+    await chain.feedOf(2, 'b');
+    await chain.lose(1);
+    open();
+    await chain.harness.settle();
+    assert.deepEqual(chain.settled(), ['2:2']);
+    assert.equal(chain.harness.counts.get('skippedItems'), 1);
+  });
+
+  it('does not make a drain believe that the call which still waits for an attempt has succeeded', async () => {
+    const chain = await nodeChain(
+      [
+        batchSink({ size: 10, intervalMs: 1_000 }, () => {
+          throw new Error('no');
+        }),
+      ],
+      { onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) },
+    );
+    await chain.feedOf(1, 'a');
+    await chain.feedOf(2, 'b');
+    await chain.harness.advance(1_100);
+    late(chain.tenures[1]);
+    const asked = await chain.harness.ask<NodeRequest, unknown>(chain.refs[0] as never, (replyTo) => ({
+      type: 'attemptNow',
+      replyTo,
+    }));
+    assert.deepEqual(asked.answer, { isWaiting: true });
   });
 });

@@ -62,4 +62,15 @@ describe('the shares of a bundle of shares', () => {
     forEachGrant(share, (grant) => visited.push(grant));
     assert.deepEqual(visited, []);
   });
+
+  it('know of a grant that has ended, though the splits behind them have been asked first', () => {
+    const tenure: Lease = { ended: false };
+    const half: Refs = splitInto<Lease, string>({ tenure, stage: 's', ordinal: 1, index: 0 }, 2);
+    const bundle = emptyBundle<Lease, string>();
+    addTo(bundle, half);
+    const share = splitInto<Lease, string>(bundle, 2);
+    tenure.ended = true;
+    withoutEnded(half);
+    assert.deepEqual(withoutEnded(share), { live: undefined, hasLost: true });
+  });
 });
