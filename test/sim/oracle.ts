@@ -137,7 +137,7 @@ const enough = 10;
 const youngMs = 10_000;
 
 export function createOracle(options: OracleOptions): Oracle {
-  const { now, failoverMsOf, longestFailoverMs, parentsOf, rowOf, troublesOf } = options;
+  const { now, failoverMsOf, longestFailoverMs, parentsOf, rowOf, troublesOf, wayMsOf = () => 0 } = options;
   const violations: Violation[] = [];
   const log: StreamLog = createStreamLog();
   const changedByHand = new Set<string>();
@@ -156,7 +156,7 @@ export function createOracle(options: OracleOptions): Oracle {
     now,
     failoverMsOf,
     troublesOf: troublesOf ?? (() => ''),
-    ...(options.wayMsOf === undefined ? {} : { wayMsOf: options.wayMsOf }),
+    wayMsOf,
   });
   const losses = createLosses();
   /** Rows that were deleted by hand, until a process creates them again. */
@@ -200,7 +200,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const wishes =
     hands &&
     options.hands &&
-    createWishes({ ...options.hands, now, failoverMsOf, rowOf, wasTroubled: hands.wasTroubled, violate });
+    createWishes({ ...options.hands, now, failoverMsOf, rowOf, wasTroubled: hands.wasTroubled, wayMsOf, violate });
 
   const lossOf = (id: string, why: 'trimmed' | 'dropped' | 'skipped'): Parameters<Losses['lost']>[1] => {
     const { shardId, sequenceNumber, sub, key } = log.item(id);

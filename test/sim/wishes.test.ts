@@ -8,6 +8,8 @@ interface Scene {
   readonly wishes: Wishes;
   readonly broken: string[];
   readonly troubled: Set<string>;
+  /** Processes whose table is slow. */
+  readonly slow: Set<string>;
   /** Rows that were deleted by hand. */
   readonly deleted: Set<string>;
   at: number;
@@ -23,6 +25,7 @@ interface Scene {
 function scene(): Scene {
   const broken: string[] = [];
   const troubled = new Set<string>();
+  const slow = new Set<string>();
   const deleted = new Set<string>();
   const rows = new Map<string, LeaseRow>();
   const wishes = createWishes({
@@ -31,12 +34,14 @@ function scene(): Scene {
     tableOf: () => '',
     rowOf: (leaseKey) => (deleted.has(leaseKey) ? undefined : rows.get(leaseKey)),
     wasTroubled: (process) => troubled.has(process),
+    wayMsOf: (process) => (slow.has(process) ? 1_000 : 0),
     violate: (invariant) => void broken.push(invariant),
   });
   const self: Scene = {
     wishes,
     broken,
     troubled,
+    slow,
     deleted,
     at: 0,
     write: (leaseKey, owner, wish, leaseCounter = 1) => {
@@ -87,6 +92,26 @@ describe('the law that every wish ends (I47)', () => {
       world.write('1', 'a', { by: 'b', number: 1 });
       expect(world.broken).to.deep.equal(broken);
     }
+  });
+
+  it('excuses a late wish if the table was slow since it was sent, but no wish that was sent later', () => {
+    const world = scene();
+    const left = (number: number): void => {
+      world.write('1', 'a', { by: 'b', number });
+      world.at += 10_600;
+      world.write('1', 'a', { by: 'b', number });
+    };
+    world.write('1', 'a', { by: 'b', number: 1 });
+    world.at += 5_000;
+    world.slow.add('b');
+    world.write('1', 'a', { by: 'b', number: 1 });
+    world.slow.clear();
+    world.at += 60_000;
+    world.write('1', 'a', { by: 'b', number: 1 });
+    expect(world.broken, 'sent before').to.deep.equal([]);
+    world.slow.add('c');
+    left(2);
+    expect(world.broken, 'sent after, while the table of another worker is slow').to.deep.equal(['I47']);
   });
 
   it('counts leases that other workers ask for as moved', () => {

@@ -15,6 +15,8 @@ export interface WishesOptions {
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   /** Whether this process, or the world, was troubled at some time since then. */
   readonly wasTroubled: (process: string, since: number) => boolean;
+  /** How much longer than in calm weather a call of this process to the table may take now. */
+  readonly wayMsOf: (process: string) => number;
   readonly violate: (invariant: string, text: string) => void;
 }
 
@@ -53,7 +55,8 @@ interface Count {
   readonly kept: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, violate }: WishesOptions): Wishes {
+export function createWishes(options: WishesOptions): Wishes {
+  const { now, failoverMsOf, tableOf, rowOf, wasTroubled, wayMsOf, violate } = options;
   const rows = new Map<string, Live>();
   const counts = new Map<string, Count[]>();
   const tablesOfJava = new Set<string>();
@@ -64,6 +67,8 @@ export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, v
   /** When the counter of a row last rose, and when a worker last renewed late in a table: wishes wait for renewals (seed 812427). */
   const movedAt = new Map<string, number>();
   const lateAt = new Map<string, number>();
+  /** When the table was last slow for a worker. Its renewals may then take all places in its queue, and leave wishes none (seed 930024). */
+  const slowAt = new Map<string, number>();
 
   /** A live author has raised the wish within this time, unless the wish no longer counts. */
   const isFresh = ({ author, since }: Standing): boolean => now() - since < failoverMsOf(author) / 2;
@@ -120,9 +125,12 @@ export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, v
 
   /** Runs whenever the row is written: a live holder keeps writing it. */
   const hasEnded = (leaseKey: string, { author, text, since, sentAt }: Standing): void => {
+    if (wayMsOf(author) > 0) slowAt.set(author, now());
     const excusedAt = lateAt.get(`${author} ${tableOf(leaseKey)}`) ?? since;
     const ms = Math.round(now() - Math.max(since, excusedAt));
     if (ms <= failoverMsOf(author) + writeMs || left.has(text) || wasTroubled(author, sentAt)) return;
+    // The author tries to withdraw a wish for failoverMs. After that it forgets the wish, and the others soon ignore it.
+    if ((slowAt.get(author) ?? -Infinity) >= sentAt) return;
     left.add(text);
     violate('I47', `the wish of ${author} for ${leaseKey} was raised ${ms} ms ago for the last time, and stands`);
   };
