@@ -56,14 +56,13 @@ export class SentMessage implements PipeMessage {
   }
 
   get lease(): MessageLease | undefined {
-    let only: Tenure | undefined;
-    let count = 0;
-    if (this.#references !== undefined)
-      forEachGrant(this.#references, (tenure) => {
-        if (tenure !== only) count += 1;
-        only = tenure;
-      });
-    return only === undefined || count > 1 ? undefined : leaseOf(only);
+    if (this.#references === undefined) return undefined;
+    const tenures = new Set<Tenure>();
+    forEachGrant(this.#references, (tenure) => void tenures.add(tenure));
+    // An ended one may still be named, or be all that the message has stood for.
+    if (tenures.size > 1) for (const tenure of tenures) if (tenure.ended) tenures.delete(tenure);
+    const [only] = tenures;
+    return only === undefined || tenures.size > 1 ? undefined : leaseOf(only);
   }
 
   static isMessage(value: unknown): value is SentMessage {
