@@ -214,8 +214,10 @@ export function forEachGrant<G extends Grant, Stage>(
   if (isSplit(references)) {
     const { of } = references;
     if (of === undefined) return;
-    if (isBundle(of)) grantsBehind(references, of).forEach(visit);
-    else forEachGrant(of, visit);
+    const known = isBundle(of) ? grantsBehind(references, of) : undefined;
+    // An ended one may have been taken out.
+    if (known === undefined || someEnded(known)) forEachGrant(of, visit);
+    else known.forEach(visit);
   } else if (isBundle(references)) {
     for (const tenure of references.parts.keys()) visit(tenure);
     for (const split of references.shares.keys()) forEachGrant(split, visit);

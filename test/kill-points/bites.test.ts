@@ -46,7 +46,7 @@ const broken: Readonly<Record<string, Broken>> = {
     make: () => mutant("nact's reset in place of stop and spawn"),
   },
   'a stage that keeps what dead workers left': {
-    scenario: 'by force',
+    scenario: 'takes a lease by force and dies',
     soonest: 'lease-keeper',
     make: () => mutant("S4: a dead worker's items stay queued"),
   },

@@ -72,7 +72,6 @@ const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   readDone: meanings.read,
   limitDue: full,
   heldForAck: full,
-  heldBack: 'no shard stands still for a second in a scenario: test/actors/shard-worker/reading-stop.test.ts',
   admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
 };
 
