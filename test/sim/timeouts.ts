@@ -18,9 +18,12 @@ export function createTimeouts(
 ): Timeouts {
   if (timeoutMs === undefined) return { begins: () => () => {} };
   const name = `the signal of a call with timeoutMs ${timeoutMs}`;
+  // A callback of a pipe's node may make several values, one after the other. They share its signal, and its time.
+  const begun = new WeakMap<AbortSignal, number>();
   return {
     begins: (signal) => {
-      const since = machine.worldNow();
+      const since = begun.get(signal) ?? machine.worldNow();
+      begun.set(signal, since);
       const tookMs = (): number => machine.worldNow() - since;
       const aborted = (): void => {
         const isTimeout = (signal.reason as { readonly name?: string } | undefined)?.name === 'TimeoutError';
