@@ -61,20 +61,17 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
   const leftOut = message !== undefined && !isNamed(result, message);
 
   const settled: ItemReferences[] = [];
-  const shares = sharesOf(outputs);
   let foldedAfterLoss = 0;
   const taken = new Map<Held, Share>();
-  for (const [held, count] of shares) {
-    const share = takeShare(slot, held, count);
-    if (share.hasLost) foldedAfterLoss += count;
-    taken.set(held, share);
-  }
+  for (const [held, count] of sharesOf(outputs)) taken.set(held, takeShare(slot, held, count));
   const sent: SentMessage[] = [];
   for (const output of outputs) {
-    const { references, sizeBytes } = embodied(output, taken);
+    const { references, sizeBytes, hasLost, isGone } = embodied(output, taken);
     if (output.hidden === true) {
       if (references !== undefined) settled.push(references);
-    } else {
+      // Nothing is left of it: whoever has its leases now delivers what it was made of.
+    } else if (!isGone) {
+      if (hasLost) foldedAfterLoss += 1;
       sent.push(new SentMessage(output.value, references, routeAfter(output, route), output.sizeBytes ?? sizeBytes));
     }
   }
@@ -101,7 +98,10 @@ interface Share {
   /** Each output that names it gets these. */
   readonly references: ItemReferences | undefined;
   readonly sizeBytes: number;
+  /** The state may still contain a part whose lease has ended. */
   readonly hasLost: boolean;
+  /** Nothing is left, because all leases have ended. */
+  readonly isGone: boolean;
 }
 
 function sharesOf(outputs: readonly Output[]): ReadonlyMap<Held, number> {
@@ -112,30 +112,33 @@ function sharesOf(outputs: readonly Output[]): ReadonlyMap<Held, number> {
 
 /** Takes what was held, for `count` outputs. */
 function takeShare(slot: Slot, held: Held, count: number): Share {
-  let references: ItemReferences | undefined;
-  let hasLost = false;
   const sizeBytes = held.sizeBytes / count;
-  if (SentMessage.isMessage(held)) {
-    references = SentMessage.referencesOf(held);
-    SentMessage.setReferences(held, undefined);
-    slot.kept.delete(held);
-    hasLost = slot.withLost.delete(held);
-  } else {
-    const taken = HeldBundle.take(held);
-    slot.holdings.delete(held);
-    references = taken.references as ItemReferences | undefined;
-    hasLost = taken.hasLost;
-  }
-  return { references: references === undefined ? undefined : splitInto(references, count), sizeBytes, hasLost };
+  const { references, ...loss } = takeAll(slot, held);
+  return { references: references === undefined ? undefined : splitInto(references, count), sizeBytes, ...loss };
 }
 
-function embodied({ of }: Output, taken: ReadonlyMap<Held, Share>): Omit<Share, 'hasLost'> {
+function takeAll(slot: Slot, held: Held): Omit<Share, 'sizeBytes'> {
+  if (!SentMessage.isMessage(held)) {
+    slot.holdings.delete(held);
+    return HeldBundle.take(held) as Omit<Share, 'sizeBytes'>;
+  }
+  const references = SentMessage.referencesOf(held);
+  SentMessage.setReferences(held, undefined);
+  slot.kept.delete(held);
+  const hasLost = slot.withLost.delete(held);
+  return { references, hasLost, isGone: hasLost && references === undefined };
+}
+
+function embodied({ of }: Output, taken: ReadonlyMap<Held, Share>): Share {
   let references: ItemReferences | undefined;
   let sizeBytes = 0;
+  let [hasLost, isGone] = [false, false];
   let bundle: ReturnType<typeof newBundle> | undefined;
   for (const held of of as readonly Held[]) {
     const share = taken.get(held) as Share;
     sizeBytes += share.sizeBytes;
+    hasLost ||= share.hasLost;
+    isGone ||= share.isGone;
     if (share.references === undefined) continue;
     if (references === undefined) references = share.references;
     else {
@@ -147,7 +150,7 @@ function embodied({ of }: Output, taken: ReadonlyMap<Held, Share>): Omit<Share, 
       addTo(bundle, share.references);
     }
   }
-  return { references, sizeBytes };
+  return { references, sizeBytes, hasLost, isGone: isGone && references === undefined };
 }
 
 function newBundle(): Extract<ItemReferences, { kind: 'bundle' }> {

@@ -153,7 +153,8 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   readonly handleTimer?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /**
    * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as
-   * it is, and an output that embodies the lost part is counted as `foldedAfterLoss`.
+   * it is, and an output that embodies the lost part is counted as `foldedAfterLoss`. In either case an output of which nothing is left
+   * is not sent on.
    *
    * It is called only if the state keeps something of the lease. A state that remembers what it has passed on, to refuse repeats, must
    * remember the lease, too. What it has passed on may be lost behind it, and comes again under the next lease.

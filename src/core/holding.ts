@@ -12,11 +12,22 @@ import {
 
 type AnyReferences = References<Grant, unknown>;
 
+/** What was taken out of a holding. */
+export interface Taken {
+  readonly references: AnyReferences | undefined;
+  /** A part that the state may still contain was lost before. */
+  readonly hasLost: boolean;
+  /** Nothing is left, because all of it was lost. */
+  readonly isGone: boolean;
+}
+
 /** An empty holding is made with `createHolding`, and filled only by the actor of the node. */
 export class HeldBundle {
   #bundle: Bundle<Grant, unknown> = emptyBundle();
   #messages = 0;
   #sizeBytes = 0;
+  /** A part of it has ended since it was empty; and the state may still contain that part. */
+  #hasEnded = false;
   #hasLost = false;
 
   /** How many messages were kept in it since it was last emitted or dropped. */
@@ -45,20 +56,24 @@ export class HeldBundle {
     return holding.#bundle;
   }
 
-  /** Takes everything out. `hasLost`: a part that the state may still contain was lost before. */
-  static take(holding: HeldBundle): { readonly references: AnyReferences | undefined; readonly hasLost: boolean } {
+  /** Takes everything out. */
+  static take(holding: HeldBundle): Taken {
     const bundle = holding.#bundle;
+    const references = isEmptyBundle(bundle) ? undefined : bundle;
     const hasLost = holding.#hasLost;
+    const isGone = references === undefined && holding.#hasEnded;
     holding.#bundle = emptyBundle();
     holding.#messages = 0;
     holding.#sizeBytes = 0;
+    holding.#hasEnded = false;
     holding.#hasLost = false;
-    return { references: isEmptyBundle(bundle) ? undefined : bundle, hasLost };
+    return { references, hasLost, isGone };
   }
 
   /** Takes out what belongs to ended grants. `wasSubtracted`: the state has taken it out, too. */
   static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
     const { hasLost } = withoutEnded(holding.#bundle);
+    holding.#hasEnded ||= hasLost;
     // A state that has subtracted the part has one holding for each lease. What is left belongs to others, and was folded together with it.
     if (hasLost && (!wasSubtracted || !isEmptyBundle(holding.#bundle))) holding.#hasLost = true;
     // What is left may be a rest in the state that stands for nothing.

@@ -67,6 +67,8 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
   const nodes = definitions.map((definition): Node => ({ definition, queue: [], states: new Map(), agenda: [] }));
   const settlement = createSettlement();
   const withoutHandleLost = new WeakSet<Held>();
+  /** What has lost something since it was empty. */
+  const withLoss = new WeakSet<Held>();
   const sent: NaiveMessage[] = [];
   const flushed: number[] = [];
   const trace: NaiveEvent[] = [];
@@ -122,14 +124,13 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
   function take(state: State, held: Held, message: NaiveMessage | undefined): readonly Share[] {
     if (isHolding(held)) {
       const shares = state.holdings.get(held) ?? [];
-      if (withoutHandleLost.has(held)) foldedAfterLoss += 1;
       withoutHandleLost.delete(held);
+      withLoss.delete(held);
       state.holdings.delete(held);
       HeldBundle.take(held as HeldBundle);
       return shares;
     }
     expect(held === message || state.kept.delete(held as NaiveMessage), 'a message that is not here').to.equal(true);
-    if (withoutHandleLost.has(held)) foldedAfterLoss += 1;
     return (held as NaiveMessage).shares;
   }
 
@@ -161,18 +162,31 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     if (message !== undefined) expect(named.includes(message), 'the message is left out').to.equal(true);
     for (const kept of keep) expect(messageOf(kept), 'only the message of the call can be kept').to.equal(message);
 
-    const parts = new Map<Held, { readonly shares: readonly Share[]; readonly sizeBytes: number }>();
+    interface Part {
+      readonly shares: readonly Share[];
+      readonly sizeBytes: number;
+      readonly hasLost: boolean;
+      readonly isGone: boolean;
+    }
+    const parts = new Map<Held, Part>();
     for (const [held, count] of inOutputs) {
-      const sizeBytes = held.sizeBytes / count;
-      parts.set(held, { shares: divided(take(state, held, message), count), sizeBytes });
+      const [sizeBytes, hasLost, hadLoss] = [held.sizeBytes / count, withoutHandleLost.has(held), withLoss.has(held)];
+      const shares = divided(take(state, held, message), count);
+      parts.set(held, { shares, sizeBytes, hasLost, isGone: hadLoss && shares.length === 0 });
     }
     for (const held of drop) settlement.settle(take(state, held, message));
     for (const output of outputs) {
       const of = output.of.map((held) => parts.get(held)!);
       const shares = of.flatMap((part) => part.shares);
       const sizeBytes = output.sizeBytes ?? of.reduce((sum, part) => sum + part.sizeBytes, 0);
-      if (output.hidden === true) settlement.settle(shares);
-      else send(node, new NaiveMessage(output.value, shares, routeOf(state.heads, output), sizeBytes), state.heads);
+      // Nothing is left of it.
+      if (shares.length === 0 && of.some(({ isGone }) => isGone)) continue;
+      if (output.hidden === true) {
+        settlement.settle(shares);
+        continue;
+      }
+      if (of.some(({ hasLost }) => hasLost)) foldedAfterLoss += 1;
+      send(node, new NaiveMessage(output.value, shares, routeOf(state.heads, output), sizeBytes), state.heads);
     }
     for (const kept of keep) {
       if (!('in' in kept)) state.kept.add(kept as NaiveMessage);
@@ -367,11 +381,13 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       const { handleLost } = node.definition;
       const messages = [...state.kept].filter((message) => !left(message));
       for (const message of messages) {
+        withLoss.add(message);
         if (handleLost === undefined) withoutHandleLost.add(message);
         else state.kept.delete(message);
       }
       for (const [holding, shares] of state.holdings) {
         const live = shares.filter(({ item }) => item.lease !== lease);
+        if (live.length < shares.length) withLoss.add(holding);
         if (live.length < shares.length && handleLost === undefined) withoutHandleLost.add(holding);
         if (live.length === 0 && handleLost !== undefined) state.holdings.delete(holding);
         else state.holdings.set(holding, live);

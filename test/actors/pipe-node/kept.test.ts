@@ -62,6 +62,22 @@ describe('what a state keeps', () => {
     assert.equal(chain.harness.counts.get('foldedAfterLoss'), 1);
   });
 
+  it('is sent on no more when all of its leases are gone, also without handleLost: it would come late', async () => {
+    const values: unknown[] = [];
+    const oneByOne = (kept: Kept) => ({
+      state: [],
+      outputs: kept.map((message) => ({ value: message.value, of: [message] })),
+    });
+    const chain = await nodeChain([keeping([], { handleFlush: oneByOne }), ending(values)]);
+    await chain.feedOf(1, 'a');
+    await chain.feedOf(2, 'b');
+    await chain.lose(1);
+    assert.equal(await chain.flush(), true);
+    assert.deepEqual(values, ['b']);
+    assert.deepEqual(chain.settled(), ['2:2']);
+    assert.equal(chain.harness.counts.get('foldedAfterLoss'), undefined);
+  });
+
   it('is taken out in every node that has a share of a divided message, and in every state', async () => {
     const lost: string[] = [];
     const divide: AnyNode = {
