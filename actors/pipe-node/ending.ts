@@ -4,6 +4,7 @@
 import { effect, type ReplyTo } from '../protocol/actor.js';
 import { CallContext } from './calls.js';
 import type { Message } from './messages.js';
+import { dropQueue } from './queue.js';
 import { reportIdentity } from './reports.js';
 import type { NodeTurn } from './state.js';
 import { endWork } from './work.js';
@@ -52,8 +53,7 @@ export function downstreamFailed(turn: NodeTurn, { error, replyTo }: Message<'do
   state.phase = 'stopped';
   state.stoppedWith = error;
   dropWork(turn);
-  while (state.queue.shift() !== undefined);
-  state.queuedBytes = 0;
+  dropQueue(state);
   if (state.calling !== undefined) CallContext.abort(state.calling.context, error);
   state.pending.push(endWork({ options, state }, false));
 }

@@ -10,7 +10,7 @@ import { callFailed, decided, reportRecovery } from './failures.js';
 import { noteLeft } from './left-items.js';
 import { dropLost } from './lost.js';
 import { hasFailedToPark, parkingDue, parkingEnded, parkingOverdue } from './parked.js';
-import { feedNext, isLimited, queueEmitted } from './queue.js';
+import { dropQueue, feedNext, isLimited, queueEmitted } from './queue.js';
 import { sendReports } from './reports.js';
 import { createSettled } from './settled.js';
 import { setSlotTimer, slotsDue } from './slot-timers.js';
@@ -47,6 +47,8 @@ export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, Nod
       if (!hasFailed(turn)) proceed(turn);
       watchCall(turn);
       sendReports(turn);
+      // Last, because no effect behind the end is carried out.
+      if (!hasFailed(turn)) proceedEnd(turn);
       return [state, turn.effects];
     },
     stopped: (state) => {
@@ -113,8 +115,7 @@ const handlers: Handlers<NodeTurn, NodeMessage> = {
   broken,
   fed,
   nextEnded,
-  // The pipe fails with the next node, and this one with the pipe.
-  nextStopped: () => undefined,
+  nextStopped,
   callDue,
   attemptDue,
   slotsDue,
@@ -158,6 +159,13 @@ function nextEnded({ state }: NodeTurn): void {
   state.nextEnded = true;
 }
 
+/** The next node has crashed, and the pipe is about to fail. What waits for it stays open, and a node that drains must not wait for it. */
+function nextStopped({ state }: NodeTurn): void {
+  state.isFeeding = false;
+  state.nextEnded = true;
+  dropQueue(state);
+}
+
 function broken({ effects }: NodeTurn, { error }: Message<'broken'>): void {
   effects.push(effect.fail(error));
 }
@@ -188,8 +196,8 @@ function followRun(turn: NodeTurn, work: Work, result: RunResult): void {
 
 function noteResult(turn: NodeTurn, result: RunResult): void {
   const { options, state, effects } = turn;
-  // What a stopped node emits goes nowhere, and stays open.
-  if (state.phase !== 'stopped') queueEmitted(turn, result.emitted);
+  // What can be sent to no next node stays open.
+  if (state.phase !== 'stopped' && !state.nextEnded) queueEmitted(turn, result.emitted);
   for (const call of result.recovered) reportRecovery(turn, call);
   const { foldedAfterLoss, leftOut, partial } = result;
   if (foldedAfterLoss > 0) effects.push(effect.count('foldedAfterLoss', foldedAfterLoss));
@@ -212,13 +220,12 @@ function finishWork({ state, effects }: NodeTurn, { kind, replyTo }: Work): void
   if (kind === 'end') state.isTerminated = true;
 }
 
-/** Takes every step that is possible now. */
+/** Takes every step that is possible now, but the last. */
 function proceed(turn: NodeTurn): void {
   const { state } = turn;
   feedNext(turn);
   proceedAttempts(turn);
   if (state.run === 0) startRun(turn);
-  proceedEnd(turn);
   setSlotTimer(turn);
 }
 

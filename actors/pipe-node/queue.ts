@@ -42,10 +42,16 @@ export function queueEmitted({ options, state }: NodeTurn, emitted: readonly Ent
   }
 }
 
+/** What waits for the next node is not sent on: it stays open, and comes again after the restart. */
+export function dropQueue(state: PipeNodeState): void {
+  while (state.queue.shift() !== undefined);
+  state.queuedBytes = 0;
+}
+
 /** Feeds the next node, unless it is still at work. */
 export function feedNext({ options, state, effects }: NodeTurn): void {
   const { next } = options;
-  if (next === undefined || state.isFeeding || state.queue.length === 0) return;
+  if (next === undefined || state.isFeeding || state.nextEnded || state.queue.length === 0) return;
   const limits = limitsOf(options);
   const entries: Entry[] = [];
   let bytes = 0;

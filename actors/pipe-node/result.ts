@@ -69,7 +69,7 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
     const { references, sizeBytes, hasLost, isGone } = embodied(output, taken);
     if (output.hidden === true) {
       if (references !== undefined) settled.push(references);
-      // Nothing is left of it: whoever has its leases now delivers what it was made of.
+      // Nothing is left of it: the owners of its leases now deliver what it was made of.
     } else if (!isGone) {
       if (hasLost) foldedAfterLoss += 1;
       sent.push(new SentMessage(output.value, references, routeAfter(output, route), output.sizeBytes ?? sizeBytes));

@@ -64,7 +64,7 @@ export function actorHarness(seed = 1): Harness {
     for (const child of [...actor.children]) finish(child, { reason: 'shutdown', orphans: [] }, silent);
     for (const controller of actor.running.values()) controller.abort();
     actor.timers.clear();
-    if (!silent) carryOut(actor, actor.behaviour.stopped?.(actor.state, how.reason) ?? []);
+    if (!silent) for (const effect of actor.behaviour.stopped?.(actor.state, how.reason) ?? []) perform(actor, effect);
     for (const watcher of actor.watchers) watcher(how);
     for (const [id, { asker, failed, to }] of asked) {
       if (to !== actor) continue;
@@ -100,7 +100,8 @@ export function actorHarness(seed = 1): Harness {
   }
 
   function carryOut(actor: Actor, effects: readonly Effect<unknown>[]): void {
-    for (const effect of effects) perform(actor, effect);
+    // As in the runtime: an actor that has ended or failed has no further effects.
+    for (const effect of effects) if (actor.ending === undefined) perform(actor, effect);
   }
 
   function perform(actor: Actor, effect: Effect<unknown>): void {

@@ -1,5 +1,6 @@
 // The end of a chain in which a second node fails while the first failure drains.
 import assert from 'node:assert/strict';
+import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import type { AnyNode, PipeMessage } from '../../../src/api/pipe.js';
 import { gate } from '../../support/gate.js';
 import { nodeChain, type NodeChain } from '../../support/node-chain.js';
@@ -15,6 +16,9 @@ const failingAt = (value: unknown, log: string[], name: string): AnyNode => ({
 
 const allHaveEnded = (chain: NodeChain): boolean =>
   chain.refs.every((each) => chain.harness.endingOf(each as never)?.reason === 'normal');
+
+const askToEnd = (chain: NodeChain) =>
+  chain.harness.ask<NodeRequest, void>(chain.refs[0] as never, (replyTo) => ({ type: 'upstreamFailed', replyTo }));
 
 describe('the end of a chain', () => {
   it('comes at once when a node behind fails, too, while the first failure drains', async () => {
@@ -78,5 +82,55 @@ describe('the end of a chain', () => {
     await chain.harness.settle();
     assert.equal(ended.hasAnswer(), true);
     assert.deepEqual(log, ['terminate']);
+  });
+
+  it('reports what the last flush of the last node has settled, before the node ends', async () => {
+    const last: AnyNode = {
+      init: () => [],
+      handleMessage: (kept: readonly PipeMessage[], message) => ({ state: [...kept, message], keep: [message] }),
+      handleFlush: (kept: readonly PipeMessage[]) => ({ state: [], outputs: [{ value: kept.length, of: kept }] }),
+    };
+    const chain = await nodeChain([last]);
+    await chain.feed(1, 2);
+    const ended = await askToEnd(chain);
+    assert.equal(ended.hasAnswer(), true);
+    assert.equal(allHaveEnded(chain), true);
+    assert.deepEqual(chain.settled(), ['1:1', '1:2']);
+  });
+
+  it('does not wait for a next node that has crashed: what was queued for it stays open', async () => {
+    const { opened } = gate();
+    const passing: AnyNode = {
+      handleMessage: (_, message) => ({ outputs: [{ value: message.value, of: [message] }] }),
+    };
+    const stuck: AnyNode = { handleMessage: () => opened.then(() => ({})) };
+    const chain = await nodeChain([{ ...passing, maxQueueLen: 1 }, stuck]);
+    await chain.feed(1, 2);
+    const ended = await askToEnd(chain);
+    assert.equal(ended.hasAnswer(), false);
+    await chain.harness.kill(chain.refs[1] as never, { error: new Error('crashed') });
+    assert.equal(ended.hasAnswer(), true);
+    assert.deepEqual(chain.settled(), []);
+  });
+
+  it('comes also if the flush of the end finds the next node gone', async () => {
+    const log: string[] = [];
+    const keeping: AnyNode = {
+      maxQueueLen: 1,
+      init: () => [],
+      handleMessage: (kept: readonly PipeMessage[], message) => ({ state: [...kept, message], keep: [message] }),
+      handleFlush: (kept: readonly PipeMessage[]) => ({
+        state: [],
+        outputs: kept.map((message) => ({ value: message.value, of: [message] })),
+      }),
+      terminate: () => log.push('terminate'),
+    };
+    const chain = await nodeChain([keeping, failingAt(undefined, [], 'last')]);
+    await chain.feed(1, 2);
+    await chain.harness.kill(chain.refs[1] as never, { error: new Error('crashed') });
+    const ended = await askToEnd(chain);
+    assert.equal(ended.hasAnswer(), true);
+    assert.deepEqual(log, ['terminate']);
+    assert.deepEqual(chain.settled(), []);
   });
 });
