@@ -5,7 +5,7 @@ import { effect } from '../protocol/actor.js';
 import type { NodeRequest } from '../protocol/pipe-messages.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { endOf } from './nodes.js';
-import type { NodeEntry, PipeTurn } from './state.js';
+import type { NodeEntry, PipeEnd, PipeTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): void {
@@ -15,15 +15,24 @@ export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): 
     const { name } = nodes[node] as NodeEntry;
     const text = `Node ${name} of ${state.self.path} has asked for the end of the pipe.`;
     const reason = error ?? new KinactError('PIPE_EXITED', text);
-    state.end = { error: reason, dueAt: turn.now + options.callDeadlineMs, node, draining: new Set() };
+    const dueAt = turn.now + options.callDeadlineMs;
+    state.end = { error: reason, isExit: error === undefined, dueAt, node, draining: new Set() };
     for (let before = 0; before < node; before += 1) stopNode(turn, before, reason);
   } else {
+    noteReason(end, error);
     // One of the nodes before is ending, and knows. One behind can take nothing more from the nodes between.
     if (node <= end.node) return;
     for (let before = end.node; before < node; before += 1) stopNode(turn, before, error ?? end.error);
     end.node = node;
   }
   askToDrain(turn, node);
+}
+
+/** A failure while the pipe only exits is the true reason of its end. */
+function noteReason(end: PipeEnd, error: Error | undefined): void {
+  if (!end.isExit || error === undefined) return;
+  end.error = error;
+  end.isExit = false;
 }
 
 function stopNode(turn: PipeTurn, node: number, error: Error): void {
@@ -57,7 +66,10 @@ export function nodeDrained({ state }: PipeTurn, { node }: Message<'nodeDrained'
 /** A node that has drained ends. Without a reason to end, it has crashed, and so does the pipe. */
 export function nodeDown({ state, effects }: PipeTurn, message: Message<'nodeDown'>): void {
   if (state.end === undefined) effects.push(effect.fail(endOf(state, message)));
-  else state.end.draining.delete(message.node);
+  else {
+    noteReason(state.end, message.how.error);
+    state.end.draining.delete(message.node);
+  }
 }
 
 /** Fails when nothing drains any more. The last dispositions have gone first. */

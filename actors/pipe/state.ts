@@ -38,8 +38,10 @@ export interface Feed {
 
 /** A node has ended the pipe. */
 export interface PipeEnd {
-  /** What the pipe fails with, once its nodes have drained. */
-  readonly error: Error;
+  /** What the pipe fails with, once its nodes have drained: the first failure, or that a node has asked for the end. */
+  error: Error;
+  /** No node has failed so far. */
+  isExit: boolean;
   /** When the nodes are not waited for any longer. */
   readonly dueAt: number;
   /** The last node, in the order of the pipe, that has reported its end. */

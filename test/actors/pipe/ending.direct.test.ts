@@ -81,4 +81,17 @@ describe('a pipe that one of its nodes ends', () => {
     const last = it1.tell({ type: 'nodeDown', node: 1, how: { reason: 'crash', error: new Error('x'), orphans: [] } });
     expect(errorsOf(last)).to.deep.equal([error]);
   });
+
+  it('fails with the failure of a node, and not with PIPE_EXITED, if one fails while the pipe only exits', () => {
+    const it1 = direct();
+    it1.fromNode(1, { type: 'nodeEnds' });
+    it1.fromNode(1, { type: 'nodeEnds', error });
+    const over = [0, 1].map((node) => it1.tell({ type: 'nodeDrained', node }));
+    expect(over.map(errorsOf)).to.deep.equal([[], [error]]);
+
+    const it2 = direct();
+    it2.fromNode(0, { type: 'nodeEnds' });
+    const down = it2.tell({ type: 'nodeDown', node: 0, how: { reason: 'crash', error, orphans: [] } });
+    expect(errorsOf(down)).to.deep.equal([error]);
+  });
 });
