@@ -2,6 +2,7 @@
 // the node fails, and the restart treats the call like any that runs then.
 import { effect } from '../protocol/actor.js';
 import { CallContext, type Calling } from './calls.js';
+import { failedItemOf } from './failures.js';
 import type { NodeTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -25,20 +26,35 @@ function dueAtOf(turn: NodeTurn, { since, abortedAt }: Calling): number {
 }
 
 export function callDue(turn: NodeTurn): void {
-  const { options, state, now, effects } = turn;
+  const { state, now, effects } = turn;
   state.callTimerAt = Infinity;
   const { calling } = state;
   if (calling === undefined) return;
   const timeoutMs = timeoutOf(turn);
   if (calling.abortedAt === undefined && now - calling.since >= timeoutMs) {
     calling.abortedAt = now;
-    const text = `${placeOf(turn, calling)} has taken longer than ${timeoutMs} ms`;
-    CallContext.abort(calling.context, new DOMException(text, 'TimeoutError'));
+    CallContext.abort(calling.context, timeoutError(turn, calling));
   }
-  if (calling.abortedAt !== undefined && now >= dueAtOf(turn, calling)) {
-    const text = `${placeOf(turn, calling)} has not ended within ${options.answerDeadlineMs} ms after its signal was aborted`;
-    effects.push(effect.fail(new KinactError('PROCESSING_FAILED', text)));
-  }
+  if (calling.abortedAt !== undefined && now >= dueAtOf(turn, calling))
+    effects.push(effect.fail(overdueError(turn, calling)));
+}
+
+function timeoutError(turn: NodeTurn, calling: Calling): Error {
+  return new DOMException(`${placeOf(turn, calling)} has taken longer than ${timeoutOf(turn)} ms`, 'TimeoutError');
+}
+
+/** It names the record, because three failures of one record in a row may end the consumer. */
+function overdueError(turn: NodeTurn, calling: Calling): KinactError {
+  const { answerDeadlineMs } = turn.options;
+  const text = `${placeOf(turn, calling)} has not ended within ${answerDeadlineMs} ms after its signal was aborted`;
+  const cause = timeoutError(turn, calling);
+  const { source, shardId, sequenceNumber, subSequenceNumber, key } = failedItemOf(turn, calling.call);
+  if (sequenceNumber === '') return new KinactError('PROCESSING_FAILED', text, { cause });
+  const optional = {
+    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+    ...(key === undefined ? {} : { key }),
+  };
+  return new KinactError('PROCESSING_FAILED', text, { cause, data: { source, shardId, sequenceNumber, ...optional } });
 }
 
 function placeOf({ options }: NodeTurn, { call }: Calling): string {

@@ -190,7 +190,8 @@ function tenuresOf({ options }: NodeTurn, call: Call): ReadonlySet<Tenure> {
   return tenures;
 }
 
-function failedItemOf({ options }: NodeTurn, call: Call): FailedItem {
+/** What the call is about, as the failure policy and errors name it: the first of its items. */
+export function failedItemOf({ options }: NodeTurn, call: Call): FailedItem {
   let items = 0;
   let item: DeliveredItem | undefined;
   for (const references of failedReferences(call)) {

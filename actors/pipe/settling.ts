@@ -13,7 +13,6 @@ export function settled({ options, state, effects }: PipeTurn, message: Message<
   let stale = 0;
   for (const { tenure, stage, ordinals, items } of message.settled) {
     const dispositions = dispositionsFor(state.reports, stage, tenure.workerNumber);
-    options.progress.settled += ordinals.length;
     if (tenure.ended) {
       dispositions.ended = true;
       state.open.delete(tenure.workerNumber);
@@ -23,6 +22,7 @@ export function settled({ options, state, effects }: PipeTurn, message: Message<
       if (noteSettled(state.open, tenure.workerNumber, ordinal)) {
         dispositions.ordinals.push(ordinal);
         dispositions.items.push(items[place] as number);
+        options.progress.settled += 1;
       } else stale += 1;
     }
   }

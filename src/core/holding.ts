@@ -21,7 +21,7 @@ export interface Taken {
   readonly isGone: boolean;
 }
 
-/** An empty holding is made with `createHolding`, and filled only by the actor of the node. */
+/** Made empty by `createHolding` (src/pipes/holding.ts), and filled only by the actor of the node. */
 export class HeldBundle {
   #bundle: Bundle<Grant, unknown> = emptyBundle();
   #messages = 0;
@@ -82,9 +82,4 @@ export class HeldBundle {
       holding.#sizeBytes = 0;
     }
   }
-}
-
-/** Makes an empty holding for the state of a node (`Holding`). */
-export function createHolding(): HeldBundle {
-  return new HeldBundle();
 }

@@ -1,7 +1,7 @@
 // What a state holds back, one holding per lease: when a lease is lost, its part can be taken out alone. A message of several leases
 // goes into a part of its own, whose lease is undefined, and from which nothing can be taken out.
 import type { Holding, Keep, MessageLease, PipeMessage } from '../api/pipe.js';
-import { createHolding } from '../core/holding.js';
+import { createHolding } from './holding.js';
 
 export type LeaseHoldings = Map<MessageLease | undefined, Holding>;
 

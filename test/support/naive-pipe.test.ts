@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { AnyNode, Holding, NodeResult, PipeMessage } from '../../src/api/pipe.js';
 import { NodeFailure } from '../../src/api/pipe-failure.js';
-import { createHolding } from '../../src/core/holding.js';
+import { createHolding } from '../../src/pipes/holding.js';
 import { itemsOf, one, ran, settledIds, two, valuesOf } from './naive-items.js';
 import { naivePipe } from './naive-pipe.js';
 

@@ -1,7 +1,7 @@
 // Chains of nodes as actors: what is processed, what waits, what is settled, and when.
 import assert from 'node:assert/strict';
 import { retry } from '../../../src/options/retry-policy.js';
-import { createHolding } from '../../../src/core/holding.js';
+import { createHolding } from '../../../src/pipes/holding.js';
 import type { AnyNode, Holding, NodeDefinition, PipeMessage } from '../../../src/api/pipe.js';
 import { nodeChain } from '../../support/node-chain.js';
 import { gate } from '../../support/gate.js';

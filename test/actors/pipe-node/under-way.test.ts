@@ -4,7 +4,7 @@ import type { AnyNode, Holding, NodeDefinition } from '../../../src/api/pipe.js'
 import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import { park } from '../../../src/options/park-policy.js';
-import { createHolding } from '../../../src/core/holding.js';
+import { createHolding } from '../../../src/pipes/holding.js';
 import { sink } from '../../../src/pipes/single-nodes.js';
 import { gate } from '../../support/gate.js';
 import { nodeChain } from '../../support/node-chain.js';

@@ -133,10 +133,11 @@ describe('the items of a pipe', () => {
   });
 
   it('are not settled once their tenure has ended; the stage learns that', () => {
-    const { items, settle, stage, tenures } = direct();
+    const { items, settle, stage, tenures, progress } = direct();
     items([0]);
     tenures[1]!.ended = true;
     expect(returned(settle(1, [0]), stage)).to.deep.equal([{ credit: 0, dispositions: [ended(1)] }]);
+    expect(progress.settled).to.equal(0);
   });
 
   it('of a revoked worker are dropped and forgotten, and every node gets to know', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { NodeFailure } from '../../../../src/api/pipe-failure.js';
 import type { AnyNode, PipeMessage } from '../../../../src/api/pipe.js';
-import { createHolding } from '../../../../src/core/holding.js';
+import { createHolding } from '../../../../src/pipes/holding.js';
 import { retry } from '../../../../src/options/retry-policy.js';
 import { map } from '../../../../src/pipes/single-nodes.js';
 import { pipe } from '../../../../src/pipes/pipe.js';
