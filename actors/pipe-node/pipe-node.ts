@@ -26,7 +26,7 @@ import { createDeque } from '../../src/core/deque.js';
 
 export type { NodeMessage } from './messages.js';
 export type { PipeNodeOptions } from './options.js';
-export type { PipeNodeStatus } from './status.js';
+export type { NodeFigures, PipeNodeStatus } from './status.js';
 
 export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, NodeMessage, PipeNodeStatus> {
   return {

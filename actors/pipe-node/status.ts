@@ -11,27 +11,45 @@ import type { PipeNodeOptions } from './options.js';
 import { forEachOldest, namesRecord } from '../../src/core/references.js';
 import { chainText } from '../../src/core/thrown.js';
 
-export interface PipeNodeStatus {
+/** What a node does, as `status()` shows it. */
+export interface NodeFigures {
+  /** Its name, such as `aggregate/2`. */
   readonly node: string;
-  /** The oldest record of each shard worker that is here. */
-  readonly holding: readonly HeldRecord[];
   /** `waiting`: a failed call waits for another attempt. `blocked`: the next node must take messages first. */
   readonly state: 'initial' | 'ready' | 'working' | 'blocked' | 'waiting' | 'exiting';
-  /** How many messages wait for this node, and for the next one, with the bytes of the latter. */
+  /** How many messages wait for this node, with the one whose call runs or has failed. */
   readonly waiting: number;
+  /** How many messages of this node wait for the next one. */
   readonly queued: number;
+  /** How many bytes these have. */
   readonly queuedBytes: number;
-  /** How many routes have a state. */
+  /** How many routes have a state, without the main route. */
   readonly routes: number;
-  /** The item that has been kept longest by a state, and for how long; absent if nothing is kept. */
+  /** The item that a state has kept longest; absent if nothing is kept. */
   readonly oldest?: {
+    /** The source's name. */
     readonly source: string;
+    /** The id of the shard that it came from. */
     readonly shardId: string;
+    /** Its place in the shard, in decimal digits. */
     readonly sequenceNumber: string;
+    /** How long the state has kept it, in milliseconds. */
     readonly forMs: number;
   };
-  /** The call that waits for another attempt. */
-  readonly failing?: { readonly attempts: number; readonly forMs: number; readonly error: string };
+  /** The call that waits for another attempt; absent if there is none. */
+  readonly failing?: {
+    /** How often it has failed. */
+    readonly attempts: number;
+    /** Since its first failure, in milliseconds. */
+    readonly forMs: number;
+    /** Its last error, with its causes. */
+    readonly error: string;
+  };
+}
+
+export interface PipeNodeStatus extends NodeFigures {
+  /** The oldest record of each shard worker that is here. */
+  readonly holding: readonly HeldRecord[];
 }
 
 export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: number): PipeNodeStatus {

@@ -4,7 +4,7 @@ import type { Behaviour } from '../../actors/protocol/actor.js';
 import type { NodeRequest } from '../../actors/protocol/pipe-messages.js';
 import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
-import { pipeNode, type PipeNodeStatus } from '../../actors/pipe-node/pipe-node.js';
+import { pipeNode, type NodeFigures, type PipeNodeStatus } from '../../actors/pipe-node/pipe-node.js';
 import { pipe as pipeActor } from '../../actors/pipe/pipe.js';
 import { counters, statusOf } from '../../supervision/index.js';
 import { endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
@@ -20,40 +20,7 @@ import { drivePipeTable } from './option-tables.js';
 import { createRestingRuntime } from './resting-runtime.js';
 
 /** A node of a driven pipe, as `status()` shows it. */
-export interface DrivenNodeStatus {
-  /** Its name, such as `aggregate/2`. */
-  readonly node: string;
-  /** `waiting`: a failed call waits for another attempt. `blocked`: the next node must take messages first. */
-  readonly state: 'initial' | 'ready' | 'working' | 'blocked' | 'waiting' | 'exiting';
-  /** How many messages wait for this node, with the one whose call runs or has failed. */
-  readonly waiting: number;
-  /** How many messages of this node wait for the next one. */
-  readonly queued: number;
-  /** How many bytes these have. */
-  readonly queuedBytes: number;
-  /** How many routes have a state, without the main route. */
-  readonly routes: number;
-  /** The item that a state has kept longest; absent if nothing is kept. */
-  readonly oldest?: {
-    /** The source's name. */
-    readonly source: string;
-    /** The id of the shard that it came from. */
-    readonly shardId: string;
-    /** Its place in the shard, in decimal digits. */
-    readonly sequenceNumber: string;
-    /** How long the state has kept it, in milliseconds. */
-    readonly forMs: number;
-  };
-  /** The call that waits for another attempt; absent if there is none. */
-  readonly failing?: {
-    /** How often it has failed. */
-    readonly attempts: number;
-    /** Since its first failure, in milliseconds. */
-    readonly forMs: number;
-    /** Its last error, with its causes. */
-    readonly error: string;
-  };
-}
+export type DrivenNodeStatus = NodeFigures;
 
 /** Takes the place of the rest of the tree for one pipe. Made by `drivePipe`. */
 export interface PipeDriver {

@@ -13,7 +13,6 @@ import { tracePipe } from '../../src/testing/pipe-trace/trace-pipe.js';
 import { pointText, type TracePoint } from '../../src/testing/pipe-trace/trace-point.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import { SentMessage } from '../../actors/protocol/pipe-message.js';
-import type { NodeRequest } from '../../actors/protocol/pipe-messages.js';
 import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { createDice, type Dice } from '../sim/dice.js';
@@ -402,10 +401,7 @@ async function runBoth(each: Drawn, both: Both): Promise<void> {
     for (let left = 20; left > 0; left -= 1) await scene.advance(pauseMs);
     await scene.flush();
     compare(both);
-    await chain.harness.ask<NodeRequest, void>(chain.refs[0] as never, (replyTo) => ({
-      type: 'upstreamFailed',
-      replyTo,
-    }));
+    await chain.end();
     pipe.stop();
     await pipe.run();
     compare(both);

@@ -26,6 +26,10 @@ export interface NodeChain {
   /** Ends the tenure of a worker, and tells all nodes at once. */
   lose(worker: number, tenure?: Tenure): Promise<void>;
   tellAll(message: NodeRequest): Promise<void>;
+  /** Nothing more comes (`upstreamFailed`). Returns whether the first node has answered. */
+  end(): Promise<() => boolean>;
+  /** The node behind this one is gone (`downstreamFailed`). Returns whether it has answered. */
+  stopAt(node: number, error?: Error): Promise<() => boolean>;
   status(): PipeNodeStatus[];
 }
 
@@ -131,6 +135,19 @@ export async function nodeChain(
     lose: async (worker, tenure = tenures[worker]) => {
       if (tenure !== undefined) tenure.ended = true;
       await harness.tell(pipeRef as Ref<PipeMessage>, { type: 'lost', worker });
+    },
+    end: async () => {
+      const asked = await harness.ask<NodeRequest, void>(first, (replyTo) => ({ type: 'upstreamFailed', replyTo }));
+      return asked.hasAnswer;
+    },
+    stopAt: async (node, error = new Error('below')) => {
+      const to = refs[node] as Ref<NodeRequest>;
+      const asked = await harness.ask<NodeRequest, void>(to, (replyTo) => ({
+        type: 'downstreamFailed',
+        error,
+        replyTo,
+      }));
+      return asked.hasAnswer;
     },
     tellAll: async (message) => {
       for (const each of refs) await harness.tell(each, message);

@@ -171,11 +171,8 @@ describe('pipe nodes in a chain', () => {
     const end = chain.reports.find((report) => report.type === 'nodeEnds');
     assert.match(String(end?.error), /bad/u);
     assert.deepEqual(values, []);
-    const ended = await chain.harness.ask<never, void>(
-      chain.refs[0] as never,
-      (replyTo) => ({ type: 'upstreamFailed', replyTo }) as never,
-    );
-    assert.equal(ended.hasAnswer(), true);
+    const hasEnded = await chain.end();
+    assert.equal(hasEnded(), true);
     assert.deepEqual(values, [1]);
     assert.deepEqual(chain.settled(), ['1:1']);
     for (const each of chain.refs) assert.equal(chain.harness.endingOf(each)?.reason, 'normal');
@@ -195,16 +192,12 @@ describe('pipe nodes in a chain', () => {
     };
     const chain = await nodeChain([node, map((n) => n)]);
     await chain.feed(1, 2);
-    const error = new Error('below');
-    const ended = await chain.harness.ask<never, void>(
-      chain.refs[0] as never,
-      (replyTo) => ({ type: 'downstreamFailed', error, replyTo }) as never,
-    );
-    assert.equal(ended.hasAnswer(), false);
+    const hasEnded = await chain.stopAt(0);
+    assert.equal(hasEnded(), false);
     assert.deepEqual(log, ['aborted']);
     open();
     await chain.harness.settle();
-    assert.equal(ended.hasAnswer(), true);
+    assert.equal(hasEnded(), true);
     assert.deepEqual(log, ['aborted', 'returned', 'terminated']);
     assert.deepEqual(chain.settled(), []);
   });

@@ -1,6 +1,5 @@
 // The end of a chain in which a second node fails while the first failure drains.
 import assert from 'node:assert/strict';
-import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import type { AnyNode, PipeMessage } from '../../../src/api/pipe.js';
 import { gate } from '../../support/gate.js';
 import { nodeChain, type NodeChain } from '../../support/node-chain.js';
@@ -16,9 +15,6 @@ const failingAt = (value: unknown, log: string[], name: string): AnyNode => ({
 
 const allHaveEnded = (chain: NodeChain): boolean =>
   chain.refs.every((each) => chain.harness.endingOf(each as never)?.reason === 'normal');
-
-const askToEnd = (chain: NodeChain) =>
-  chain.harness.ask<NodeRequest, void>(chain.refs[0] as never, (replyTo) => ({ type: 'upstreamFailed', replyTo }));
 
 describe('the end of a chain', () => {
   it('comes at once when a node behind fails, too, while the first failure drains', async () => {
@@ -74,13 +70,10 @@ describe('the end of a chain', () => {
     };
     const chain = await nodeChain([forgetting, failingAt(undefined, [], 'last')]);
     await chain.feed(1);
-    const ended = await chain.harness.ask<never, void>(
-      chain.refs[0] as never,
-      (replyTo) => ({ type: 'downstreamFailed', error: new Error('below'), replyTo }) as never,
-    );
+    const hasEnded = await chain.stopAt(0);
     open();
     await chain.harness.settle();
-    assert.equal(ended.hasAnswer(), true);
+    assert.equal(hasEnded(), true);
     assert.deepEqual(log, ['terminate']);
   });
 
@@ -92,8 +85,8 @@ describe('the end of a chain', () => {
     };
     const chain = await nodeChain([last]);
     await chain.feed(1, 2);
-    const ended = await askToEnd(chain);
-    assert.equal(ended.hasAnswer(), true);
+    const hasEnded = await chain.end();
+    assert.equal(hasEnded(), true);
     assert.equal(allHaveEnded(chain), true);
     assert.deepEqual(chain.settled(), ['1:1', '1:2']);
   });
@@ -106,10 +99,10 @@ describe('the end of a chain', () => {
     const stuck: AnyNode = { handleMessage: () => opened.then(() => ({})) };
     const chain = await nodeChain([{ ...passing, maxQueueLen: 1 }, stuck]);
     await chain.feed(1, 2);
-    const ended = await askToEnd(chain);
-    assert.equal(ended.hasAnswer(), false);
+    const hasEnded = await chain.end();
+    assert.equal(hasEnded(), false);
     await chain.harness.kill(chain.refs[1] as never, { error: new Error('crashed') });
-    assert.equal(ended.hasAnswer(), true);
+    assert.equal(hasEnded(), true);
     assert.deepEqual(chain.settled(), []);
   });
 
@@ -128,8 +121,8 @@ describe('the end of a chain', () => {
     const chain = await nodeChain([keeping, failingAt(undefined, [], 'last')]);
     await chain.feed(1, 2);
     await chain.harness.kill(chain.refs[1] as never, { error: new Error('crashed') });
-    const ended = await askToEnd(chain);
-    assert.equal(ended.hasAnswer(), true);
+    const hasEnded = await chain.end();
+    assert.equal(hasEnded(), true);
     assert.deepEqual(log, ['terminate']);
     assert.deepEqual(chain.settled(), []);
   });

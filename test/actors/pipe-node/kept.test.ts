@@ -1,33 +1,8 @@
 // What a state keeps when a lease ends, when a flush fails as a whole, and in which order states are flushed.
 import assert from 'node:assert/strict';
-import type { AnyNode, NodeDefinition, PipeMessage } from '../../../src/api/pipe.js';
+import type { AnyNode, NodeDefinition } from '../../../src/api/pipe.js';
+import { demuxed, keeping, type Kept } from '../../support/logging-nodes.js';
 import { nodeChain, type NodeChain } from '../../support/node-chain.js';
-
-type Kept = readonly PipeMessage<string>[];
-
-const demux: AnyNode = {
-  name: 'demux',
-  handleMessage: (_, message) => ({
-    outputs: [{ value: message.value, of: [message], route: { add: String(message.value).slice(0, 1) } }],
-  }),
-};
-
-function keeping(log: string[], more: Partial<NodeDefinition<Kept, string, string>> = {}): AnyNode {
-  const node: NodeDefinition<Kept, string, string> = {
-    init: ({ route }) => {
-      log.push(`init ${route ?? '-'}`);
-      return [];
-    },
-    handleMessage: (kept, message) => ({ state: [...kept, message], keep: [message] }),
-    handleFlush: (kept) => ({
-      state: [],
-      outputs: kept.length === 0 ? [] : [{ value: kept.map(({ value }) => value).join(), of: kept }],
-    }),
-    terminate: (kept, { route }) => log.push(`terminate ${route ?? '-'} ${kept.length}`),
-    ...more,
-  };
-  return node as AnyNode;
-}
 
 function ending(values: unknown[]): AnyNode {
   return {
@@ -42,7 +17,7 @@ function ending(values: unknown[]): AnyNode {
 describe('what a state keeps', () => {
   it('is flushed in the order in which the states began to keep, also within a millisecond', async () => {
     const values: unknown[] = [];
-    const chain = await nodeChain([demux, keeping([]), ending(values)]);
+    const chain = await nodeChain([demuxed, keeping([]), ending(values)]);
     await chain.feed('a1', 'b1');
     await chain.flush();
     await chain.feed('b2', 'a2');
@@ -160,7 +135,7 @@ describe('what a state keeps', () => {
   it('is nothing of a message whose lease has ended while init made the state of its route', async () => {
     const [log, values]: [string[], unknown[]] = [[], []];
     const chain: NodeChain = await nodeChain([
-      demux,
+      demuxed,
       keeping(log, {
         init: async ({ route }) => {
           log.push(`init ${route ?? '-'}`);

@@ -29,11 +29,7 @@ describe('a state of a node', () => {
     };
     const chain = await nodeChain([byFirst, node, sink(() => undefined)]);
     await chain.feed('a');
-    await chain.harness.ask<NodeRequest, void>(chain.refs[1] as never, (replyTo) => ({
-      type: 'downstreamFailed',
-      error: new Error('x'),
-      replyTo,
-    }));
+    await chain.stopAt(1);
     open();
     await chain.harness.settle();
     assert.deepEqual(log, ['init -', 'init a', 'terminate -', 'terminate a']);
