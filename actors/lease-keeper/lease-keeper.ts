@@ -103,7 +103,7 @@ function noticeSuspension(turn: KeeperTurn): boolean {
 /** Ends the tenure if its deadline has passed without a renewal. */
 function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
-  // A tenure that has ended (`ended`) before its deadline is not revoked here: its worker is being informed, and its last reports are
+  // A tenure that has ended before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
   if (!isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
 

@@ -56,13 +56,20 @@ export class SentMessage implements PipeMessage {
   }
 
   get lease(): MessageLease | undefined {
-    if (this.#references === undefined) return undefined;
+    const { leases } = this;
+    return leases.length === 1 ? leases[0] : undefined;
+  }
+
+  get leases(): readonly MessageLease[] {
+    const references = this.#references;
+    // The usual case.
+    if (references instanceof DeliveredItem) return [leaseOf(references.tenure)];
+    if (references === undefined) return [];
     const tenures = new Set<Tenure>();
-    forEachGrant(this.#references, (tenure) => void tenures.add(tenure));
+    forEachGrant(references, (tenure) => void tenures.add(tenure));
     // An ended one may still be named, or be all that the message has stood for.
     if (tenures.size > 1) for (const tenure of tenures) if (tenure.ended) tenures.delete(tenure);
-    const [only] = tenures;
-    return only === undefined || tenures.size > 1 ? undefined : leaseOf(only);
+    return Array.from(tenures, leaseOf);
   }
 
   static isMessage(value: unknown): value is SentMessage {

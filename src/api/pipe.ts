@@ -25,6 +25,8 @@ export interface PipeMessage<Value = unknown> {
   readonly item: Item<unknown> | undefined;
   /** The lease of all that the message stands for, the same object for the same lease; undefined if there are several. */
   readonly lease: MessageLease | undefined;
+  /** All leases of what the message stands for, each once. None if it stands for nothing. */
+  readonly leases: readonly MessageLease[];
   /** How many bytes the message counts in the queues: those of its records, shared out among the outputs of one message. */
   readonly sizeBytes: number;
 }

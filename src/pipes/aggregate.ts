@@ -32,8 +32,8 @@ export interface AggregateOptions extends NodeOptions {
    */
   readonly intervalMs?: number | undefined;
   /**
-   * Each lease (source, shard and fence) has an aggregate and outputs of its own. Messages of several leases have one more. Order is
-   * kept within each of these. Default false.
+   * Each lease (source, shard and fence) has an aggregate and outputs of its own. Messages of the same several leases have one more.
+   * Order is kept within each of these. Default false.
    */
   readonly perLease?: boolean | undefined;
   /**
@@ -63,7 +63,8 @@ const aggregationMembers = { init: isFunction, push: isFunction, output: isFunct
  * back. If `make` fails, the messages of the aggregate have failed together, with one verdict: see `NodeFailure`.
  *
  * When a lease is lost, its values are taken out of what has not been emitted. A custom aggregate has a part for each lease, which is
- * left out. Only messages of several leases, such as those behind another aggregate, cannot be taken out: they stay.
+ * left out. Messages of several leases, such as those behind another aggregate, are taken out with the last of these leases. Until then
+ * they stay.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
  * @throws NonRetryableError in the node for a message that an empty custom aggregate rejects.
  */

@@ -9,7 +9,7 @@ import { checkChunk, isRepeated, isWhole, whyFailed, type Chunk, type ChunkedObj
 import { isCompleted, rememberId, type CompletedIds } from './completed-ids.js';
 import { checkMembers, defineNode, isFunction, isMs, nodeOptions, type NodeOptions } from './define-node.js';
 import { setTimer, timeOf, type Timed } from './due-timer.js';
-import { keepUnder } from './lease-holdings.js';
+import { holdingsIn, keepUnder, leasesKeyOf, loseLease } from './lease-holdings.js';
 
 /** How chunks become an object. */
 export interface AssembleChunksOptions<In, Out> extends NodeOptions {
@@ -73,7 +73,7 @@ export function assembleChunks<In, Out>(options: AssembleChunksOptions<In, Out>)
     },
     handleLost: (state, { lease }) => {
       for (const [id, object] of state.objects) {
-        if (!object.holdings.delete(lease)) continue;
+        if (loseLease(object.holdings, lease).gone.size === 0) continue;
         object.hasLost = true;
         if (object.holdings.size === 0) state.objects.delete(id);
       }
@@ -107,13 +107,13 @@ function takeChunk<In, Out>(
     };
     values.push(message.value);
     objects.set(it.id, next);
-    const keep = [keepUnder(next.holdings, message.lease, message)];
+    const keep = [keepUnder(next.holdings, leasesKeyOf(message), message)];
     return { keep, timerMs: timerOf(state, maxAgeMs, context.now) };
   }
   return answered(
     () => concat([...values, message.value], context),
     (value) => {
-      const of: readonly Held[] = [...(object?.holdings.values() ?? []), message];
+      const of: readonly Held[] = [...(object === undefined ? [] : holdingsIn(object.holdings)), message];
       objects.delete(it.id);
       rememberId(completed, it.id, { lease, now: context.now, maxAgeMs });
       return { outputs: [{ value, of }], timerMs: timerOf(state, maxAgeMs, context.now) };
@@ -129,7 +129,8 @@ function failed<In>(
   error: unknown,
   message?: PipeMessage<In>,
 ): never {
-  const held = [...(objects.get(id)?.holdings.values() ?? [])];
+  const object = objects.get(id);
+  const held = object === undefined ? [] : holdingsIn(object.holdings);
   const others = new Map(objects);
   others.delete(id);
   throw new NodeFailure<Chunks<In>>(error, {

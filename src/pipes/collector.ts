@@ -5,13 +5,15 @@
 // repeated call does not push it again.
 import { NonRetryableError } from '../api/failure-policy.js';
 import { NodeFailure } from '../api/pipe-failure.js';
-import type { Held, Keep, MessageLease, NodeDefinition, NodeResult, NodeContext, PipeMessage } from '../api/pipe.js';
+import type { Held, Keep, NodeDefinition, NodeResult, NodeContext, PipeMessage } from '../api/pipe.js';
 import { answered, type MaybeLater } from './answer.js';
 import type { Collection, Decision } from './collection.js';
+import { leasesKeyOf } from './lease-holdings.js';
 import { setTimer, timeOf, type Timed } from './due-timer.js';
 
 interface Group<In, Out> {
-  readonly lease: MessageLease | undefined;
+  /** What `groups` knows it by. */
+  readonly key: string;
   readonly collected: Collection<In, Out>;
   /** When its first message came, epoch milliseconds. */
   readonly firstAt: number;
@@ -25,8 +27,8 @@ interface Pending<In, Out> {
 
 /** What a collecting node has collected. */
 export interface Collected<In, Out> extends Timed {
-  /** Groups that are not empty, the oldest first. The key is the lease, or undefined for the only group. */
-  readonly groups: Map<MessageLease | undefined, Group<In, Out>>;
+  /** Groups that are not empty, the oldest first, by their leases; one for all leases unless `perLease`. */
+  readonly groups: Map<string, Group<In, Out>>;
   pending: Pending<In, Out> | undefined;
 }
 
@@ -106,7 +108,7 @@ function takeIn<In, Out>(
     context,
     keep: () => {
       if (isComplete) return [];
-      state.groups.set(group.lease, group);
+      state.groups.set(group.key, group);
       return [collected.keep(message)];
     },
   });
@@ -127,9 +129,9 @@ function offer<In, Out>(
 ): Offered<In, Out> {
   if (state.pending?.message === message) return state.pending;
   forgetPending(state);
-  const lease = options.perLease ? message.lease : undefined;
-  const empty = (): Group<In, Out> => ({ lease, collected: options.collect(), firstAt: now });
-  const current = state.groups.get(lease);
+  const key = options.perLease ? leasesKeyOf(message) : '';
+  const empty = (): Group<In, Out> => ({ key, collected: options.collect(), firstAt: now });
+  const current = state.groups.get(key);
   if (current !== undefined) {
     const decision = current.collected.offer(message);
     if (decision !== 'reject') return pendingIn(state, { message, group: current, decision });
@@ -166,7 +168,7 @@ function emitGroups<In, Out>(
   const { state, due, context, keep } = call;
   const emitted: Emitted<Out>[] = [];
   const finish = (): NodeResult<Collected<In, Out>, Out> => {
-    for (const { group } of due) state.groups.delete(group.lease);
+    for (const { group } of due) state.groups.delete(group.key);
     const kept = keep?.() ?? [];
     state.pending = undefined;
     return {

@@ -1,10 +1,11 @@
 // The custom form of an aggregate: one state for each lease, since nothing can be subtracted from a fold. They are combined at output.
+// Messages of the same several leases have one state, too, which goes with the last of these leases.
 import { NonRetryableError } from '../api/failure-policy.js';
-import type { MessageLease, NodeContext, PipeMessage } from '../api/pipe.js';
+import type { NodeContext, PipeMessage } from '../api/pipe.js';
 import { show } from '../api/refusal.js';
 import type { MaybeLater } from './answer.js';
 import type { Collection, Decision } from './collection.js';
-import { keepUnder, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
+import { holdingsIn, keepUnder, leasesKeyOf, loseLease, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
 
 /** A custom aggregate. The states are yours: `init` makes them, and `push` changes them. */
 export interface Aggregation<State, In, Out> {
@@ -36,25 +37,25 @@ export function foldedParts<State, In, Out>({
   output,
   merge,
 }: Aggregation<State, In, Out>): Collection<In, Out> {
-  const parts = new Map<MessageLease | undefined, State>();
+  const parts = new Map<string, State>();
   const holdings: LeaseHoldings = new Map();
   let count = 0;
-  /** The lease of the message that was offered last. It may lose its lease before it is kept. */
-  let offeredUnder: MessageLease | undefined;
+  /** The key of the message that was offered last. It may lose a lease before it is kept. */
+  let offeredUnder = '';
 
   return {
     count: () => count,
     sizeBytes: () => sizeBytesOf(holdings),
     offer: (message) => {
-      const { lease } = message;
-      const isNew = !parts.has(lease);
-      const state = isNew ? init() : (parts.get(lease) as State);
+      const key = leasesKeyOf(message);
+      const isNew = !parts.has(key);
+      const state = isNew ? init() : (parts.get(key) as State);
       const decision: unknown = push(state, message.value, message);
       if (!decisions.has(decision))
         throw new NonRetryableError(`aggregate: push must return keep, flush or reject, got ${show(decision)}`);
       if (decision !== 'reject') {
-        offeredUnder = lease;
-        if (isNew) parts.set(lease, state);
+        offeredUnder = key;
+        if (isNew) parts.set(key, state);
       }
       return decision as Decision;
     },
@@ -66,15 +67,15 @@ export function foldedParts<State, In, Out>({
       count += 1;
       return keepUnder(holdings, offeredUnder, message);
     },
-    held: () => [...holdings.values()],
+    held: () => holdingsIn(holdings),
     forgetOffered: () => {
       // Of a part that keeps more, nothing can be taken out. It goes as a whole with its lease.
       if (!holdings.has(offeredUnder)) parts.delete(offeredUnder);
     },
     lose: (lease) => {
-      parts.delete(lease);
-      count -= holdings.get(lease)?.messages ?? 0;
-      holdings.delete(lease);
+      const { gone, messages } = loseLease(holdings, lease);
+      for (const key of gone) parts.delete(key);
+      count -= messages;
     },
   };
 }

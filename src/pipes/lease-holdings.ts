@@ -1,19 +1,61 @@
-// What a state holds back, one holding per lease: when a lease is lost, its part can be taken out alone. A message of several leases
-// goes into a part of its own, whose lease is undefined, and from which nothing can be taken out.
+// What a state holds back, in parts: one for each lease, and one for the messages that stand for the same several leases. When a lease is
+// lost, its part can be taken out alone. A part of several leases can be taken out only with the last of them.
 import type { Holding, Keep, MessageLease, PipeMessage } from '../api/pipe.js';
 import { createHolding } from './holding.js';
 
-export type LeaseHoldings = Map<MessageLease | undefined, Holding>;
+interface Part {
+  readonly holding: Holding;
+  /** The leases that are not lost. */
+  readonly left: Set<MessageLease>;
+}
 
-/** What `keep` of a result says: the message goes into the part of this lease. */
-export function keepUnder(holdings: LeaseHoldings, lease: MessageLease | undefined, message: PipeMessage): Keep {
-  let holding = holdings.get(lease);
-  if (holding === undefined) holdings.set(lease, (holding = createHolding()));
-  return { message, in: holding };
+/** By the key of their leases. */
+export type LeaseHoldings = Map<string, Part>;
+
+const keys = new WeakMap<MessageLease, string>();
+let lastKey = 0;
+
+function keyOf(lease: MessageLease): string {
+  let key = keys.get(lease);
+  if (key === undefined) keys.set(lease, (key = String((lastKey += 1))));
+  return key;
+}
+
+/** The same text for messages of the same leases. */
+export function leasesKeyOf({ leases }: PipeMessage): string {
+  const [only] = leases;
+  return only !== undefined && leases.length === 1 ? keyOf(only) : leases.map(keyOf).toSorted().join();
+}
+
+/** What `keep` of a result says: the message goes into this part. Since the key was made, the message may have lost a lease. */
+export function keepUnder(holdings: LeaseHoldings, key: string, message: PipeMessage): Keep {
+  let part = holdings.get(key);
+  if (part === undefined) holdings.set(key, (part = { holding: createHolding(), left: new Set(message.leases) }));
+  return { message, in: part.holding };
+}
+
+export function holdingsIn(holdings: LeaseHoldings): readonly Holding[] {
+  return Array.from(holdings.values(), ({ holding }) => holding);
 }
 
 export function sizeBytesOf(holdings: LeaseHoldings): number {
   let sum = 0;
-  for (const { sizeBytes } of holdings.values()) sum += sizeBytes;
+  for (const { holding } of holdings.values()) sum += holding.sizeBytes;
   return sum;
+}
+
+/** Takes out the parts of which nothing is left without this lease. Returns their keys, and how many messages they had. */
+export function loseLease(
+  holdings: LeaseHoldings,
+  lease: MessageLease,
+): { readonly gone: ReadonlySet<string>; readonly messages: number } {
+  const gone = new Set<string>();
+  let messages = 0;
+  for (const [key, { holding, left }] of holdings) {
+    if (!left.delete(lease) || left.size > 0) continue;
+    holdings.delete(key);
+    gone.add(key);
+    messages += holding.messages;
+  }
+  return { gone, messages };
 }

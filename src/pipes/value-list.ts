@@ -1,16 +1,16 @@
-// The list form of an aggregate. It remembers the lease of each value, so what a lost lease has brought can be taken out of the list.
-import type { MessageLease, NodeContext } from '../api/pipe.js';
+// The list form of an aggregate. It remembers the leases of each value, so what lost leases have brought can be taken out of the list.
+import type { NodeContext } from '../api/pipe.js';
 import type { MaybeLater } from './answer.js';
 import type { Collection } from './collection.js';
-import { keepUnder, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
+import { holdingsIn, keepUnder, leasesKeyOf, loseLease, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
 
 /** Makes the value of an aggregate from the values in it, in order; at least one. */
 export type Make<In, Out> = (values: readonly In[], context: NodeContext) => MaybeLater<Out>;
 
 export function valueList<In, Out>(make: Make<In, Out>): Collection<In, Out> {
   let values: In[] = [];
-  /** `leases[i]` is the lease of `values[i]`. */
-  let leases: (MessageLease | undefined)[] = [];
+  /** `keys[i]` stands for the leases of `values[i]`. */
+  let keys: string[] = [];
   const holdings: LeaseHoldings = new Map();
   return {
     count: () => values.length,
@@ -19,16 +19,18 @@ export function valueList<In, Out>(make: Make<In, Out>): Collection<In, Out> {
     // A copy, because `make` may return its argument, or may be called again.
     output: (offered, context) => make(offered === undefined ? [...values] : [...values, offered.value], context),
     keep: (message) => {
+      const key = leasesKeyOf(message);
       values.push(message.value);
-      leases.push(message.lease);
-      return keepUnder(holdings, message.lease, message);
+      keys.push(key);
+      return keepUnder(holdings, key, message);
     },
-    held: () => [...holdings.values()],
+    held: () => holdingsIn(holdings),
     forgetOffered: () => undefined,
     lose: (lease) => {
-      if (!holdings.delete(lease)) return;
-      values = values.filter((_, at) => leases[at] !== lease);
-      leases = leases.filter((each) => each !== lease);
+      const { gone } = loseLease(holdings, lease);
+      if (gone.size === 0) return;
+      values = values.filter((_, at) => !gone.has(keys[at] as string));
+      keys = keys.filter((key) => !gone.has(key));
     },
   };
 }

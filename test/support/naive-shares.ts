@@ -51,8 +51,12 @@ export class NaiveMessage implements PipeMessage {
   }
 
   get lease(): MessageLease | undefined {
-    const leases = [...leasesOf(this.shares)];
+    const { leases } = this;
     return leases.length === 1 ? leases[0] : undefined;
+  }
+
+  get leases(): readonly MessageLease[] {
+    return [...leasesOf(this.shares)];
   }
 }
 

@@ -210,7 +210,7 @@ describe('a NodeFailure', () => {
   });
 });
 
-const stranger = { value: 1, route: undefined, item: undefined, lease: undefined, sizeBytes: 0 };
+const stranger = { value: 1, route: undefined, item: undefined, lease: undefined, leases: [], sizeBytes: 0 };
 
 describe('a call of a node', () => {
   it('has a signal that aborts after timeoutMs; a late success counts', async () => {

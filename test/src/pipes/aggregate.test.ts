@@ -146,6 +146,26 @@ describe('an aggregate', () => {
     expect(settledIds(pipe)).to.deep.equal([2, 3, 4]);
   });
 
+  it('takes values of several leases out with the last of them, and keeps the others', async () => {
+    const three = lease('shard-3');
+    const pipe = await naivePipe([aggregate<number>({ count: 2 }), aggregate<readonly number[]>({ count: 3 })]);
+    pipe.offer(...itemsOf([1]), ...itemsOf([2], { from: 2, of: two }), ...itemsOf([3], { from: 3, of: two }));
+    pipe.offer(...itemsOf([4], { from: 4, of: three }));
+    await pipe.run();
+    pipe.lose(one);
+    pipe.lose(two);
+    pipe.offer(...itemsOf([5, 6], { from: 5, of: three }));
+    pipe.flush();
+    await pipe.run();
+    expect(valuesOf(pipe)).to.deep.equal([
+      [
+        [3, 4],
+        [5, 6],
+      ],
+    ]);
+    expect(settledIds(pipe)).to.deep.equal([4, 5, 6]);
+  });
+
   it('perLease never mixes leases', async () => {
     const pipe = await naivePipe([aggregate<number>({ count: 2, perLease: true, intervalMs: 100 })]);
     pipe.offer(...itemsOf([1]), ...itemsOf([2, 3, 4], { from: 2, of: two }));

@@ -4,7 +4,7 @@ import { NonRetryableError } from '../../../src/api/failure-policy.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
 import type { Decision } from '../../../src/pipes/collection.js';
 import type { Aggregation } from '../../../src/pipes/folded-parts.js';
-import { itemsOf, one, ran, settledIds, two, valuesOf } from '../../support/naive-items.js';
+import { itemsOf, lease, one, ran, settledIds, two, valuesOf } from '../../support/naive-items.js';
 import { naivePipe } from '../../support/naive-pipe.js';
 
 interface Bag {
@@ -168,6 +168,33 @@ describe('a custom aggregate', () => {
       expect(valuesOf(pipe)).to.deep.equal([[2, 3]]);
       expect(settledIds(pipe)).to.deep.equal([3, 4]);
     }
+  });
+
+  it('leaves out what stands for several leases once the last of them is lost', async () => {
+    const three = lease('shard-3');
+    const first = aggregate<number>({ count: 2 });
+    const joined: Aggregation<string[], readonly number[], string> = {
+      init: () => [],
+      push: (texts, values) => {
+        texts.push(values.join('+'));
+        return 'keep';
+      },
+      output: (texts) => texts.join(' '),
+      merge: (parts) => parts.flat(),
+    };
+    const pipe = await naivePipe([first, aggregate({ count: 10 }, joined)]);
+    pipe.offer(
+      ...itemsOf([1]),
+      ...itemsOf([2, 3], { from: 2, of: two }),
+      ...itemsOf([4, 5, 6], { from: 4, of: three }),
+    );
+    await pipe.run();
+    pipe.lose(one);
+    pipe.lose(two);
+    pipe.flush();
+    await pipe.run();
+    expect(valuesOf(pipe)).to.deep.equal(['3+4 5+6']);
+    expect(settledIds(pipe)).to.deep.equal([4, 5, 6]);
   });
 
   it('counts what is left of it after a loss', async () => {

@@ -163,7 +163,7 @@ describe('the laws of a trace, with a broken runtime', () => {
   };
   const contextOf = (index: number, attempt = 1): NodeContext => ({ ...context, node: `node/${index}`, attempt });
   const messageOf = (value: unknown): PipeMessage => ({
-    ...{ value, route: undefined, item: undefined, lease: undefined, sizeBytes: 1 },
+    ...{ value, route: undefined, item: undefined, lease: undefined, leases: [], sizeBytes: 1 },
   });
   type Called = Record<'init' | 'handleMessage' | 'terminate', (...args: unknown[]) => unknown>;
   interface Hand {
