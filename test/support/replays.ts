@@ -51,8 +51,10 @@ export async function expectNothingLost(scenario: string, fleet: Fleet, deadline
   for (const worker of left) worker.kill('SIGTERM');
   for (const worker of left) expect(await worker.exited, worker.name).to.equal(0);
   sayReplays(scenario, fleet);
+  const ends = await Promise.all(fleet.workers.map(async ({ name, exited }) => ({ name, end: await exited })));
+  const killed = ends.flatMap(({ name, end }) => (end === 'SIGKILL' ? [name] : []));
   const rows = await fleet.rows((table) =>
-    readStrictly(fleet.dynamodb, table, { afterCleanStop: true, expectKinact: true }),
+    readStrictly(fleet.dynamodb, table, { afterCleanStop: true, expectKinact: true, killed }),
   );
   expect(lost(fleet), 'lost').to.deep.equal([]);
   expect(outOfOrder(fleet.deliveries()), 'first attempts in order').to.deep.equal([]);

@@ -92,6 +92,12 @@ describe('the strict reader', () => {
       /is owned by w after a clean stop/,
       { afterCleanStop: true },
     ],
+    [
+      'another owner than a killed one after a clean stop',
+      { leaseOwner: { S: 'w' } },
+      /is owned by w after a clean stop/,
+      { afterCleanStop: true, killed: ['v'] },
+    ],
     ['a handoff after a clean stop', { checkpointOwner: { S: 'w' } }, /handoff pending/, { afterCleanStop: true }],
     ['no writer of ours', {}, /kinactWriter is missing/, { expectKinact: true }],
   ];

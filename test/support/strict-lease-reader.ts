@@ -10,6 +10,8 @@ export type TableSnapshot = ReadonlyMap<string, Row>;
 export interface StrictReading {
   /** Every worker has stopped cleanly, so no lease may have an owner, except those at SHARD_END. */
   readonly afterCleanStop?: boolean;
+  /** Workers that have been killed: a lease of theirs stands until it expires, and may have been handed over to them afterwards. */
+  readonly killed?: readonly string[];
   /** Every lease row has been written by kinact at least once. */
   readonly expectKinact?: boolean;
   /** The table contains rows of older libraries that are not back-filled yet. */
@@ -175,8 +177,9 @@ function checkLineage(key: string, row: Row, rows: TableSnapshot, complain: Comp
 function checkOwners(row: Row, reading: StrictReading, complain: Complain): void {
   if (reading.afterCleanStop === true) {
     const isEnded = row['checkpoint']?.S === 'SHARD_END';
-    if (row['leaseOwner'] !== undefined && !isEnded)
-      complain(`is owned by ${row['leaseOwner'].S ?? '?'} after a clean stop`);
+    const owner = row['leaseOwner']?.S;
+    if (owner !== undefined && !isEnded && reading.killed?.includes(owner) !== true)
+      complain(`is owned by ${owner} after a clean stop`);
     if (row['checkpointOwner'] !== undefined) complain('has a handoff pending after a clean stop');
     for (const name of ['kinactWish', 'kinactAnswer'])
       if (row[name] !== undefined) complain(`${name} is left after a clean stop`);
