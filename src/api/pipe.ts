@@ -148,7 +148,7 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   readonly handleMessage: (state: State, message: PipeMessage<In>, context: NodeContext) => NodeAnswer<State, Out>;
   /**
    * Emits what the state holds: before a stop and the end of a shard, and when a full shard waits for it. It is called for each state,
-   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept.
+   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept. A stop does not wait for that.
    */
   readonly handleFlush?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /** Called when the timer of the state is due: see `NodeResult.timerMs`. */
