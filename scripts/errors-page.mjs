@@ -25,11 +25,11 @@ const advice = {
   LEASE_LOST: ['reason of `item.signal`', 'no'],
   PENDING_LIMIT_TOO_SMALL: ['`error` of a `warning`; `pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
   WATCHDOG: ['`pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
-  SINK_FAILING: ['`closed`', 'no'],
+  TOO_MANY_FAILURES: ['`closed`', 'no'],
   POISON_RECORD: ['`closed`', 'no'],
   RESTART_INTENSITY: ['`closed`', 'no'],
-  PIPE_EXITED: ['`pipelineRestarted`; `cause` of SINK_FAILING', 'no'],
-  PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and SINK_FAILING', 'no'],
+  PIPE_EXITED: ['`pipelineRestarted`; `cause` of TOO_MANY_FAILURES', 'no'],
+  PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and TOO_MANY_FAILURES', 'no'],
   DUPLICATE_RECORD: ['`pipelineRestarted`', 'no'],
   PARKING_FAILED: ['`fileSink`, `kinesisSink`, `start()`; `cause` of a failed attempt to park', 'no'],
   UNDECODABLE_RECORD: ['`onFailure`, `recordSkipped`, `pipelineRestarted`', 'no'],
@@ -95,7 +95,7 @@ the last source.
   for over 60 s, in at least five attempts. KCL3_TABLE ends all sources of a table. Any other error of Kinesis or DynamoDB, even a
   refused permission, ends nothing. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and
   \`attempt\`. After 30 s of failures \`ready().ok\` is false, and \`reasons\` says which call fails and why.
-- **Other causes**: a consumer also ends with POISON_RECORD, SINK_FAILING, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
+- **Other causes**: a consumer also ends with POISON_RECORD, TOO_MANY_FAILURES, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
   start) and PARENT_STOPPED. The services have no part in these.
 
 ## What ends the process

@@ -44,7 +44,7 @@ export function openOrdinals(open: OpenRecords, worker: number): readonly number
   return [...(open.get(worker)?.items.keys() ?? [])];
 }
 
-/** The lowest of them. It looks at all: only a full shard, the watchdog and `status()` ask. */
+/** The lowest of them. It looks at all: only a full ledger, the watchdog and `status()` ask. */
 export function oldestOrdinal(open: OpenRecords, worker: number): number | undefined {
   let oldest: number | undefined;
   for (const ordinal of open.get(worker)?.items.keys() ?? [])

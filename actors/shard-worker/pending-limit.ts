@@ -1,6 +1,6 @@
-// Warns early of a bound that is too small for the reducer: the shard is full, and the reducer waits for more items before it
-// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. It does
-// not come while a call is under way, or while the reducer settles something.
+// Warns early of a bound that is too small for the reducer: the ledger is full, and the reducer waits for more items before it
+// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. It does not come
+// while a call is under way, or while the reducer settles something.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
 import type { ShardWorkerState } from './state.js';
@@ -9,7 +9,7 @@ import { isIntakePaused } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
-/** How long a shard must be full, and everything in it unacknowledged, before the worker warns. */
+/** How long a ledger must be full, and everything in it unacknowledged, before the worker warns. */
 export const limitWarningMs = 10_000;
 /** How soon the worker asks again if something else goes on in the reducers. */
 const askAgainMs = 1_000;
@@ -83,7 +83,7 @@ export function heldForAck(turn: WorkerTurn, { heldForMs }: { readonly heldForMs
 function warningText({ options, state }: WorkerTurn): string {
   const { bound, reached } = reachedBound(state);
   return (
-    `Shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +
+    `The ledger of shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +
     `open records for ${limitWarningMs / 1_000} s although no call runs. Nothing more of the shard is delivered until it does. ` +
     `Raise ${bound === 'span' ? 'maxPending' : bound}, or acknowledge earlier; after watchdogMs (${options.watchdogMs}) the pipeline restarts.`
   );

@@ -86,7 +86,7 @@ export interface ConsumerEvents {
   };
   /**
    * Reading of a shard has stopped, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
-   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard that is full for a moment.
+   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard whose ledger is full for a moment.
    */
   readingStopped: RecordEvent & {
     /** The bound that is reached. */

@@ -134,7 +134,7 @@ export type ReducerMessage<Value = Buffer> =
     }
   /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
-  /** A full shard waits for acknowledgements: acknowledge every item that you can. */
+  /** The ledger of a shard is full and waits for acknowledgements: acknowledge every item that you can. */
   | { readonly type: 'flush' }
   /**
    * The right to deliver this shard has ended. No more items of this source, shard and fence arrive, and acknowledgements of them
@@ -257,7 +257,7 @@ export interface ProcessReducer<Value = Buffer> {
    * second time. `this` is not set.
    */
   readonly process: (items: readonly Item<Value>[], context: FlushContext) => unknown;
-  /** When a batch is handed out. A drain or a full shard hands out at once what there is. */
+  /** When a batch is handed out. A drain or a full ledger hands out at once what there is. */
   readonly batch?: Batch | undefined;
   /**
    * How many calls of one reducer may be under way at once. If it is given, even as 1, the items of one call have different keys,

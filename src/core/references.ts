@@ -1,5 +1,5 @@
-// What a message of a pipe stands for: the items that it embodies. An item may be settled only when everything that embodies it is done.
-// So the items travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
+// What a message of a pipe stands for: its items. An item may be settled only when everything that stands for it is done. So the items
+// travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
 // - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
