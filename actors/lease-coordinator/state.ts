@@ -225,7 +225,7 @@ export interface Release {
   readonly deadlineAt: number;
   readonly report: ReleaseOutcome[];
   /** An earlier coordinator may have held leases, and this one has not looked for them yet. */
-  readonly blind: boolean;
+  readonly isBlind: boolean;
   answered: boolean;
 }
 

@@ -150,7 +150,7 @@ function streamDoubted(turn: KeeperTurn): void {
 }
 
 function startAllowed({ state, now }: KeeperTurn): void {
-  state.workers.noWorkerMayStart = false;
+  state.workers.mayNotStart = false;
   state.workers.idleSince = now;
 }
 
@@ -276,7 +276,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       tenureRequest: undefined,
       last: undefined,
       idleSince: now,
-      noWorkerMayStart: options.noWorkerMayStart ?? false,
+      mayNotStart: options.mayNotStart ?? false,
       pauses: 0,
     },
     tenure: undefined,
@@ -311,7 +311,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     taking: { ...fresh.taking, hasHeldLease: true },
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
-    workers: { ...fresh.workers, noWorkerMayStart: true },
+    workers: { ...fresh.workers, mayNotStart: true },
     leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeftBehind: 'possible' },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before, and the hook of the application has succeeded.

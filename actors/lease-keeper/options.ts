@@ -35,7 +35,7 @@ export interface LeaseKeeperOptions {
   /** The service's time when the keeper begins, epoch milliseconds. Default: the local wall clock. */
   readonly serviceTimeMs?: number;
   /** True when no worker may start the shard yet: the keeper then keeps the lease although it has no worker. Default false. */
-  readonly noWorkerMayStart?: boolean;
+  readonly mayNotStart?: boolean;
   readonly store: LeaseStore;
   /** The queue of the table, in which each write waits for a permit. Default: no queue, and every write begins at once. */
   readonly traffic?: LeaseTraffic;

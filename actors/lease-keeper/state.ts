@@ -16,7 +16,7 @@
 //   writes        outgoing-write.ts, writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
 //   queuePlace    permit.ts; also outgoing-write.ts, writes.ts, hand-over-asker.ts
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
-//   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
+//   workers       open-tenure.ts, ended-worker.ts; `mayNotStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
 import type { HookCall } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
@@ -219,7 +219,7 @@ export interface Workers {
   /** Since when the shard has had no worker. */
   idleSince: number;
   /** No worker may start yet, so a missing worker does not count as a fault. */
-  noWorkerMayStart: boolean;
+  mayNotStart: boolean;
   /** The number of the last pause. */
   pauses: number;
 }

@@ -15,7 +15,7 @@ import {
   type ParkingOverdue,
   type PendingFailure,
 } from './pending-failures.js';
-import { endLate, type Tenure } from './tenure.js';
+import { endLateTenures, type Tenure } from './tenure.js';
 import { isThenable } from '../../src/core/callback.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
@@ -169,7 +169,7 @@ export function parkingEnded<Subject>(
   reportParked(turn, failure, parked);
   const kept = new Set(parked);
   parking.notParked = parking.notParked.filter((each) => !kept.has(each));
-  const late = giveUpLate(turn, pending, parking);
+  const late = takeOutLate(turn, pending, parking);
   const { notParked } = parking;
   if (notParked.length === 0) return { pending, parked, late, notParked };
 
@@ -213,12 +213,12 @@ function isCalled({ phase }: Parking): boolean {
 }
 
 /** Removes what belongs to leases that have ended, and the parking itself if nothing is left. */
-function giveUpLate<Subject>(
+function takeOutLate<Subject>(
   { options, state, effects }: FailureTurn<Subject>,
   { number }: PendingFailure<Subject>,
   parking: Parking,
 ): readonly Parkable[] {
-  endLate(parking.notParked, options.clock);
+  endLateTenures(parking.notParked, options.clock);
   const late = parking.notParked.filter(({ tenure }) => tenure.ended);
   if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.ended);
   if (parking.notParked.length > 0) return late;
@@ -248,7 +248,7 @@ export function parkingOverdue<Subject>(
     effects.push(effect.after(`park#${number}`, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
     return undefined;
   }
-  const late = giveUpLate(turn, pending, parking);
+  const late = takeOutLate(turn, pending, parking);
   const { notParked } = parking;
   if (notParked.length === 0) {
     // The next owner decides. The call must not take a place for ever.
@@ -268,7 +268,7 @@ export function parkingDue<Subject>(
 ): ParkingNews<Subject> | undefined {
   const pending = turn.state.pendingFailures.byNumber.get(number);
   if (pending?.parking?.phase !== 'paused') return undefined;
-  const late = giveUpLate(turn, pending, pending.parking);
+  const late = takeOutLate(turn, pending, pending.parking);
   const { notParked } = pending.parking;
   if (notParked.length > 0) {
     pending.parking.phase = 'queued';
@@ -296,7 +296,7 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
   for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {
     const { parking, number } = pending;
     if (parking === undefined) continue;
-    const late = giveUpLate(turn, pending, parking);
+    const late = takeOutLate(turn, pending, parking);
     if (parking.notParked.length === 0 && isCalled(parking)) {
       // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
       const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };

@@ -1,5 +1,5 @@
-// The tenure: one worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a
-// shard worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
+// The tenure: one shard worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a shard
+// worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
 // `wallDeadline` and `renewalBegunAt`. Before every call of user code, the stage or reducer compares the two deadlines with the
 // two clocks (`endIfLate`).
 import type { Position, StartPosition } from '../../src/core/position.js';
@@ -72,7 +72,7 @@ export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): bool
 }
 
 /** Ends each tenure of these items whose deadline has passed. Afterwards `ended` says which of them have ended. */
-export function endLate(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
+export function endLateTenures(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
   for (const { tenure } of items) endIfLate(tenure, clock);
 }
 

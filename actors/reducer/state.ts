@@ -38,9 +38,9 @@ export type FailedCall =
   | { readonly type: 'flush'; readonly group: FlushGroup }
   /** A call with several items (bisection.ts). `apply` applies the verdict. */
   | { readonly type: 'batch'; readonly task: Task; readonly apply: (turn: ReducerTurn, verdict: Verdict) => void }
-  /** A call of a raw behaviour without an item that could be delivered again. `live`: its items whose leases are held. */
+  /** A call of a raw behaviour that had no items, or has acknowledged all of them. `live`: its items whose leases are held. */
   | {
-      readonly type: 'message';
+      readonly type: 'rawCall';
       readonly job: RawJob;
       readonly live: readonly DeliveredItem[];
       readonly failed: FailedItem;
@@ -56,7 +56,7 @@ export type WaitingCall = {
 } & (
   | { readonly type: 'flush'; readonly groups: FlushGroup[] }
   | { readonly type: 'batch'; tasks: Task[] }
-  | { readonly type: 'message'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
+  | { readonly type: 'rawCall'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
 );
 
 export interface ReducerState {

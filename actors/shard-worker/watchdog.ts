@@ -23,7 +23,7 @@ export interface StallFacts {
   readonly stillForMs: number;
   readonly settledNothingForMs: number;
   /** The ledger has no room. */
-  readonly full: boolean;
+  readonly isFull: boolean;
   readonly whereabouts: Whereabouts;
   /** The application has paused the intake. */
   readonly intakePaused: boolean;
@@ -78,7 +78,7 @@ export function stallError(facts: StallFacts): KinactError | undefined {
   }
 
   const { sequenceNumber, subSequenceNumber } = oldest.position;
-  const unacknowledged = state === 'folded' && facts.full && facts.settledNothingForMs >= watchdogMs;
+  const unacknowledged = state === 'folded' && facts.isFull && facts.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
     ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
     : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${stateInWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;

@@ -110,7 +110,10 @@ export function allowance({ budget, heldBytes }: ByteAccount): number {
   return pool - budget.borrowedBytes + Math.max(0, shareOf(budget) - heldBytes);
 }
 
-/** Returns how many records the reader may request now, and reserves their bytes until `releaseReservation`; 0 if it must wait. */
+/**
+ * Reserves bytes for the records that the reader may request now, and returns how many records these are; 0 if it must wait. The bytes stay
+ * reserved until `releaseReservation`.
+ */
 export function requestNow(account: ByteAccount, request: ByteRequest): number {
   if (account.closed) return 1;
   const limit = limitFor(account, request);
@@ -141,7 +144,7 @@ export function requestRecords(
     if (account.waiter !== waiter) return;
     account.waiter = undefined;
     budget.waiting.delete(account);
-    clearFlushRequests(budget);
+    if (budget.waiting.size === 0) forgetFlushRequests(budget);
   };
 }
 
@@ -237,7 +240,7 @@ function wake(budget: ByteBudget): void {
     granted(limit);
   }
   if (budget.waiting.size > 0) askToFlush(budget);
-  else clearFlushRequests(budget);
+  else forgetFlushRequests(budget);
 }
 
 function askToFlush(budget: ByteBudget): void {
@@ -251,7 +254,7 @@ function askToFlush(budget: ByteBudget): void {
   }
 }
 
-function clearFlushRequests(budget: ByteBudget): void {
-  if (budget.waiting.size > 0) return;
+/** No reader waits for bytes any more, so each account may be asked again when one does. */
+function forgetFlushRequests(budget: ByteBudget): void {
   for (const account of budget.accounts) account.askedToFlush = false;
 }

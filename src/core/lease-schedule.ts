@@ -88,7 +88,7 @@ export interface KeeperSituation {
     /** The request of a worker that waits for a renewal: the counter of that renewal becomes its fence. */
     readonly tenureRequest: unknown;
     /** No worker may start the shard now, so the time without a worker does not count as idle. */
-    readonly noWorkerMayStart: boolean;
+    readonly mayNotStart: boolean;
     readonly idleSince: number;
   };
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
@@ -205,7 +205,7 @@ export function isIdleTooLong(keeper: KeeperSituation, limits: ScheduleLimits, n
 
 function idleUntil(keeper: KeeperSituation, limits: ScheduleLimits): number {
   const excused =
-    keeper.workers.noWorkerMayStart ||
+    keeper.workers.mayNotStart ||
     keeper.phase !== 'held' ||
     isInForce(keeper.tenure) ||
     keeper.workers.tenureRequest !== undefined ||

@@ -266,11 +266,11 @@ function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPer
     order,
     sentAt: now,
     end: (outcome) => {
-      const full = queue.underWay.size >= Math.floor(queue.pace.window);
+      const isFull = queue.underWay.size >= Math.floor(queue.pace.window);
       if (!queue.underWay.delete(permit)) return;
       const answeredAt = queue.options.clock.now();
       const tookMs = answeredAt - now - (queue.stalledMs - stalledBefore);
-      noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, full }, answeredAt);
+      noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, isFull }, answeredAt);
       serve(queue);
       stopProbe(queue);
     },

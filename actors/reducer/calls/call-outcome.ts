@@ -9,7 +9,7 @@
 // returns no items end in stage/failed-record.ts and stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a
 // lost lease.
 import { effect } from '../../protocol/actor.js';
-import { endIfLate, endLate } from '../../protocol/tenure.js';
+import { endIfLate, endLateTenures } from '../../protocol/tenure.js';
 import { isolatesFailures } from '../batches/batching.js';
 import { flushPartFailed } from '../failures/bisection.js';
 import type { FlushJob, FoldJob } from './user-calls.js';
@@ -20,7 +20,7 @@ import {
   endWait,
   itemsFailed,
   leaveKey,
-  messageFailed,
+  rawCallFailed,
 } from '../failures/failed-call.js';
 import { reportFlushRecovery, reportRecovery } from '../failures/failure-reports.js';
 import { isHolding } from '../failures/held-keys.js';
@@ -56,7 +56,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
 function acknowledgedFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown): void {
   leaveKey(turn, item);
   const job = createRawJob([item], { type: 'items', items: [item] }, turn.now);
-  if (!endIfLate(item.tenure, turn.options.clock)) messageFailed(turn, { ...job, failure: { cause } }, [item]);
+  if (!endIfLate(item.tenure, turn.options.clock)) rawCallFailed(turn, { ...job, failure: { cause } }, [item]);
 }
 
 /**
@@ -126,7 +126,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   job.noted = job.next;
 
   for (const group of groups) {
-    if (group.outcome === 'failed') endLate(group.items, options.clock);
+    if (group.outcome === 'failed') endLateTenures(group.items, options.clock);
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !tenure.ended)) {
       if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
       else flushFailed(turn, group);
@@ -157,11 +157,11 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
   const unacknowledged = handedOut.filter((item) => state.unacknowledged.has(item));
   for (const item of handedOut) if (!state.unacknowledged.has(item)) leaveKey(turn, item);
-  endLate(handedOut, options.clock);
+  endLateTenures(handedOut, options.clock);
   const live = handedOut.filter((item) => !item.tenure.ended);
   if (unacknowledged.length > 0) itemsFailed(turn, unacknowledged, job.failure.cause, 'reduce');
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
-  else if (job.items.length === 0 || live.length > 0) messageFailed(turn, job, live);
+  else if (job.items.length === 0 || live.length > 0) rawCallFailed(turn, job, live);
 }
 
 /** Those of the items of a call that has ended which failed by hand during it. Their failure could not be handled beside the call. */

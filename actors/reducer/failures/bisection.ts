@@ -6,7 +6,7 @@ import type { Verdict } from '../../protocol/failure-policy.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { creditAllQueued } from './attempts.js';
 import { addTask, createTask, raiseAttempts, type Task } from '../batches/batching.js';
-import { giveUpLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
+import { withoutLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
 import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
 import { leaveLane } from '../calls/key-lanes.js';
 import { markCredited } from '../../protocol/stage-reports.js';
@@ -88,7 +88,7 @@ function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, configured
 }
 
 function dropLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
-  const live = giveUpLate(turn, items);
+  const live = withoutLate(turn, items);
   if (live.length < items.length) for (const item of items) if (item.tenure.ended) leaveLane(turn, item);
   return live;
 }

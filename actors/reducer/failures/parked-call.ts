@@ -8,7 +8,7 @@ import {
   type ParkingNews,
 } from '../../protocol/parking.js';
 import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../../protocol/pending-failures.js';
-import { applyVerdict, endVerdict, leaveKey } from './failed-call.js';
+import { applyVerdict, verdictArrived, leaveKey } from './failed-call.js';
 import { reportEnded, settleItem } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerTurn } from '../state.js';
 import { renewState } from '../calls/user-calls.js';
@@ -54,7 +54,7 @@ function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined)
     const group = { ...call.group, items: notParked };
     if (news.verdict === undefined) renewState(group.slot, options.definition);
     else applyVerdict(turn, { ...call, group }, failure, news.verdict);
-    endVerdict(turn, call);
+    verdictArrived(turn, call);
   }
 }
 

@@ -119,8 +119,8 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       return streams.tracked(openShardReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
     },
     // A change is one record, so it need not be decoded.
-    look: looking({ ...readerDeps, unpack: (record) => ({ records: [record], divisible: true }) }),
-    unpack: (record: RawRecord<Buffer>) => ({ records: [changeRecord(record, numbers)], divisible: true }),
+    look: looking({ ...readerDeps, unpack: (record) => ({ records: [record], isDivisible: true }) }),
+    unpack: (record: RawRecord<Buffer>) => ({ records: [changeRecord(record, numbers)], isDivisible: true }),
     itemOf: (record: UserRecord): ItemParts => ({ key: recordKey(record), value: (record as ChangeRecord).change }),
     close() {
       descriptions.close();

@@ -63,7 +63,7 @@ async function readShard(reader: ReaderContext): Promise<void> {
 
   for (;;) {
     await reader.buffer.whenRoom(signal);
-    const consumerArn = retrieval?.arnToSubscribe(progress);
+    const consumerArn = retrieval?.chooseRetrieval(progress);
     if (retrieval !== undefined && consumerArn !== undefined) {
       leaveIdle(reader.idle);
       await followSubscription(reader, progress, retrieval, consumerArn);
