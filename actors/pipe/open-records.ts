@@ -1,10 +1,11 @@
-// The records that are open in a pipe, by worker: those of which an item has come and is not settled. One step per item, whatever is open.
+// The records that are open in a pipe, by shard worker: those of which an item has come and is not settled. One step per item, whatever is
+// open.
 import type { Ref } from '../protocol/actor.js';
 import type { Disposed } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Tenure } from '../protocol/tenure.js';
 
-/** The open records of one worker. */
+/** The open records of one shard worker. */
 interface WorkerRecords {
   readonly tenure: Tenure;
   /** The stage that sent the first of them. */
@@ -13,7 +14,7 @@ interface WorkerRecords {
   readonly items: Map<number, number>;
 }
 
-/** By worker. */
+/** By shard worker. */
 export type OpenRecords = Map<number, WorkerRecords>;
 
 export function noteOpen(open: OpenRecords, { tenure, stage, ordinal }: DeliveredItem): void {
@@ -39,7 +40,7 @@ export function isOpen(open: OpenRecords, worker: number, ordinal: number): bool
   return open.get(worker)?.items.has(ordinal) === true;
 }
 
-/** The ordinals of the worker's open records. */
+/** The ordinals of the shard worker's open records. */
 export function openOrdinals(open: OpenRecords, worker: number): readonly number[] {
   return [...(open.get(worker)?.items.keys() ?? [])];
 }
@@ -52,7 +53,7 @@ export function oldestOrdinal(open: OpenRecords, worker: number): number | undef
   return oldest;
 }
 
-/** Forgets the workers whose tenures have ended, and returns their records. */
+/** Forgets the shard workers whose tenures have ended, and returns their records. */
 export function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
   const ended: WorkerRecords[] = [];
   for (const [worker, records] of open) {

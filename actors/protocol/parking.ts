@@ -290,7 +290,7 @@ export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (ten
   callSinks(turn);
 }
 
-/** Ends the parkings of a worker that has ended, if no other worker has a part in them. Their calls are aborted. */
+/** Ends the parkings of a shard worker that has ended, if no other shard worker has a part in them. Their calls are aborted. */
 export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number): readonly ParkingNews<Subject>[] {
   const news: ParkingNews<Subject>[] = [];
   for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {

@@ -67,7 +67,7 @@ export interface ReducerState {
   /** The job whose call is under way, or that gave way between two calls. */
   running: RunningJob | undefined;
   /**
-   * A slot is one state of the application, with the items folded into it. There is one per worker with `stateBy: 'shard'`, otherwise
+   * A slot is one state of the application, with the items folded into it. There is one per shard worker with `stateBy: 'shard'`, otherwise
    * one under the key -1.
    */
   readonly slots: Map<number, StateSlot>;
@@ -105,7 +105,7 @@ export interface ReducerState {
   drainsTriedFor: WeakSet<Mark>;
   /** The marks that a raw behaviour has got as a message. */
   readonly toldMarks: WeakSet<Mark>;
-  /** Drains that are answered once a policy or a sink has answered about their worker. */
+  /** Drains that are answered once a policy or a sink has answered about their shard worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
   readonly batching: Batching;
   /** The kinds of stray calls of `ctx` that were warned of. */

@@ -1,6 +1,6 @@
 // The actor that runs one shard worker for each held lease that may start. At its start it subscribes to every coordinator. Each
 // update of the held leases of a table has a version number. After a gap the actor subscribes again, so it misses no start message.
-// A worker that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
+// A shard worker that ends normally leaves the tree. A shard worker that crashes also crashes this actor, and with it the whole pipeline.
 import { effect, type Behaviour, type Effect, type Ending, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/lease-messages.js';
@@ -11,7 +11,7 @@ export interface ShardWorkerSupervisorOptions {
   readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
   /** Undefined if the source of the lease was removed: the news that the lease is gone is on its way. */
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never> | undefined;
-  /** How long to wait before a lease that is still held gets another worker. */
+  /** How long to wait before a lease that is still held gets another shard worker. */
   readonly againMs: number;
 }
 
@@ -28,10 +28,10 @@ export type ShardWorkerSupervisorMessage =
   | { readonly type: 'again'; readonly name: string };
 
 interface Slot {
-  /** The lease, with its keeper, that this worker reads under. */
+  /** The lease, with its keeper, that this shard worker reads under. */
   readonly lease: HeldLease;
   readonly table: string;
-  /** The worker has ended, and may get a successor at the next `again`. */
+  /** The shard worker has ended, and may get a successor at the next `again`. */
   resting: boolean;
 }
 
@@ -111,7 +111,7 @@ function tableAdded({ state, effects }: SupervisorTurn, { table, coordinator }: 
 
 function again(turn: SupervisorTurn, { name }: Message<'again'>): void {
   const { slots } = turn.state;
-  // A lease that was taken again in the meantime has its worker already.
+  // A lease that was taken again in the meantime has its shard worker already.
   const slot = slots.get(name);
   if (slot?.resting !== true) return;
   slots.delete(name);
@@ -126,7 +126,7 @@ function nameOf(table: string, lease: HeldLease): string {
 function startFor({ options, state, effects }: SupervisorTurn, table: string, lease: HeldLease): void {
   const name = nameOf(table, lease);
   const slot = state.slots.get(name);
-  // If a worker of an earlier keeper still runs, its end starts the next one.
+  // If a shard worker of an earlier keeper still runs, its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
 
   const worker = options.makeWorker(lease);
@@ -153,12 +153,12 @@ function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
   }
 
   slot.resting = true;
-  // If the lease is still held, for instance after a suspension, another worker starts. The wait prevents a hot loop.
+  // If the lease is still held, for instance after a suspension, another shard worker starts. The wait prevents a hot loop.
   effects.push(effect.after(name, options.againMs, { type: 'again', name }));
   startIfHeld(turn, slot);
 }
 
-/** Starts the next worker of the lease that a slot had, if the lease is still held, or held again. */
+/** Starts the next shard worker of the lease that a slot had, if the lease is still held, or held again. */
 function startIfHeld(turn: SupervisorTurn, { table, lease: { leaseKey } }: Slot): void {
   const lease = turn.state.tables.get(table)?.leases.get(leaseKey);
   if (lease !== undefined) startFor(turn, table, lease);

@@ -9,9 +9,9 @@ import { isIntakePaused } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
-/** How long a ledger must be full, and everything in it unacknowledged, before the worker warns. */
+/** How long a ledger must be full, and everything in it unacknowledged, before the shard worker warns. */
 export const limitWarningMs = 10_000;
-/** How soon the worker asks again if something else goes on in the reducers. */
+/** How soon the shard worker asks again if something else goes on in the reducers. */
 const askAgainMs = 1_000;
 
 /** Whether the shard can take no more records, because of its own bounds or those of the process. */
@@ -19,7 +19,7 @@ export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
-/** Whether the worker may read, now or as soon as there is room. */
+/** Whether the shard worker may read, now or as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
   return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }

@@ -1,4 +1,4 @@
-// Admission: how raw records become admitted ones. The worker unpacks them, skips the records that were settled before this tenure,
+// Admission: how raw records become admitted ones. The shard worker unpacks them, skips the records that were settled before this tenure,
 // drops duplicates and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -148,7 +148,7 @@ export function mustFinishCurrent({ current }: Admission): boolean {
   return current !== undefined && current.next > 0 && !current.unpacked.isDivisible;
 }
 
-/** Drops the records that are not admitted. Returns the admission of a worker that has stopped reading. */
+/** Drops the records that are not admitted. Returns the admission of a shard worker that has stopped reading. */
 export function abandon(admission: Admission, ledger: Ledger): Admission {
   const { current, duplicates } = admission;
   if (mustFinishCurrent(admission)) return { ...createAdmission(undefined), duplicates, current };

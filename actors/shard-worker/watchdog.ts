@@ -1,4 +1,4 @@
-// Decides when a shard counts as stalled, and shows the worker's status. The functions are pure: the worker asks where its
+// Decides when a shard counts as stalled, and shows the shard worker's status. The functions are pure: the shard worker asks where its
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
@@ -42,7 +42,7 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
   unknown: 'not found',
 };
 
-/** Since when the worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
+/** Since when the shard worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
 export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'state'>): number | undefined {
   const { advancedAt, ending, ledger, lastPunctuation } = state;
   const oldest = oldestOpen(ledger);
@@ -97,7 +97,7 @@ export interface WorkerStatus {
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
-  /** The bytes of the process's budget that the worker holds, and how many of them were fetched ahead. */
+  /** The bytes of the process's budget that the shard worker holds, and how many of them were fetched ahead. */
   readonly heldBytes: number;
   readonly prefetchedBytes: number;
   readonly admitted: number;

@@ -15,7 +15,7 @@ export interface EscalationOptions {
   /** How many restarts kinact's own crashes may cause, and in which time: the crash after that many ends the consumer. */
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /**
-   * The longest delay of a restart, beside the limit of 30 s. Keepers without a worker give their leases up after `callDeadlineMs` +
+   * The longest delay of a restart, beside the limit of 30 s. Keepers without a shard worker give their leases up after `callDeadlineMs` +
    * `failoverMs`, so it must be shorter.
    */
   readonly maxDelayMs: number;

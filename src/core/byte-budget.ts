@@ -43,11 +43,11 @@ export interface ByteAccount {
   readonly askToFlush: () => void;
   /** Bytes reserved for the answer to the open request. */
   reservedBytes: number;
-  /** Bytes that the reader has fetched and the worker has not asked for yet. */
+  /** Bytes that the reader has fetched and the shard worker has not asked for yet. */
   aheadBytes: number;
-  /** Bytes on their way from the reader to the worker. */
+  /** Bytes on their way from the reader to the shard worker. */
   inTransitBytes: number;
-  /** Bytes that the worker has, admitted or waiting for admission. */
+  /** Bytes that the shard worker has, admitted or waiting for admission. */
   ownBytes: number;
   /** The sum of the four numbers above. */
   heldBytes: number;
@@ -148,7 +148,7 @@ export function requestRecords(
   };
 }
 
-/** Adds the bytes of an answer that the reader keeps until the worker asks for it. */
+/** Adds the bytes of an answer that the reader keeps until the shard worker asks for it. */
 export function keepAhead(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes += bytes;
@@ -162,7 +162,7 @@ export function releaseReservation(account: ByteAccount): void {
   change(account, -reservedBytes);
 }
 
-/** Moves bytes that were fetched ahead to the worker, which has asked for them. */
+/** Moves bytes that were fetched ahead to the shard worker, which has asked for them. */
 export function moveToWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
@@ -178,7 +178,7 @@ export function dropAhead(account: ByteAccount): void {
   change(account, -bytes);
 }
 
-/** Sets the bytes that the worker holds now. `received`: all `inTransitBytes` have arrived. */
+/** Sets the bytes that the shard worker holds now. `received`: all `inTransitBytes` have arrived. */
 export function setWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
   const before = account.ownBytes + (received ? account.inTransitBytes : 0);

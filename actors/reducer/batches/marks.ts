@@ -1,4 +1,4 @@
-// Marks in a reducer's queue: punctuation, the end of a worker, heartbeats. A raw behaviour gets each as a message; for any other
+// Marks in a reducer's queue: punctuation, the end of a shard worker, heartbeats. A raw behaviour gets each as a message; for any other
 // reducer a mark ends as soon as its turn comes.
 import { effect } from '../../protocol/actor.js';
 import { DeliveredItem } from '../../protocol/item.js';
@@ -48,7 +48,7 @@ export function requeueDeferredDrains({ state }: ReducerTurn): void {
 
 /**
  * Ends a mark. Punctuation is answered, with the records that wait for another attempt. While a policy or a sink is about to answer about
- * a record of the worker, a drain is not answered: the record may be settled then. Items of other workers go on meanwhile.
+ * a record of the shard worker, a drain is not answered: the record may be settled then. Items of other shard workers go on meanwhile.
  */
 export function finishOrDefer({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
@@ -82,7 +82,7 @@ function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, worker
   return waitingCall === undefined && carry.some(({ tenure }) => tenure.workerNumber === worker);
 }
 
-/** The ordinals of this worker's records that wait for another attempt, or behind one. */
+/** The ordinals of this shard worker's records that wait for another attempt, or behind one. */
 function waitingOf(state: ReducerState, worker: number): readonly number[] {
   const { keys, waitingCall, carry, queue, batching } = state;
   const ordinals = new Set<number>();

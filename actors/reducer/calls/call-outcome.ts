@@ -3,7 +3,7 @@
 // - call-outcome.ts, with `process` process-outcome.ts: its call has succeeded, or its tenure had ended before the call.
 // - failed-call.ts: its call has failed, and the policy has decided, or its tenure has ended since.
 // - parked-call.ts: a sink has kept it, or has refused it.
-// - attempts.ts: its worker has ended while it waited for another attempt.
+// - attempts.ts: its shard worker has ended while it waited for another attempt.
 //
 // All others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts. Records whose `extract` fails or
 // returns no items end in stage/failed-record.ts and stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a

@@ -251,7 +251,7 @@ function callsHaveEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): bool
   return waitingCall.undecided === 0 && drainsTriedFor.has(mark);
 }
 
-/** Whether an item of this worker is to be called, and waits for no attempt. */
+/** Whether an item of this shard worker is to be called, and waits for no attempt. */
 function isToBeCalled({ batching, carry }: ReducerState, worker: number): boolean {
   for (const { tenure } of gatheredItems(batching)) if (tenure.workerNumber === worker) return true;
   return carry.some(({ tenure }) => tenure.workerNumber === worker);

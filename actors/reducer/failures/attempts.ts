@@ -78,7 +78,7 @@ export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
 }
 
 /**
- * Repeats the waiting call if it is due, or answers the punctuation that waits behind it: a worker asks for a drain only when its
+ * Repeats the waiting call if it is due, or answers the punctuation that waits behind it: a shard worker asks for a drain only when its
  * last flush is answered. Returns true if a call has started.
  */
 export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
@@ -141,7 +141,7 @@ export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
   return !(queued instanceof DeliveredItem) && queued.type === 'punctuation' && queued.kind === 'drain';
 }
 
-/** Drops what waits of a worker that has ended, without asking a policy. */
+/** Drops what waits of a shard worker that has ended, without asking a policy. */
 export function dropWaiting(turn: ReducerTurn, worker: number): void {
   const { options, state, now } = turn;
   dropParkingsOf(turn, worker);

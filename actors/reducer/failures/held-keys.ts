@@ -145,7 +145,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
   if (!tryPutFirst(known, failed, dueAt)) putBehind(known, failed);
 }
 
-/** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
+/** Whether both are of one shard worker, and `one` comes first. Items of different shard workers have no order. */
 function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
   if (one.tenure.workerNumber !== other.tenure.workerNumber) return false;
   return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
@@ -209,7 +209,7 @@ export function endOutage(keys: HeldKeys, now: number): readonly DeliveredItem[]
   return freed;
 }
 
-/** Takes out the items of a worker that has ended. Returns them, and the items that no longer wait. */
+/** Takes out the items of a shard worker that has ended. Returns them, and the items that no longer wait. */
 export function dropWorker(
   keys: HeldKeys,
   worker: number,
@@ -297,14 +297,14 @@ export function attemptDropped(keys: HeldKeys, now: number): void {
   keys.nextAt = undefined;
 }
 
-/** Makes what waits of this worker due now: all its keys, or in an outage one attempt. */
+/** Makes what waits of this shard worker due now: all its keys, or in an outage one attempt. */
 export function makeDue(keys: HeldKeys, worker: number, now: number): void {
   keys.nextAt = undefined;
   if (keys.outage !== undefined) keys.outage.dueAt = now;
   else for (const held of keys.byKey.values()) if (held.head.item.tenure.workerNumber === worker) held.dueAt = now;
 }
 
-/** The held items of this worker. */
+/** The held items of this shard worker. */
 export function* heldItemsOf({ byKey }: HeldKeys, worker: number): Generator<HeldItem> {
   for (const { head, behind } of byKey.values()) {
     if (head.item.tenure.workerNumber === worker) yield head;

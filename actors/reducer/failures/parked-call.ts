@@ -25,7 +25,7 @@ export function parkingDue(turn: ReducerTurn, message: ParkingDue): void {
   applyNews(turn, due(turn, message));
 }
 
-/** Ends the parkings for a worker that has ended. */
+/** Ends the parkings for a shard worker that has ended. */
 export function dropParkingsOf(turn: ReducerTurn, worker: number): void {
   for (const news of dropParkings(turn, worker)) applyNews(turn, news);
 }

@@ -43,7 +43,7 @@ export interface ChangeSourceOptions {
   readonly maxRecords?: number;
   /** Milliseconds between reads of a shard at its tip. */
   readonly idleMs?: number;
-  /** How far a shard is read ahead of its worker: until the first of these bounds is reached. */
+  /** How far a shard is read ahead of its shard worker: until the first of these bounds is reached. */
   readonly prefetch?: Partial<PrefetchBounds>;
   /** The user's own clients, which are neither changed nor closed. */
   readonly client?: DynamodbStreamsClientLike | undefined;

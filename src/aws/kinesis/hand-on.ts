@@ -8,7 +8,7 @@ import { noFailures, noteRecords, type Progress } from './reading-progress.js';
 /** What was fetched: an answer of GetRecords, or an event of a subscription. */
 export interface Fetched {
   readonly records: readonly RawRecord<Buffer>[];
-  /** Milliseconds behind the tip, as the worker is to see it. */
+  /** Milliseconds behind the tip, as the shard worker is to see it. */
   readonly lagMs: number | undefined;
   /** How long ago it may have come, in milliseconds. Default 0. */
   readonly ageMs?: number;
