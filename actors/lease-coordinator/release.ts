@@ -79,7 +79,7 @@ function mayStillArrive({ options, state, now }: CoordinatorTurn, leaseKey: stri
   return now - standing.seenAt < 2 * wishLastsMs(standing.wish, options.failoverMs);
 }
 
-/** Tells the keepers that the user calls of an earlier pipeline have settled, or are no longer waited for. */
+/** Tells the keepers that the user calls of an earlier pipeline have ended, or are no longer waited for. */
 export function tellKeepersCallsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(effect.send(keeper, { type: 'callsEnded' }));

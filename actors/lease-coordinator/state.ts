@@ -326,7 +326,7 @@ export interface CoordinatorState {
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;
-  /** Leases of keepers that died without final news, unless a worker has taken them since: this worker may still own them. */
+  /** *Abandoned* leases, of keepers that died without final news, unless a worker has taken them since: this worker may still own them. */
   readonly abandoned: Map<string, Lease>;
   readonly leftAlone: LeftAlone;
   readonly planning: Planning;

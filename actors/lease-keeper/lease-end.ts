@@ -123,8 +123,8 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
 }
 
 /**
- * Withdraws a false end. The next shard worker continues from the frontier, after a growing wait if false ends repeat at the same
- * frontier.
+ * Withdraws a false end: the listings show the shard open. The next shard worker continues from the frontier, after a growing wait if false
+ * ends repeat at the same frontier.
  */
 function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
@@ -138,7 +138,7 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   setbacks.nextWorkerAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has settled. */
+/** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has ended. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   const noCallsLeft = state.tenure === undefined && state.leftovers.callsLeftBehind === 'none';

@@ -232,17 +232,19 @@ export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   callsLeftBehind: CallsLeftBehind;
-  /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
+  /** Calls of `onCheckpoint` and `onShardEnded` that have not ended. */
   hookCalls: number;
   /** All calls of `onCheckpoint` so far. */
   onCheckpointCallsMade: number;
 }
 
-/** Failures that may repeat, and how long the next attempt has to wait because of them. */
+/** Setbacks: failures of the lease that may repeat, and how long the next attempt has to wait because of them. */
 export interface Setbacks {
   /** How many shard workers in a row the watchdog has ended while the frontier stayed at `at`. */
   readonly watchdog: { count: number; at: Position | undefined };
-  /** How many false ends came in a row while the frontier stayed at `at`. */
+  /**
+   * How many *false ends* came in a row while the frontier stayed at `at`: a reader found the end of the shard, but listings show it open.
+   */
   readonly falseEnds: { count: number; at: Position | undefined };
   /** No shard worker begins before this time, because of false ends. */
   nextWorkerAt: number;

@@ -147,7 +147,7 @@ export type LeaseKeeperRequest =
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator: a shard worker may start the shard, because all its parents have ended. */
   | { readonly type: 'startAllowed' }
-  /** From the coordinator: the user calls of a crashed pipeline have settled, or the process no longer waits for them. */
+  /** From the coordinator: the user calls of a crashed pipeline have ended, or the process no longer waits for them. */
   | { readonly type: 'callsEnded' };
 
 /**

@@ -1,6 +1,6 @@
-// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that
-// may be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the
-// same failure. A call that has not settled may still succeed.
+// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that may
+// be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the same
+// failure. A call that has not ended may still succeed.
 import { effect } from './actor.js';
 import { verdictNotParked, type Failure, type Verdict } from './failure-policy.js';
 import { DeliveredItem } from './item.js';
@@ -227,7 +227,7 @@ function takeOutLate<Subject>(
   return late;
 }
 
-/** The deadline of a call has passed: its signal aborts. A call that does not settle even then ends as `crash`. */
+/** The deadline of a call has passed: its signal aborts. If the call does not end even then, `crash` applies. */
 export function parkingOverdue<Subject>(
   turn: FailureTurn<Subject>,
   { number, isLast }: ParkingOverdue,

@@ -1,4 +1,5 @@
-// `onShardStarted`: the shard worker opens its reader only when the hook has succeeded. So the hook ends before the first record of this tenure is read, and before any item reaches a reducer. A hook that is stuck crashes the shard worker, as a stuck call of a reducer does.
+// `onShardStarted`: the shard worker opens its reader only when the hook has succeeded. So the hook ends before the first record of this
+// tenure is read, and before any item reaches a reducer. A hook that is stuck crashes the shard worker, as a stuck call of a reducer does.
 import { effect } from '../protocol/actor.js';
 import {
   callHook,

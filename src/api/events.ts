@@ -364,7 +364,7 @@ export interface ConsumerEvents {
     /** Why it restarts. */
     readonly error: Error;
   };
-  /** User effects have not settled by a stop deadline, and may still act. */
+  /** User effects have not ended by a stop deadline, and may still act. */
   orphaned: {
     /** The actor's path. */
     readonly actor: string;

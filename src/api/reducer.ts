@@ -227,8 +227,8 @@ export interface RawReducer<State = unknown, Value = Buffer> {
   /** Makes a fresh state: at start and after every restart. It must be synchronous: a promise is refused (INVALID_OPTION). */
   readonly init: () => State;
   /**
-   * Handles a message and returns the new state. It may be async: no other message arrives until its promise has settled.
-   * Acknowledge items through `context.ack`. To return undefined, although `init` returned a state, counts as a throw.
+   * Handles a message and returns the new state. It may be async: no other message arrives until its call has ended. Acknowledge items
+   * through `context.ack`. To return undefined, although `init` returned a state, counts as a throw.
    */
   readonly behaviour: (
     state: State,

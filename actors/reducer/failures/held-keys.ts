@@ -1,6 +1,7 @@
 // Items that wait for another attempt, and the later items of their keys behind them. An item that waits holds its key: the order of
 // a key is kept, and other keys go on. In an outage every item waits, and one attempt at a time finds out whether calls succeed
-// again. Only rules and state are here: attempts.ts calls the application.
+// again. failed-call.ts begins an outage (`noteOutage`) and ends it (`callSucceeded`). Only rules and state are here: attempts.ts calls the
+// application.
 import type { DeliveredItem } from '../../protocol/item.js';
 import type { FailedItem } from '../../../src/api/failed-item.js';
 
