@@ -187,8 +187,8 @@ function resumeWorker({ state, effects }: KeeperTurn, { phase }: ReceivedWish): 
  * Called when no shard worker is left. A shard worker that crashed may have left calls behind, and records that will be delivered again.
  */
 function decideAfterDrain(turn: KeeperTurn, receivedWish: ReceivedWish): void {
-  // Unlike `callOff`, this starts no cool-down (`failedDrains`): the shard worker has gone, but the shard may not be too slow to drain.
-  // The next shard worker reads the open records again, and may drain in time.
+  // Unlike `callOff`, this starts no cool-down (`failedDrains`). The drain has failed because the shard worker has gone, not because it was
+  // too slow. The next shard worker reads the open records again, and may drain in time.
   if (!nothingLeftBehind(turn)) receivedWish.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
   else if (turn.state.leftovers.hookCalls === 0) receivedWish.phase = 'ready';

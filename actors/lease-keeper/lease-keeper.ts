@@ -165,8 +165,8 @@ function limitsOf({ failoverMs, callDeadlineMs }: LeaseKeeperOptions): ScheduleL
     // A pipeline that restarts waits for user calls until `callDeadlineMs`. If a shard has no shard worker for `failoverMs`, the
     // coordinator sends the held leases again.
     idleLimitMs: callDeadlineMs + failoverMs,
-    // `onCheckpoint` calls may delay SHARD_END. To prove an end can take two listings that are `failoverMs` apart, and some of the
-    // calls may fail.
+    // `onCheckpoint` calls may delay SHARD_END. The proof of an end can take two listings that are `failoverMs` apart, and some calls of
+    // the service may fail.
     endLimitMs: callDeadlineMs + 4 * failoverMs,
   };
 }

@@ -10,7 +10,7 @@
 //                                 for its calls                                                     shard worker
 //   awaited          any          a shard worker ended without such a report             waits      waits, or is refused
 //
-// A release that waits is `awaitsCalls`. A restart waits for the calls, but no longer than until its deadline. That suffices for a
+// `awaitsCalls` says whether a release waits. A restart waits for the calls, but no longer than until its deadline. That suffices for a
 // release, which has a deadline, too. A hand-over must not run beside any call, so it needs a shard worker's answer.
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperState, Leftovers } from './state.js';

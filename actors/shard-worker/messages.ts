@@ -28,7 +28,7 @@ export type ShardWorkerMessage =
   /** Where the record of this ordinal is. If `ordinal` is undefined: where the unanswered punctuation is. */
   | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
-  /** The shard may have been full for too long: see pending-limit.ts. */
+  /** The ledger may have been full for too long: see pending-limit.ts. */
   | { readonly type: 'limitDue' }
   | { readonly type: 'heldForAck'; readonly heldForMs: number }
   /** The age of the oldest record is to be compared with the stream's retention: see retention.ts. */

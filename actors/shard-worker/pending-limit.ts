@@ -14,7 +14,7 @@ export const limitWarningMs = 10_000;
 /** How soon the shard worker asks again if something else goes on in the reducers. */
 const askAgainMs = 1_000;
 
-/** Whether the shard can take no more records, because of its own bounds or those of the process. */
+/** Whether no more records can be admitted, because of the bounds of the shard or of the process. */
 export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
@@ -24,7 +24,7 @@ export function mayRead({ options, state }: WorkerTurn): boolean {
   return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
-/** Notes since when the shard has been full, and sets the timer. Called after every message. */
+/** Notes since when the ledger has been full, and sets the timer. Called after every message. */
 export function watchLimit(turn: WorkerTurn): void {
   const { state, now } = turn;
   const { pendingLimit, ledger } = state;
@@ -38,7 +38,7 @@ function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
   effects.push(effect.after('limit', Math.max(1, Math.ceil(ms)), { type: 'limitDue' }));
 }
 
-/** Asks the stages, and through them the reducers, if the shard has been full and has settled nothing for long enough. */
+/** Asks the stages, and through them the reducers, if the ledger has been full and nothing was settled for long enough. */
 export function limitDue(turn: WorkerTurn): void {
   const { options, state, effects } = turn;
   const { pendingLimit, channels } = state;
@@ -58,7 +58,7 @@ export function limitDue(turn: WorkerTurn): void {
   );
 }
 
-/** How long the shard has been full and has settled nothing. */
+/** How long the ledger has been full and nothing was settled. */
 function stillForMs({ state, now }: WorkerTurn): number {
   return now - Math.max(state.pendingLimit.fullSince ?? now, state.settledAt);
 }

@@ -1,5 +1,5 @@
-// Reports that the reading of a shard has stopped because records wait for another attempt, and later that it goes on again. A shard
-// that is full for any other reason is ordinary back-pressure, and silent. So the shard worker asks where its oldest open record is, once
+// Reports that the reading of a shard has stopped because records wait for another attempt, and later that it goes on again. A ledger that
+// is full for any other reason is ordinary back-pressure, and silent. So the shard worker asks where its oldest open record is, once
 // nothing has been admitted for a second, and then once a second.
 import { effect } from '../protocol/actor.js';
 import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';

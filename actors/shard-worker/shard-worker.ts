@@ -323,7 +323,7 @@ function watchdog(turn: WorkerTurn): void {
 
   const leftMs = options.watchdogMs - (now - since);
   if (leftMs > 0) {
-    // A timer may fire slightly early. The rest must not be shorter than a clock can show.
+    // The timer has fired slightly early. The rest is at least 1 ms, or the next timer would fire early again and again.
     watchAgain(Math.max(1, Math.ceil(leftMs)));
     return;
   }

@@ -88,7 +88,9 @@ export interface ShardWorkerState {
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
   /** Whether reading has stopped because records wait: see reading-stop.ts. */
   readonly readingStop: ReadingStop;
-  /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the shard worker has warned. */
+  /**
+   * Since when the ledger has been full, whether a timer or a question about that is under way, and whether the shard worker has warned.
+   */
   readonly pendingLimit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
   /** The last pause that cannot succeed, as the keeper has been told. 0 before the first one. */

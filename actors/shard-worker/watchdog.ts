@@ -59,9 +59,9 @@ export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'sta
  */
 export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
-  // A failed call is repeated in time, and reported otherwise. The rate limit is the application's own wish.
+  // A failed call is repeated, and has events of its own. The rate limit is what the application wants.
   if (whereabouts.state === 'waiting' || whereabouts.state === 'limited') return undefined;
-  // Nothing more comes by the application's own wish, and the reducer may wait for it. A call that runs still counts.
+  // The application has paused the intake, and the reducer may wait for more items. A call that runs still counts.
   if (facts.intakePaused && whereabouts.state === 'folded') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
 

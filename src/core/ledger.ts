@@ -132,7 +132,8 @@ export function hasRoom(ledger: Ledger, bytes = 1): boolean {
   );
 }
 
-/** Admits a record and returns its *ordinal*: its number in the ledger, from 0 without gaps. Returns -1, and changes nothing, for a
+/**
+ * Admits a record and returns its *ordinal*: its number in the ledger, from 0 without gaps. Returns -1, and changes nothing, for a
  * duplicate: a record whose position is not greater than that of the last admitted record. Throws RangeError if the ledger is
  * already full; it does not check whether `bytes` still fit.
  */

@@ -14,7 +14,7 @@ import {
   type NumberRanges,
 } from './number-ranges.js';
 
-/** The right to deliver the items of a shard. Once ended, it never lives again. */
+/** The right to deliver the items of a shard. For actors it is the tenure (actors/protocol/tenure.ts). Once ended, it never revives. */
 export interface Grant {
   readonly ended: boolean;
 }
@@ -215,7 +215,7 @@ export function forEachGrant<G extends Grant, Stage>(
     const { of } = references;
     if (of === undefined) return;
     const known = isBundle(of) ? grantsBehind(references, of) : undefined;
-    // An ended one may have been taken out.
+    // An ended grant may have been taken out of `of` meanwhile, so the list is not trusted.
     if (known === undefined || someEnded(known)) forEachGrant(of, visit);
     else known.forEach(visit);
   } else if (isBundle(references)) {

@@ -44,7 +44,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   if (job.failure !== undefined) {
     const { item, cause, at } = job.failure;
     returnCredit(state.reports, item);
-    // It fails once, although it may have failed by hand, too.
+    // The item fails once, even if your code has also called `ctx.fail` for it.
     const isByHand = state.failedInCall.delete(item);
     const isAcknowledged = turn.options.definition.acknowledge === 'manual' && !state.unacknowledged.has(item);
     if (isByHand || !isAcknowledged) itemsFailed(turn, [item], cause, at);
@@ -76,7 +76,7 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
   // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
   if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
-    // An attempt comes alone.
+    // The call of an attempt has one item.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
     callSucceeded(turn);
   }
@@ -164,7 +164,7 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   else if (job.items.length === 0 || live.length > 0) rawCallFailed(turn, job, live);
 }
 
-/** Those of the items of a call that has ended which failed by hand during it. Their failure could not be handled beside the call. */
+/** Takes the items for which `ctx.fail` was called during the call that has now ended. Their failures had to wait for its end. */
 function takeFailedInCall(
   { failedInCall }: ReducerState,
   items: readonly DeliveredItem[],

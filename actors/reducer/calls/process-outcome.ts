@@ -63,7 +63,7 @@ function callAgain({ state }: ReducerTurn, task: Task, items: readonly Delivered
 function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: boolean): void {
   const { state } = turn;
   if (isHolding(state.keys)) for (const item of items) endWait(turn, item);
-  // An attempt comes alone.
+  // The call of an attempt has one item.
   if (isAlone) for (const item of items) reportRecovery(turn, item);
   callSucceeded(turn);
   acknowledge(turn, items);

@@ -153,7 +153,7 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
   const { waitingCall } = state;
   if (waitingCall?.type === 'batch') {
     const hasEnded = ({ parts }: Task): boolean => parts.every((part) => part.every(({ tenure }) => tenure.ended));
-    // It ends at its next call, which leaves out every item.
+    // Such a task is over, and its next call, which leaves out all of its items, ends it. So that call is due now.
     if (waitingCall.tasks.some(hasEnded)) waitingCall.dueAt = now;
   }
   if (waitingCall?.type !== 'flush') return;

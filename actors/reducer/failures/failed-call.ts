@@ -52,7 +52,7 @@ export function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   group.failures += 1;
   if (group.failures === 1) {
     group.failedSince = now;
-    // A drain that waits here must see one more try of this flush.
+    // A drain that already waits is answered only after one more try of this flush.
     state.drainsTriedFor = new WeakSet();
   }
   const { cause, failures: attempt, items } = group;
@@ -132,7 +132,7 @@ export function decided(turn: ReducerTurn, message: Decided): void {
 export function* pendingFlushes({ pendingFailures }: ReducerState): Generator<FlushGroup> {
   for (const { subject, parking } of pendingFailures.byNumber.values()) {
     if (subject.type !== 'flush') continue;
-    // Reducers park nothing but items.
+    // A cast, because reducers park nothing but items.
     const items = (parking?.notParked ?? subject.group.items) as readonly DeliveredItem[];
     yield { ...subject.group, items };
   }
@@ -168,7 +168,7 @@ function parkCall(
   failure: Failure,
   policy: Park,
 ): void {
-  // Its call is over: an outage goes on without it.
+  // Its call of the reducer is over, so an outage does not wait for the sink.
   if (call.type === 'items') for (const item of call.items) endAttempt(turn, item);
   waitForVerdict(turn, call, true);
   const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;

@@ -92,7 +92,7 @@ export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void 
   if (known === undefined)
     keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, isBusy: false });
   else if (!tryPutFirst(known, held, now)) {
-    // The next attempt is due when it was.
+    // The head is the same, so the time of the next attempt is, too.
     putBehind(known, held);
     return;
   }
@@ -110,7 +110,7 @@ function tryPutFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
 /** Puts an item in its place behind the head. An item that was gathered before its key was held may come after later ones. */
 function putBehind({ behind }: HeldKey, held: HeldItem): void {
   const { tenure } = held.item;
-  // Usually the last one, and then nothing is searched.
+  // Usually its place is the last one, and then nothing is searched.
   const last = behind.findLast(({ item }) => item.tenure === tenure);
   if (last === undefined || !isBefore(held.item, last.item)) {
     behind.push(held);
@@ -141,7 +141,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
     return;
   }
 
-  // It stands here already if its policy has answered only now.
+  // The item is here already if it has waited for the answer of its policy.
   known.behind = known.behind.filter((each) => each.item !== item);
   if (!tryPutFirst(known, failed, dueAt)) putBehind(known, failed);
 }
@@ -270,7 +270,7 @@ export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
   if (keys.outage === undefined) return;
   keys.outage.lastWasNew = held.head.failures === 0;
   keys.outage.key = held.key;
-  // One attempt at a time: the next one is due some time after this one has failed.
+  // One attempt at a time: the next one gets its time when this one has failed (`pauseOutage`).
   keys.outage.isUnderWay = true;
   keys.outage.dueAt = Infinity;
 }

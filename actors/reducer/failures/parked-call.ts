@@ -34,7 +34,7 @@ function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined)
   if (news === undefined) return;
   const { state, options } = turn;
   const { subject: call, failure } = news.pending;
-  // Reducers park nothing but items.
+  // A cast, because reducers park nothing but items.
   const [parked, late, notParked] = [
     news.parked,
     news.late,

@@ -28,7 +28,7 @@ export type SubscriptionStep =
   | { readonly type: 'failed'; readonly failure: AwsFailure };
 
 export interface Subscription {
-  /** Waits for the next event, at most `timeoutMs`. To be called again only after it has settled; never rejects. */
+  /** Waits for the next event, at most `timeoutMs`. Not to be called again before its promise is fulfilled. Never rejects. */
   next(timeoutMs: number): Promise<SubscriptionStep>;
   close(): void;
 }
