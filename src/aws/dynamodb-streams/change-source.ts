@@ -102,7 +102,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     maxRecords,
     idleMs,
     sizes: { recordBytes: undefined },
-    backlogMeaning: { backlogs: false, absent: true },
+    backlogMeaning: { backlogs: false, isAbsent: true },
     prefetch: { ...defaults.prefetch, ...options.prefetch },
   };
 
