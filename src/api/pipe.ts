@@ -170,6 +170,11 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   readonly maxQueueLen?: number | undefined;
   /** How many bytes of messages wait for the next node. One message is always let in. Default 8,388,608. */
   readonly maxQueueBytes?: number | undefined;
+  /**
+   * The longest time for which a state keeps a message without a flush, in milliseconds: the interval of a batch, say. `createConsumer`
+   * refuses a pipe in which it is not less than `watchdogMs`, because each wait would look like a stall. Default: unknown.
+   */
+  readonly keepsForMs?: number | undefined;
   /** How many routes may have a state at once. Beyond it the route that was used longest ago is flushed and ended. Default 10,000. */
   readonly maxRoutes?: number | undefined;
   /** A route that holds nothing, and has had no message for this long, is ended. Default 60,000. */
