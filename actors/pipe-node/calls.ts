@@ -53,6 +53,8 @@ export interface Work {
   isOver: boolean;
   /** A call that has failed, and is made again before the others. */
   again: Call | undefined;
+  /** The next call, for which there is no room yet. */
+  held: Call | undefined;
   /** Entries of a feed that no call has been made for, and the place of the next of them. */
   readonly entries: readonly Entry[];
   next: number;
