@@ -9,6 +9,7 @@ import type { FailedItem } from '../../src/api/failed-item.js';
 import type { NodeContext } from '../../src/api/pipe.js';
 import type { Clock } from '../../src/api/ports.js';
 
+/** A callback of a node. */
 export type Callback = 'init' | 'handleMessage' | 'handleFlush' | 'handleTimer' | 'terminate';
 
 /** A call to make. It is kept after a failure, and made again with the same state and the same message. */

@@ -7,9 +7,12 @@ import type { NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { PipeOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export function createNodes({ definitions }: Pick<PipeOptions, 'definitions'>): readonly NodeEntry[] {
+export function createNodes({
+  definitions,
+  firstNode = 0,
+}: Pick<PipeOptions, 'definitions' | 'firstNode'>): readonly NodeEntry[] {
   return definitions.map(({ name = 'node' }, index) => {
-    return { name: `${name}/${index}`, ref: undefined, lastReceived: 0, isWaiting: false };
+    return { name: `${name}/${firstNode + index}`, ref: undefined, lastReceived: 0, isWaiting: false };
   });
 }
 
@@ -19,11 +22,13 @@ export function isWaiting({ nodes }: Pick<PipeState, 'nodes'>): boolean {
 }
 
 export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, index: number): Effect<PipeActorMessage> {
-  const { definitions, makeNode, callDeadlineMs, answerDeadlineMs, credit: _, stages: __, ...failure } = options;
+  const { application, onFailure, answerDeadlineMs, clock, random, doubtOf, leftItems } = options;
+  const { definitions, makeNode, callDeadlineMs } = options;
   const { name } = nodes[index] as NodeEntry;
   const behaviour = makeNode({
-    ...failure,
-    answerDeadlineMs,
+    ...{ application, onFailure, answerDeadlineMs, clock, random },
+    ...(doubtOf === undefined ? {} : { doubtOf }),
+    ...(leftItems === undefined ? {} : { leftItems }),
     pipe: options.index,
     index,
     name,
