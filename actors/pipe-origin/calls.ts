@@ -20,16 +20,13 @@ function timerOf(call: number): string {
 /** Begins the calls whose turn it is. One feed is open at a time, so each is answered for itself. */
 export function beginCalls(turn: OriginTurn): void {
   const { state } = turn;
-  while (state.pipe !== undefined && !state.isEnding && state.feed === undefined) {
+  while (state.pipe !== undefined && state.feed === undefined) {
     const next = state.calls.shift();
     if (next === undefined) return;
     const { number, call } = next;
     if (call.type === 'feed') beginFeed(turn, number, call);
     else if (call.type === 'flush') beginFlush(turn, number, call);
-    else {
-      state.isEnding = true;
-      turn.effects.push(effect.send(state.pipe, { type: 'upstreamFailed' }));
-    }
+    else turn.effects.push(effect.send(state.pipe, { type: 'upstreamFailed' }));
   }
 }
 

@@ -9,9 +9,6 @@ import type { FedValue } from './messages.js';
 
 const noBytes = Buffer.alloc(0);
 
-/** The shard of all fed items. */
-const shardId = 'fed';
-
 export class FedItem extends DeliveredItem {
   readonly route: Route | undefined;
   readonly #isReplay: boolean;
@@ -54,10 +51,10 @@ function sizeOf({ value, key }: DeliveredItem): number {
 export function createFedTenure(name: string, signal: AbortSignal): Tenure {
   return {
     workerNumber: 0,
-    leaseKey: shardId,
-    shardId,
+    leaseKey: name,
+    shardId: name,
     source: name,
-    idempotencyPrefix: `${name}/${shardId}`,
+    idempotencyPrefix: name,
     fence: 0,
     start: { type: 'trimHorizon' },
     deadline: Infinity,

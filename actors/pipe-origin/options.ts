@@ -23,7 +23,7 @@ export function createOffsets(first: number): Offsets {
 }
 
 export interface PipeOriginOptions {
-  /** The name that items have as their source. */
+  /** The name that items have as their source and their shard. */
   readonly name: string;
   readonly clock: Clock;
   readonly offsets: Offsets;

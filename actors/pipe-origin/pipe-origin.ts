@@ -49,7 +49,6 @@ function initialState({ name, signal, offsets }: PipeOriginOptions, self: Ref<Or
     lastCall: 0,
     feed: undefined,
     flushes: new Map(),
-    isEnding: false,
     settled: emptyRanges(),
     lastSent: 0,
     lastReceived: 0,

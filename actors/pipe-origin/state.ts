@@ -38,8 +38,6 @@ export interface PipeOriginState {
   feed: OpenFeed | undefined;
   /** The flushes on their way, by the number of the call. */
   readonly flushes: Map<number, Message<'flush'>>;
-  /** No call begins any more. */
-  isEnding: boolean;
   /** The offsets that are done. */
   readonly settled: NumberRanges;
   /** The number of the last message to the pipe, and of the last one from it. */

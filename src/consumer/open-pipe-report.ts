@@ -28,7 +28,7 @@ export interface OpenPipeStatus {
   readonly settled: number;
   /** How many messages are not done. */
   readonly open: number;
-  /** How many feeds and flushes have not resolved. */
+  /** How many calls of `feed`, `feedAll` and `flush` have not resolved. */
   readonly waiting: number;
   /** The nodes in the order of the pipe; empty after the end. */
   readonly nodes: readonly NodeFigures[];

@@ -47,6 +47,6 @@ describe('the rest of a pipe', () => {
     await opened.feed([{ value: 1, key: '', heads: [] }]).catch(() => undefined);
     const { reason, error, open } = await opened.ended;
     expect({ reason, open }).to.deep.equal({ reason: 'crash', open: 1 });
-    expect(error?.message).to.include('node failed for record 0 of fed').and.to.include('store down');
+    expect(error?.message).to.include('node failed for record 0 of replay').and.to.include('store down');
   });
 });
