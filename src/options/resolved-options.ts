@@ -95,6 +95,11 @@ function processingOf(
   const [parks] = sinksOf(rest.onFailure);
   if (parks !== undefined)
     refuseName(parks.path, "park is not possible with a pipe so far: choose retry(), 'crash', 'skip' or 'stopShard'");
+  for (const [at, { name = 'node', keepsForMs = 0 }] of pipe.nodes.entries())
+    if (keepsForMs >= rest.watchdogMs) {
+      const expected = `less than watchdogMs (${rest.watchdogMs}), or each wait of ${name} looks like a stall`;
+      refuse(`pipe.nodes[${at}].keepsForMs`, expected, keepsForMs);
+    }
   return Object.freeze({ kind: 'pipe', pipe });
 }
 
