@@ -1,9 +1,10 @@
 // Notes the call that still waits, or has not ended, when its shard is given up in a stop: the report of the stop names its oldest item.
 import type { DeliveredItem } from '../protocol/item.js';
-import { refusals, waitingText } from '../protocol/pending-failures.js';
+import { waitingText } from '../protocol/pending-failures.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
 import type { PipeNodeOptions } from './options.js';
+import { refusalOf } from './refusal.js';
 import { keptReferences } from './slots.js';
 import type { PipeNodeState } from './state.js';
 import { firstOf, forEachGrant } from '../../src/core/references.js';
@@ -27,7 +28,7 @@ export function noteLeft(
   leftItems.noted.set(call, {
     ...{ source, shardId, sequenceNumber, key, at: 'node', attempts: call.failures },
     forMs: Math.round(clock.now() - since),
-    error: waitingText(cause, refusals(state.pendingFailures).get(item)),
+    error: waitingText(cause, refusalOf(state, call)),
   });
 }
 
