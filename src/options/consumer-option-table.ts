@@ -166,7 +166,7 @@ export const consumerTable = {
   ),
   pipe: optional(
     pipe,
-    'A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit` so far; `park` needs its format.',
+    'A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit`; `park` needs a format.',
     { example: 'pipe().to((bytes) => console.log(bytes.length))' },
   ),
   extract: optional(

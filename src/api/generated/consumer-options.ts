@@ -47,8 +47,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducer: ReducerDefinition<Value>;
   /**
-   * A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit` so far; `park` needs its
-   * format.
+   * A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit`; `park` needs a format.
    *
    * @default undefined
    * @example
