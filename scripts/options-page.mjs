@@ -49,7 +49,7 @@ export function optionsPage({ consumer, kinesisStream, dynamodbStream, run, file
     '## createConsumer',
     table(consumer),
     ...groupsOf(consumer),
-    'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`. `key`\nand `extract` exclude one another. Two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
+    'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`, and so must the time for\nwhich a node of a pipe keeps a message (`keepsForMs`). `key`\nand `extract` exclude one another. Two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),

@@ -58,12 +58,18 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
   call.parts = undefined;
   if (!isNodeFailure(thrown)) return thrown;
   const { of, state, values, cause } = thrown;
-  const isValid = Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held));
-  if (!isValid) return new NonRetryableError('A NodeFailure names what is not here.', { cause: thrown });
+  // One that names nothing would be repeated under `skip` with nothing less to do.
+  const isValid =
+    Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
+  if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
   if (values !== undefined && !(Array.isArray(values) && values.length > 0))
     return new NonRetryableError('The values of a NodeFailure must be an array with at least one.', { cause: thrown });
   call.parts = { of: [...new Set(of as readonly Held[])], state, values, isStale: false };
   return cause;
+}
+
+function holdsSomething(held: Held): boolean {
+  return SentMessage.isMessage(held) || held.messages > 0;
 }
 
 /** A call that fails after all its leases have ended is no failure of the application's. */
@@ -97,6 +103,7 @@ export function applyVerdict(
   { policy, error }: Verdict,
 ): void {
   const { state, now } = turn;
+  const tenures = policy === 'stopShard' ? tenuresOf(turn, call) : new Set<Tenure>();
   // A state that cannot be made leaves nothing to skip.
   const isStateless = call.callback === 'init' && call.message === undefined;
   if (typeof policy === 'object' && policy.type === 'retry') {
@@ -104,11 +111,12 @@ export function applyVerdict(
     state.waiting = { call, dueAt: now + delayMs, isTrying: false };
     work.again = call;
     reportRetry(turn, failure, delayMs);
-  } else if (policy === 'skip' && !isStateless) {
+  } else if (!isStateless && (policy === 'skip' || (policy === 'stopShard' && tenures.size === 0))) {
+    // A call about nothing has no shard to stop: it would only be repeated.
     skip(turn, call);
     goOnWithout(turn, work, call);
   } else if (policy === 'stopShard' && !isStateless) {
-    for (const tenure of tenuresOf(turn, call)) stopTenure(tenure, error);
+    for (const tenure of tenures) stopTenure(tenure, error);
     repeatWithoutLost(turn, work, call);
   } else if (typeof policy === 'object' && !isStateless) {
     park(turn, work, { call, failure }, { policy, error });

@@ -1,11 +1,12 @@
-// Notes the call that still waits, or has not ended, when its shard is given up in a stop: the report of the stop names its oldest item.
+// Notes what a node still has when a shard is given up in a stop: the call that waits or has not ended, and what its states keep. The
+// report of the stop names the oldest item of each.
 import type { DeliveredItem } from '../protocol/item.js';
 import { waitingText } from '../protocol/pending-failures.js';
-import { SentMessage } from '../protocol/pipe-message.js';
+import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
 import type { PipeNodeOptions } from './options.js';
 import { refusalOf } from './refusal.js';
-import { keptReferences } from './slots.js';
+import { keptReferences, type Slot } from './slots.js';
 import type { PipeNodeState } from './state.js';
 import { firstOf, forEachGrant } from '../../src/core/references.js';
 
@@ -13,28 +14,44 @@ const underWay = new Error('its call has not ended');
 
 /** Notes what waits of this worker; of all workers without one. */
 export function noteLeft(
-  { leftItems, clock }: Pick<PipeNodeOptions, 'leftItems' | 'clock'>,
+  { leftItems, clock, name }: Pick<PipeNodeOptions, 'leftItems' | 'clock' | 'name'>,
   state: PipeNodeState,
   worker?: number,
 ): void {
   if (leftItems?.isStopping !== true) return;
+  const now = clock.now();
+  const note = (what: Call | Slot, { source, shardId, sequenceNumber, key }: DeliveredItem, rest: Rest): void => {
+    const { since, ...others } = rest;
+    const forMs = Math.round(now - since);
+    leftItems.noted.set(what, { source, shardId, sequenceNumber, key, at: 'node', forMs, ...others });
+  };
+
   const { waiting, calling } = state;
   const call = waiting?.call ?? calling?.call;
-  const item = call === undefined ? undefined : itemOf(call, worker);
-  if (call === undefined || item === undefined) return;
-  const { source, shardId, sequenceNumber, key } = item;
-  const since = waiting === undefined ? (calling?.since ?? clock.now()) : call.failedSince;
-  const cause = call.cause ?? underWay;
-  leftItems.noted.set(call, {
-    ...{ source, shardId, sequenceNumber, key, at: 'node', attempts: call.failures },
-    forMs: Math.round(clock.now() - since),
-    error: waitingText(cause, refusalOf(state, call)),
-  });
+  const item = call === undefined ? undefined : itemOf(referencesOf(call), worker);
+  if (call !== undefined && item !== undefined) {
+    const since = waiting === undefined ? (calling?.since ?? now) : call.failedSince;
+    const error = waitingText(call.cause ?? underWay, refusalOf(state, call));
+    note(call, item, { since, attempts: call.failures, error });
+  }
+  for (const slot of state.slots.values()) {
+    const kept = itemOf(keptReferences(slot), worker);
+    if (kept !== undefined) note(slot, kept, { since: slot.keepsSince, attempts: 0, error: `${name} keeps it` });
+  }
 }
 
-/** An item that the call is about, if it is about this worker. */
-function itemOf({ message, slot }: Call, worker: number | undefined): DeliveredItem | undefined {
-  const all = message === undefined ? [...keptReferences(slot)] : [SentMessage.referencesOf(message)];
+interface Rest {
+  readonly since: number;
+  readonly attempts: number;
+  readonly error: string;
+}
+
+function referencesOf({ message, slot }: Call): Iterable<ItemReferences | undefined> {
+  return message === undefined ? keptReferences(slot) : [SentMessage.referencesOf(message)];
+}
+
+/** An item of these references, if they belong to this worker. */
+function itemOf(all: Iterable<ItemReferences | undefined>, worker: number | undefined): DeliveredItem | undefined {
   for (const references of all) {
     if (references === undefined) continue;
     let isMeant = worker === undefined;

@@ -1,6 +1,7 @@
 // Punctuation in a pipe. It travels among the messages, as a mark: each node flushes when it comes. When the last node has flushed, the
 // punctuation is answered. While a failed call holds a node, no mark passes. Then a flush is answered at once, and a drain once every node
 // was asked for one more attempt. The answer names what is open. So a hand-over, a stop and a full ledger do not wait for the failed call.
+// Nor does a stop wait for what a node keeps beyond its flush.
 import { effect } from '../protocol/actor.js';
 import { nextNumber, sendStageReports } from '../protocol/stage-reports.js';
 import type { Message, PipeActorMessage } from './messages.js';
@@ -17,8 +18,12 @@ export function queuePunctuation({ state, now }: PipeTurn, punctuation: Message<
 
 /** The last node has flushed. The mark may be answered already, because a node began to wait. */
 export function flushed(turn: PipeTurn, { mark: number }: Message<'flushed'>): void {
-  const mark = turn.state.marks.get(number);
-  if (mark !== undefined) answer(turn, mark, []);
+  const { state } = turn;
+  const mark = state.marks.get(number);
+  if (mark === undefined) return;
+  const { kind, worker } = mark.punctuation;
+  // What is still open after a drain is kept by a node. Nothing more comes for it, because its shard is not read now.
+  answer(turn, mark, kind === 'drain' ? openOrdinals(state.open, worker) : []);
 }
 
 /** Answers the marks that cannot pass, or asks the nodes for one more attempt. */

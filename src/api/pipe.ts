@@ -149,7 +149,7 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   readonly handleMessage: (state: State, message: PipeMessage<In>, context: NodeContext) => NodeAnswer<State, Out>;
   /**
    * Emits what the state holds: before a stop and the end of a shard, and when a full shard waits for it. It is called for each state,
-   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept.
+   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept. A stop does not wait for that.
    */
   readonly handleFlush?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /** Called when the timer of the state is due: see `NodeResult.timerMs`. */
@@ -171,6 +171,11 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   readonly maxQueueLen?: number | undefined;
   /** How many bytes of messages wait for the next node. One message is always let in. Default 8,388,608. */
   readonly maxQueueBytes?: number | undefined;
+  /**
+   * The longest time for which a state keeps a message without a flush, in milliseconds: the interval of a batch, say. `createConsumer`
+   * refuses a pipe in which it is not less than `watchdogMs`, because each wait would look like a stall. Default: unknown.
+   */
+  readonly keepsForMs?: number | undefined;
   /** How many routes may have a state at once. Beyond it the route that was used longest ago is flushed and ended. Default 10,000. */
   readonly maxRoutes?: number | undefined;
   /** A route that holds nothing, and has had no message for this long, is ended. Default 60,000. */

@@ -11,11 +11,12 @@ export interface StopReport {
    * The items that still waited in shards that were given up with records left, the longest wait first. They come again at the next
    * owner. An item is here if
    * - it waited for another attempt, or behind an item that did;
-   * - its call had not ended, or it waited behind such a call in its reducer.
+   * - its call had not ended, or it waited behind such a call in its reducer;
+   * - a node of a pipe kept it beyond its flush: one item is here for each state that keeps something.
    *
    * Records that no reducer had yet count in `recordsLeft` only. `attempts` 0: the item waited behind another one, or for the end of
    * its first call. `error`: the last error with its causes, 'its call has not ended', 'it waits behind a call that has not ended',
-   * or ''.
+   * '<node> keeps it', or ''.
    */
   readonly waiting: readonly WaitingSnapshot[];
 }

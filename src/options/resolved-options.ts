@@ -93,6 +93,11 @@ function processingOf(
   if (reducer !== undefined) refuseName('pipe', 'allowed only without reducer: the items go to one or the other');
   if (rest.limit !== undefined) refuseName('limit', noLimit);
   refuseUnwritable(rest.onFailure, pipe);
+  for (const [at, { name = 'node', keepsForMs = 0 }] of pipe.nodes.entries())
+    if (keepsForMs >= rest.watchdogMs) {
+      const expected = `less than watchdogMs (${rest.watchdogMs}), or each wait of ${name} looks like a stall`;
+      refuse(`pipe.nodes[${at}].keepsForMs`, expected, keepsForMs);
+    }
   return Object.freeze({ kind: 'pipe', pipe });
 }
 

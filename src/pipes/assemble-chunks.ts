@@ -57,6 +57,7 @@ export function assembleChunks<In, Out>(options: AssembleChunksOptions<In, Out>)
   return defineNode<Chunks<In>, In, Out>({
     ...node,
     name: node.name ?? 'assembleChunks',
+    keepsForMs: maxAgeMs,
     init: () => ({ objects: new Map(), completed: new Map(), dueAt: undefined }),
     handleMessage: (state, message, context) => takeChunk(options, state, message, context),
     handleTimer: (state, context) => {

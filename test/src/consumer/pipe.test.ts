@@ -176,6 +176,22 @@ describe('a consumer with a pipe', () => {
     expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([50]);
   });
 
+  it('does not wait at a stop for what a node keeps beyond its flush', async () => {
+    const { put, consumer } = await consume({
+      nodes: [{ handleMessage: (_, message) => (message.value === undefined ? {} : { keep: [message] }) }],
+    });
+    put(0, 50);
+    await clock.advance(2_000);
+    const begun = clock.now();
+    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(clock.now() - begun).to.be.lessThan(5_000);
+    expect(report.drained).to.equal(false);
+    expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([50]);
+    expect(report.waiting.map(({ at, error }) => `${at}: ${error}`)).to.deep.equal(
+      Array(2).fill('node: node/0 keeps it'),
+    );
+  });
+
   it('restarts when a callback asks for the end, and goes on behind what was settled', async () => {
     const { put, consumer } = await consume({
       nodes: [{ handleMessage: (_, message) => ({ drop: [message], exit: true }) }],

@@ -7,6 +7,7 @@ import { isKinactError, KinactError } from '../../../src/api/errors.js';
 import { park } from '../../../src/options/park-policy.js';
 import { checkLimit, resolveOptions } from '../../../src/options/resolved-options.js';
 import { retry } from '../../../src/options/retry-policy.js';
+import { batchSink } from '../../../src/pipes/batch-sink.js';
 import { json } from '../../../src/pipes/json.js';
 import { pipe } from '../../../src/pipes/pipe.js';
 import type { ConsumerOptions } from '../../../src/api/options.js';
@@ -240,8 +241,20 @@ describe('the options of createConsumer', () => {
       expect(checkLimit(resolveOptions(least), 5)).to.equal(5);
     });
 
-    it('take intervals above watchdogMs, which no pipe has', () => {
+    it('take a flushIntervalMs above watchdogMs, which no pipe has, but no node that keeps a message for so long', () => {
       expect(resolveOptions({ ...withPipe, watchdogMs: 1_000 }).processing.kind).to.equal('pipe');
+      const keeping = [
+        pipe().aggregate({ intervalMs: 5_000 }).end(),
+        pipe().to(batchSink({ size: 5, intervalMs: 5_000 }, () => {})),
+        pipe()
+          .assembleChunks({ maxAgeMs: 5_000, chunk: () => ({ id: 'a', index: 0, count: 1 }), concat: () => 1 } as never)
+          .end(),
+      ];
+      for (const each of keeping) {
+        const options = { ...withPipe, pipe: each as never };
+        expect(refusal({ ...options, watchdogMs: 5_000 }).data.option).to.equal('pipe.nodes[0].keepsForMs');
+        expect(resolveOptions({ ...options, watchdogMs: 5_001 }).processing.kind).to.equal('pipe');
+      }
     });
   });
 
