@@ -15,8 +15,8 @@ import { recordBytes } from '../../src/core/record-bytes.js';
 /** How many entries one feed has at most. */
 const maxEntries = 256;
 
-export function queueItems({ state }: PipeTurn, { items }: Message<'items'>): void {
-  const isHeld = isWaiting(state);
+export function queueItems({ options, state }: PipeTurn, { items }: Message<'items'>): void {
+  const isHeld = options.holdsCredit !== true && isWaiting(state);
   for (const item of items) {
     // The tenure was revoked by another stage.
     if (item.tenure.ended) {
@@ -43,7 +43,7 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
     else if (endIfLate(next.tenure, options.clock)) dropItem(state, next);
     else {
       items.push(next);
-      entries.push(new SentMessage(next.value, next, undefined, recordBytes(next.record)));
+      entries.push((options.messageOf ?? messageOf)(next));
     }
   }
   if (entries.length === 0) return;
@@ -59,6 +59,10 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
   );
 }
 
+function messageOf(item: DeliveredItem): SentMessage {
+  return new SentMessage(item.value, item, undefined, recordBytes(item.record));
+}
+
 /** The first node has processed what it was fed. */
 export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
   if (state.feed?.number !== feed) return;
@@ -67,7 +71,8 @@ export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
 }
 
 /** A failed call begins to hold a node. */
-export function creditAll(state: PipeState): void {
+export function creditAll({ options, state }: PipeTurn): void {
+  if (options.holdsCredit === true) return;
   for (const item of state.feed?.items ?? []) creditAtOnce(state, item);
   for (const item of queuedItems(state)) creditAtOnce(state, item);
 }

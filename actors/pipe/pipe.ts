@@ -5,11 +5,11 @@ import { hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { acceptNumber } from '../protocol/stage-numbers.js';
 import { createStageReports, sendStageReports } from '../protocol/stage-reports.js';
-import { failWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
+import { beginDrain, endWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
 import { creditAll, fed, feedFirstNode, queueItems } from './feeding.js';
 import { noteLeft } from './left-items.js';
 import { locate, located, reportAckWait } from './locating.js';
-import { attempted, flushed, proceedMarks, queuePunctuation } from './marks.js';
+import { attempted, flushed, hurryNodes, proceedMarks, queuePunctuation } from './marks.js';
 import { acceptReport, createNodes, nodeStarted, spawnNode } from './nodes.js';
 import { reportEndedTenures, revoked, settled } from './settling.js';
 import { pipeStatus, type PipeStatus } from './status.js';
@@ -60,6 +60,7 @@ function initialState(options: PipeOptions, self: Ref<PipeActorMessage>): PipeSt
     lastReceived: new Map(),
     reports: createStageReports(),
     end: undefined,
+    hasUpstreamFailed: false,
     settledAt: now,
     activeAt: now,
   };
@@ -85,6 +86,8 @@ const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   attempted,
   located,
   nodeDrained,
+  upstreamFailed: ({ state }) => (state.hasUpstreamFailed = true),
+  hurry: (turn) => hurryNodes(turn, 0),
 };
 
 /** A handler of what shows that the pipe goes on. */
@@ -106,9 +109,10 @@ function isReport(message: PipeActorMessage): message is NodeReport {
   return type === 'settled' || type === 'flushed' || type === 'nodeWaits' || type === 'nodeEnds';
 }
 
-function nodeWaits({ state }: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+function nodeWaits(turn: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+  const { state } = turn;
   (state.nodes[node] as NodeEntry).isWaiting = waits;
-  if (waits) creditAll(state);
+  if (waits) creditAll(turn);
   // The policy may have said `stopShard`.
   else reportEndedTenures(state);
 }
@@ -118,6 +122,7 @@ function proceed(turn: PipeTurn): void {
   const { options, state } = turn;
   proceedMarks(turn);
   feedFirstNode(turn);
+  beginDrain(turn);
   if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
-  failWhenDrained(turn);
+  endWhenDrained(turn);
 }

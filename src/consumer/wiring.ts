@@ -255,7 +255,7 @@ function runnerOf(input: WiringInput, own: RunnerParts): Behaviour<never, never>
 
 function pipeOf(
   { actors, options, environment: { clock, random } }: WiringInput,
-  { pipe: { nodes: definitions } }: PipeProcessing,
+  { pipe: { nodes: definitions, format } }: PipeProcessing,
   { calls: _, ...own }: RunnerParts,
 ): Behaviour<never, never> {
   const { application, onFailure, answerDeadlineMs, doubtOf, credit, callDeadlineMs } = options;
@@ -263,6 +263,7 @@ function pipeOf(
     ...{ application, onFailure, answerDeadlineMs, doubtOf, credit, callDeadlineMs },
     ...own,
     definitions,
+    format,
     clock,
     random,
     makeNode: (node) => actors.pipeNode(node) as unknown as Behaviour<never, NodeRequest>,

@@ -47,7 +47,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducer: ReducerDefinition<Value>;
   /**
-   * A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit` or `park` so far.
+   * A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit`; `park` needs a format.
    *
    * @default undefined
    * @example
