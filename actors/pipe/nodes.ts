@@ -25,7 +25,7 @@ export function isWaiting({ nodes }: Pick<PipeState, 'nodes'>): boolean {
 
 export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, index: number): Effect<PipeActorMessage> {
   const { application, onFailure, answerDeadlineMs, clock, random, doubtOf, leftItems } = options;
-  const { definitions, makeNode, callDeadlineMs } = options;
+  const { definitions, format, makeNode, callDeadlineMs } = options;
   const { name } = nodes[index] as NodeEntry;
   const behaviour = makeNode({
     ...{ application, onFailure, answerDeadlineMs, clock, random },
@@ -35,6 +35,7 @@ export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, inde
     index,
     name,
     definition: definitions[index] as PipeOptions['definitions'][number],
+    format,
     nodeNames: namesOf(options),
     // With a `callDeadlineMs` of 0 no restart waits for a call, but each call gets time all the same.
     timeoutMs: answerDeadlineMs,

@@ -18,6 +18,8 @@ export interface PipeOptions extends FailureOptions {
   readonly stages: readonly Ref<StageMessage>[];
   /** How many items a stage may have sent to this pipe that the first node has not processed. */
   readonly credit: number;
+  /** A reducer feeds the pipe, in place of the stages. Default false. */
+  readonly isBehindReducer?: boolean;
   /** How long a pipe that fails waits until its nodes have drained. */
   readonly callDeadlineMs: number;
   /** Counts the items that this and other pipes have settled. */
