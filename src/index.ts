@@ -15,6 +15,7 @@ export { routeDependent } from './pipes/route-dependent.js';
 export { assembleChunks } from './pipes/assemble-chunks.js';
 export { batchSink } from './pipes/batch-sink.js';
 export { createHolding } from './pipes/holding.js';
+export { json } from './pipes/json.js';
 export { NodeFailure } from './api/pipe-failure.js';
 export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';
@@ -90,7 +91,8 @@ export type {
   Pipe,
   PipeMessage,
 } from './api/pipe.js';
-export type { PipeBuilder } from './pipes/pipe.js';
+export type { PipeBuilder, PipeOptions } from './pipes/pipe.js';
+export type { MessageFormat, MessagePlace } from './api/message-format.js';
 export type { NodeOptions } from './pipes/define-node.js';
 export type { MessageFunction } from './pipes/answer.js';
 export type { AggregateOptions } from './pipes/aggregate.js';
@@ -103,7 +105,15 @@ export type { AssembleChunksOptions } from './pipes/assemble-chunks.js';
 export type { BatchSinkOptions } from './pipes/batch-sink.js';
 export type { FailedItem } from './api/failed-item.js';
 export type { FailurePolicy, FinalPolicy, OnFailure, Park, PlainPolicy, Retry } from './api/failure-policy.js';
-export type { NamedStream, ParkContext, ParkedItem, ParkSink, SinkCheck } from './api/parking.js';
+export type {
+  NamedStream,
+  ParkContext,
+  ParkedItem,
+  ParkedMessage,
+  ParkedRange,
+  ParkSink,
+  SinkCheck,
+} from './api/parking.js';
 export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './api/events.js';

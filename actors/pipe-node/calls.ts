@@ -28,7 +28,17 @@ export interface Call {
    * The application has said what has failed (`NodeFailure`), and what the state is without it. `isStale`: the state has lost something
    * since then.
    */
-  parts: { readonly of: readonly Held[]; readonly state: unknown; isStale: boolean } | undefined;
+  parts:
+    | {
+        readonly of: readonly Held[];
+        readonly state: unknown;
+        /** The values of `of`, if it has said them. */
+        readonly values: readonly unknown[] | undefined;
+        isStale: boolean;
+      }
+    | undefined;
+  /** What a sink keeps already of what has failed. */
+  readonly parked: Set<Held>;
 }
 
 export function callOf(callback: Callback, slot: Slot, message?: SentMessage): Call {
@@ -41,6 +51,7 @@ export function callOf(callback: Callback, slot: Slot, message?: SentMessage): C
     cause: undefined,
     failed: undefined,
     parts: undefined,
+    parked: new Set(),
   };
 }
 

@@ -1,16 +1,17 @@
 // What a node shows in `status()`, and where a record is in it.
 import { effect } from '../protocol/actor.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
+import { waitingText } from '../protocol/pending-failures.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Callback } from './calls.js';
 import type { Message } from './messages.js';
+import { refusalOf } from './refusal.js';
 import { isLimited } from './queue.js';
 import { keptReferences, oldestItem } from './slots.js';
 import type { NodeTurn, PipeNodeState } from './state.js';
 import type { PipeNodeOptions } from './options.js';
 import { forEachOldest, namesRecord } from '../../src/core/references.js';
-import { chainText } from '../../src/core/thrown.js';
 
 /** What a node does, as `status()` shows it. */
 export interface NodeFigures {
@@ -78,7 +79,13 @@ export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: 
       : { calling: { callback: calling.call.callback, forMs: Math.round(now - calling.since) } }),
     ...(call === undefined
       ? {}
-      : { failing: { attempts: call.failures, forMs: now - call.failedSince, error: chainText(call.cause) } }),
+      : {
+          failing: {
+            attempts: call.failures,
+            forMs: now - call.failedSince,
+            error: waitingText(call.cause, refusalOf(state, call)),
+          },
+        }),
   };
 }
 

@@ -2,15 +2,17 @@
 // when the first node has processed an item; while a failed call holds a node, at once, or else the punctuation behind would never come.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { SentMessage } from '../protocol/pipe-message.js';
+import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Entry } from '../protocol/pipe-messages.js';
 import { markCredited, reportEnded, returnCredit } from '../protocol/stage-reports.js';
 import { endIfLate } from '../protocol/tenure.js';
+import { noteTaken } from './behind-reducer.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { isWaiting } from './nodes.js';
-import { noteOpen } from './open-records.js';
+import { noteOpen } from '../protocol/open-records.js';
 import type { PipeState, PipeTurn } from './state.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
+import { forEachGrant } from '../../src/core/references.js';
 
 /** How many entries one feed has at most. */
 const maxEntries = 256;
@@ -36,10 +38,15 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
 
   const entries: Entry[] = [];
   const items: DeliveredItem[] = [];
+  let [emitted, emittedBytes] = [0, 0];
   while (entries.length < maxEntries) {
     const next = state.queue.shift();
     if (next === undefined) break;
-    if (!(next instanceof DeliveredItem)) entries.push({ type: 'flushMark', number: next.number });
+    if (SentMessage.isMessage(next)) {
+      entries.push(next);
+      emitted += 1;
+      emittedBytes += next.sizeBytes;
+    } else if (!(next instanceof DeliveredItem)) entries.push({ type: 'flushMark', number: next.number });
     else if (endIfLate(next.tenure, options.clock)) dropItem(state, next);
     else {
       items.push(next);
@@ -50,7 +57,7 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
 
   state.lastFeed += 1;
   const feed = state.lastFeed;
-  state.feed = { number: feed, items };
+  state.feed = { number: feed, items, emitted, emittedBytes };
   effects.push(
     effect.ask(first.ref, (replyTo) => ({ type: 'feed', entries, replyTo }), {
       answered: (): PipeActorMessage => ({ type: 'fed', feed }),
@@ -67,6 +74,7 @@ function messageOf(item: DeliveredItem): SentMessage {
 export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
   if (state.feed?.number !== feed) return;
   for (const item of state.feed.items) returnCredit(state.reports, item);
+  if (state.feeder !== undefined) noteTaken(state.feeder, state.feed.emitted, state.feed.emittedBytes);
   state.feed = undefined;
 }
 
@@ -89,6 +97,26 @@ export function dropQueued(state: PipeState, worker: number): void {
     returnCredit(state.reports, queued);
     return false;
   });
+}
+
+/** Drops the messages of a reducer that belong to ended tenures alone. Returns how many. */
+export function dropLostMessages({ queue, feeder }: PipeState): number {
+  return queue.retain((queued) => {
+    if (!SentMessage.isMessage(queued)) return true;
+    const references = SentMessage.referencesOf(queued);
+    // What is lost is not taken out of the others here: a node that notes what is left must still find the item of its share.
+    if (references === undefined || someLive(references)) return true;
+    if (feeder !== undefined) noteTaken(feeder, 1, queued.sizeBytes);
+    return false;
+  });
+}
+
+function someLive(references: ItemReferences): boolean {
+  let isLive = false;
+  forEachGrant(references, ({ ended }) => {
+    if (!ended) isLive = true;
+  });
+  return isLive;
 }
 
 /** The tenure of an item has ended. */

@@ -7,13 +7,15 @@ import type { NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { PipeOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export function createNodes({
-  definitions,
-  firstNode = 0,
-}: Pick<PipeOptions, 'definitions' | 'firstNode'>): readonly NodeEntry[] {
-  return definitions.map(({ name = 'node' }, index) => {
+export function createNodes(options: Pick<PipeOptions, 'definitions' | 'firstNode'>): readonly NodeEntry[] {
+  const { firstNode = 0 } = options;
+  return namesOf(options).map((name, index) => {
     return { name: `${name}/${firstNode + index}`, ref: undefined, lastReceived: 0, isWaiting: false };
   });
+}
+
+function namesOf({ definitions }: Pick<PipeOptions, 'definitions'>): readonly string[] {
+  return definitions.map(({ name = 'node' }) => name);
 }
 
 /** Whether a failed call holds a node. */
@@ -23,7 +25,7 @@ export function isWaiting({ nodes }: Pick<PipeState, 'nodes'>): boolean {
 
 export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, index: number): Effect<PipeActorMessage> {
   const { application, onFailure, answerDeadlineMs, clock, random, doubtOf, leftItems } = options;
-  const { definitions, makeNode, callDeadlineMs } = options;
+  const { definitions, format, makeNode, callDeadlineMs } = options;
   const { name } = nodes[index] as NodeEntry;
   const behaviour = makeNode({
     ...{ application, onFailure, answerDeadlineMs, clock, random },
@@ -33,6 +35,8 @@ export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, inde
     index,
     name,
     definition: definitions[index] as PipeOptions['definitions'][number],
+    format,
+    nodeNames: namesOf(options),
     // With a `callDeadlineMs` of 0 no restart waits for a call, but each call gets time all the same.
     timeoutMs: answerDeadlineMs,
     pipeRef: self,

@@ -3,21 +3,23 @@
 // same failure. A call that has not settled may still succeed.
 import { effect } from './actor.js';
 import { verdictNotParked, type Failure, type Verdict } from './failure-policy.js';
-import { DeliveredItem } from './item.js';
+import { ParkableMessage } from './parkable-message.js';
+import { entryOf, isLate, itemsIn, nameOf, tenuresOf, type Parkable } from './parkable.js';
 import {
   addPending,
   pendingOf,
   type FailureTurn,
-  type Parkable,
   type Parking,
   type ParkingDue,
   type ParkingEnded,
   type ParkingOverdue,
   type PendingFailure,
 } from './pending-failures.js';
-import { endLate, type Tenure } from './tenure.js';
+import type { Tenure } from './tenure.js';
 import { isThenable } from '../../src/core/callback.js';
 import { exponentialMs } from '../../src/core/backoff.js';
+import type { RecordEvent } from '../../src/api/event-members.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
 import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
 
@@ -50,7 +52,8 @@ export function beginParking<Subject>(
   const { policy, items: notParked, failedSince } = parking;
   const doubt = turn.options.doubtOf?.(policy.sink);
   if (doubt !== undefined) turn.effects.push(effect.emit({ name: 'warning', data: { message: doubt } }));
-  const tenures = new Set(notParked.map(({ tenure }) => tenure));
+  const tenures = new Set<Tenure>();
+  for (const each of notParked) for (const tenure of tenuresOf(each)) tenures.add(tenure);
   const begun: Parking = { policy, failedSince, notParked, attempt: 0, error: undefined, phase: 'queued' };
   const { number } = addPending(pendingFailures, { subject, failure, tenures, parking: begun });
   pendingFailures.queued.push(number);
@@ -82,7 +85,7 @@ function callSink<Subject>(
   const parkedAt = clock.wallNow();
   const why = { at: failure.failed.at, attempts: failure.attempt, error: failure.cause };
   const times = { failedAt: Math.round(parkedAt - (now - failedSince)), parkedAt };
-  const parked = (each: Parkable): ParkedItem => ({ ...placeOf(each), application, ...why, ...times });
+  const parked = (each: Parkable): ParkedItem => ({ ...entryOf(each), application, ...why, ...times });
   const name = `park#${number}`;
   effects.push(
     effect.after(name, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: false }),
@@ -122,30 +125,6 @@ async function parkAll(
     await Promise.all(items.slice(next, next + maxItems).map(parkOne));
   }
   return errors.length === 0 ? { parked } : { parked, error: errors[0] };
-}
-
-type Place = Omit<ParkedItem, 'application' | 'at' | 'attempts' | 'error' | 'failedAt' | 'parkedAt'>;
-
-function placeOf(parkable: Parkable): Place {
-  const { tenure, record } = parkable;
-  const { sequenceNumber, subSequenceNumber, partitionKey, explicitHashKey, data, arrivedAt } = record;
-  const { source, stream, shardId, idempotencyPrefix } = tenure;
-  const item =
-    parkable instanceof DeliveredItem
-      ? { idempotencyKey: parkable.idempotencyKey, itemIndex: parkable.index, key: parkable.key }
-      : { idempotencyKey: `${idempotencyPrefix}/${sequenceNumber}/${subSequenceNumber ?? '-'}/-` };
-  return {
-    ...item,
-    source,
-    stream,
-    shardId,
-    sequenceNumber,
-    subSequenceNumber,
-    partitionKey,
-    explicitHashKey,
-    data,
-    arrivedAt,
-  };
 }
 
 /** A call of a sink has ended. Undefined if nobody waits for it any more. */
@@ -204,7 +183,8 @@ function pauseParking<Subject>(
   // The first, second, fourth, eighth … failure.
   if ((attempt & (attempt - 1)) !== 0) return;
   const [oldest] = notParked as [Parkable, ...Parkable[]];
-  const data = { ...eventPlace(oldest), at: failure.failed.at, items: notParked.length, attempt, delayMs, error };
+  const items = sumOf(notParked);
+  const data = { ...eventPlace(oldest), ...whereOf(failure), items, attempt, delayMs, error };
   effects.push(effect.emit({ name: 'parkingFailed', data }));
 }
 
@@ -218,9 +198,9 @@ function giveUpLate<Subject>(
   { number }: PendingFailure<Subject>,
   parking: Parking,
 ): readonly Parkable[] {
-  endLate(parking.notParked, options.clock);
-  const late = parking.notParked.filter(({ tenure }) => tenure.ended);
-  if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.ended);
+  const late = parking.notParked.filter((each) => isLate(each, options.clock));
+  const isGone = new Set(late);
+  if (late.length > 0) parking.notParked = parking.notParked.filter((each) => !isGone.has(each));
   if (parking.notParked.length > 0) return late;
   state.pendingFailures.byNumber.delete(number);
   if (parking.phase === 'paused') effects.push(effect.cancel(`park#${number}`));
@@ -312,24 +292,26 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
 
 function reportParked<Subject>({ effects }: FailureTurn<Subject>, failure: Failure, parked: readonly Parkable[]): void {
   if (parked.length === 0) return;
-  effects.push(effect.count('parkedItems', parked.length));
-  const { at } = failure.failed;
+  effects.push(effect.count('parkedItems', sumOf(parked)));
   for (const each of parked) {
-    const { idempotencyKey, key, partitionKey } = placeOf(each);
+    const { idempotencyKey, key, partitionKey } = nameOf(each);
     const named = key === undefined && partitionKey !== undefined ? { partitionKey } : {};
-    const call = { at, attempts: failure.attempt, idempotencyKey, error: failure.cause };
-    const data = { ...eventPlace(each), ...named, ...call };
+    const several = each instanceof ParkableMessage ? { items: each.items } : {};
+    const call = { ...whereOf(failure), attempts: failure.attempt, idempotencyKey, error: failure.cause };
+    const data = { ...eventPlace(each), ...named, ...several, ...call };
     effects.push(effect.emit({ name: 'itemParked', data }));
   }
 }
 
-function eventPlace(parkable: Parkable): {
-  readonly source: string;
-  readonly shardId: string;
-  readonly sequenceNumber: string;
-  readonly subSequenceNumber: number;
-  readonly key?: string;
-} {
-  const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = placeOf(parkable);
+function sumOf(parkables: readonly Parkable[]): number {
+  return parkables.reduce((sum, each) => sum + itemsIn(each), 0);
+}
+
+function whereOf({ failed: { at, node } }: Failure): Pick<FailedItem, 'at'> & { readonly node?: string } {
+  return { at, ...(node === undefined ? {} : { node }) };
+}
+
+function eventPlace(parkable: Parkable): RecordEvent {
+  const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = nameOf(parkable);
   return { source, shardId, sequenceNumber, subSequenceNumber, ...(key === undefined ? {} : { key }) };
 }

@@ -4,13 +4,13 @@
 import { effect, type Effect } from './actor.js';
 import { judgeFailure, unanswered, type Failure, type Verdict } from './failure-policy.js';
 import type { Whereabouts } from './disposition.js';
-import type { DeliveredItem } from './item.js';
 import type { LeftItems } from './left-items.js';
+import type { Parkable } from './parkable.js';
 import type { Tenure } from './tenure.js';
 import { createDeque, type Deque } from '../../src/core/deque.js';
 import { chainText } from '../../src/core/thrown.js';
 import type { OnFailure, Park } from '../../src/api/failure-policy.js';
-import type { Clock, Random, UserRecord } from '../../src/api/ports.js';
+import type { Clock, Random } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { DoubtOf } from '../../src/options/policy-sinks.js';
 
@@ -48,9 +48,6 @@ export interface Decided {
   /** Absent if the function has not answered in time. */
   readonly verdict?: Verdict;
 }
-
-/** What can be parked: an item, or a record that gave none. */
-export type Parkable = DeliveredItem | { readonly tenure: Tenure; readonly record: UserRecord };
 
 export interface Parking {
   readonly policy: Park;

@@ -5,6 +5,7 @@ import type { FailureKind, KinactError } from './errors.js';
 import type {
   CheckpointEvent,
   FailedCallEvent,
+  ParkedEvent,
   PauseEvent,
   RecordEvent,
   RowEvent,
@@ -123,7 +124,7 @@ export interface ConsumerEvents {
     readonly forMs: number;
   };
   /** The sink of `park` keeps this failed item, which is settled. `idempotencyKey` names it in the sink. */
-  itemParked: FailedCallEvent & {
+  itemParked: ParkedEvent & {
     /** The record's partition key, if `key` is absent because no item was made. For a table's change: the key of the changed item. */
     readonly partitionKey?: string;
     /** How often the call had failed. */

@@ -1,5 +1,6 @@
 // The types for pipes: messages, nodes, and what a callback of a node returns. src/pipes has the nodes that come with kinact, and `pipe()`,
 // which chains nodes.
+import type { MessageFormat } from './message-format.js';
 import type { Item } from './reducer.js';
 
 /** The shard grant that a message stands for: the right to deliver the items of one shard, from one start of reading to its end. */
@@ -189,6 +190,8 @@ export type AnyNode = NodeDefinition<any, any, any>;
 export interface Pipe<in In = never> {
   /** The nodes in order, at least one. */
   readonly nodes: readonly AnyNode[];
+  /** How its values become bytes. Absent: `park` can keep only records as they came, so `createConsumer` refuses it as a policy. */
+  readonly format?: MessageFormat | undefined;
   /** Never there; for the compiler only. */
   readonly takes?: (value: In) => void;
 }

@@ -7,7 +7,7 @@ import { refuseName } from '../api/refusal.js';
 import type { Pipe } from '../api/pipe.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
-import { createDoubts, refuseOwnStreams, sinksOf, type DoubtOf } from './policy-sinks.js';
+import { createDoubts, refuseOwnStreams, refuseUnwritable, type DoubtOf } from './policy-sinks.js';
 import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
@@ -23,6 +23,8 @@ export interface ReducerProcessing {
   readonly kind: 'reducer';
   readonly reducer: ReducerDefinition;
   readonly batch: { readonly size: number; readonly intervalMs: number };
+  /** What the reducers emit goes through pipes behind them. */
+  readonly pipe?: Pipe;
 }
 
 /** The items go through pipes. */
@@ -90,17 +92,16 @@ function processingOf(
 ): Processing {
   // One of them is there: see the tables.
   if (pipe === undefined) return processReducer(reducer as ReducerDefinition, rest);
-  if (reducer !== undefined) refuseName('pipe', 'allowed only without reducer: the items go to one or the other');
-  if (rest.limit !== undefined) refuseName('limit', noLimit);
-  const [parks] = sinksOf(rest.onFailure);
-  if (parks !== undefined)
-    refuseName(parks.path, "park is not possible with a pipe so far: choose retry(), 'crash', 'skip' or 'stopShard'");
+  if (reducer === undefined && rest.limit !== undefined) refuseName('limit', noLimit);
+  refuseUnwritable(rest.onFailure, pipe);
   for (const [at, { name = 'node', keepsForMs = 0 }] of pipe.nodes.entries())
     if (keepsForMs >= rest.watchdogMs) {
       const expected = `less than watchdogMs (${rest.watchdogMs}), or each wait of ${name} looks like a stall`;
       refuse(`pipe.nodes[${at}].keepsForMs`, expected, keepsForMs);
     }
-  return Object.freeze({ kind: 'pipe', pipe });
+  return reducer === undefined
+    ? Object.freeze({ kind: 'pipe', pipe })
+    : Object.freeze({ ...processReducer(reducer, rest), pipe });
 }
 
 const noLimit = 'allowed only with a reducer: a pipe has no rate limit so far';

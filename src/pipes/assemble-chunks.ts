@@ -137,6 +137,7 @@ function failed<In>(
   throw new NodeFailure<Chunks<In>>(error, {
     of: message === undefined ? held : [...held, message],
     state: { objects: others, completed, dueAt },
+    values: [...(object?.values ?? []), ...(message === undefined ? [] : [message.value])],
   });
 }
 

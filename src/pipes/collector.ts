@@ -193,7 +193,9 @@ function emitGroups<In, Out>(
         return makeFrom(at + 1);
       },
       (error) => {
-        throw new NodeFailure(error, { of, state: without(state, next.group) });
+        const kept = next.group.collected.values();
+        const values = kept === undefined || next.offered === undefined ? kept : [...kept, next.offered.value];
+        throw new NodeFailure(error, { of, state: without(state, next.group), values });
       },
     );
   };

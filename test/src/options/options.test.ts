@@ -8,6 +8,7 @@ import { park } from '../../../src/options/park-policy.js';
 import { checkLimit, resolveOptions } from '../../../src/options/resolved-options.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { batchSink } from '../../../src/pipes/batch-sink.js';
+import { json } from '../../../src/pipes/json.js';
 import { pipe } from '../../../src/pipes/pipe.js';
 import type { ConsumerOptions } from '../../../src/api/options.js';
 import { defineReducer } from '../../../src/api/reducer.js';
@@ -210,8 +211,16 @@ describe('the options of createConsumer', () => {
       expect([processing, processing.pipe, processing.pipe.nodes].every(Object.isFrozen)).to.equal(true);
     });
 
-    it('refuse a reducer beside it, no node, something else than a node, and a builder that has not ended', () => {
-      expect(refusal({ ...withPipe, reducer }).message).to.match(/^pipe: allowed only without reducer/);
+    it('may have a reducer, too: then the pipe stands behind it, and limit is allowed', () => {
+      const { processing } = resolveOptions({ ...withPipe, reducer, limit: { perSecond: 5 } });
+      if (processing.kind !== 'reducer') throw new Error('a reducer');
+      expect(processing.pipe?.nodes).to.deep.equal([node]);
+      expect(processing.batch).to.deep.include({ size: 500 });
+      const onFailure = park(() => Promise.resolve());
+      expect(refusal({ ...withPipe, reducer, onFailure }).data.option).to.equal('onFailure');
+    });
+
+    it('refuse no node, something else than a node, and a builder that has not ended', () => {
       expect(refusal({ ...without }).data.option).to.equal('reducer');
       for (const pipe of [{ nodes: [] }, {}, { nodes: node }, []])
         expect(refusal({ ...without, pipe }).data.option).to.equal('pipe');
@@ -220,11 +229,19 @@ describe('the options of createConsumer', () => {
       expect(refusal({ ...without, pipe: pipe().map(String) }).message).to.include('end it with to(…) or end()');
     });
 
-    it('refuse park, also behind retry, and a rate limit, which a pipe does not have', () => {
+    it('refuse park without a format, also behind retry, and a rate limit, which a pipe does not have', () => {
       const sink = park(() => Promise.resolve());
       const option = (more: object): unknown => refusal({ ...withPipe, ...more }).data.option;
       expect(option({ onFailure: sink })).to.equal('onFailure');
       expect(option({ onFailure: retry({ attempts: 2, then: sink }) })).to.equal('onFailure.then');
+      expect(refusal({ ...withPipe, onFailure: sink }).message).to.include('write pipe({ format: json })');
+      const written = { ...withPipe, pipe: { ...withPipe.pipe, format: json } };
+      for (const onFailure of [sink, retry({ then: sink })]) {
+        const { processing } = resolveOptions({ ...written, onFailure });
+        expect(processing).to.have.nested.property('pipe.format.serialize', json.serialize);
+      }
+      for (const format of [null, {}, { serialize: json.serialize }, 'json'])
+        expect(refusal({ ...withPipe, pipe: { ...withPipe.pipe, format } }).data.option).to.match(/^pipe\.format/);
       expect(option({ limit: { perSecond: 5 } })).to.equal('limit');
       const resolved = resolveOptions(withPipe);
       expect(() => checkLimit(resolved, 5)).to.throw(KinactError, 'perSecond');
