@@ -7,10 +7,9 @@ import type { NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { PipeOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export function createNodes(options: Pick<PipeOptions, 'definitions' | 'firstNode'>): readonly NodeEntry[] {
-  const { firstNode = 0 } = options;
+export function createNodes(options: Pick<PipeOptions, 'definitions'>): readonly NodeEntry[] {
   return namesOf(options).map((name, index) => {
-    return { name: `${name}/${firstNode + index}`, ref: undefined, lastReceived: 0, isWaiting: false };
+    return { name: `${name}/${index}`, ref: undefined, lastReceived: 0, isWaiting: false };
   });
 }
 
