@@ -28,7 +28,11 @@ const advice = {
   SINK_FAILING: ['`closed`', 'no'],
   POISON_RECORD: ['`closed`', 'no'],
   RESTART_INTENSITY: ['`closed`', 'no'],
-  PIPE_EXITED: ['`pipelineRestarted`; `cause` of SINK_FAILING', 'no'],
+  PIPE_EXITED: ['`pipelineRestarted`; `cause` of SINK_FAILING; the ending of an open pipe', 'no'],
+  PIPE_TIMEOUT: [
+    '`feed`, `feedAll` and `flush` of an open pipe; `error` of its ending',
+    'if the call had not begun: nothing was fed, or flushed',
+  ],
   PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and SINK_FAILING', 'no'],
   DUPLICATE_RECORD: ['`pipelineRestarted`', 'no'],
   PARKING_FAILED: ['`fileSink`, `kinesisSink`, `start()`; `cause` of a failed attempt to park', 'no'],
@@ -38,7 +42,7 @@ const advice = {
   INVALID_BEHAVIOUR: ['`actorCrashed`; `cause` of START_FAILED; `kinact/supervision`', 'no'],
   START_FAILED: ['start, `closed`, `kinact/supervision`', 'no'],
   PARENT_STOPPED: ['`closed`; `spawn` under such a parent', 'no'],
-  REFUSED: ['`kinact reset`, `kinact adopt`, `ManualClock`', 'no'],
+  REFUSED: ['`kinact reset`, `kinact adopt`, `ManualClock`; calls of an open pipe in a callback of its nodes', 'no'],
   INJECTED_FAULT: ['`kinact/testing`; `actorCrashed`, `retrying` or `cause` of others in such a test', 'no'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no'],
   AWS_ERROR: [

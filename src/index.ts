@@ -5,6 +5,7 @@ export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { dynamodbStream } from './aws/dynamodb-streams/dynamodb-stream.js';
 export { isTtlRemoval } from './api/change.js';
 export { defineReducer } from './api/reducer.js';
+export { openPipe } from './consumer/open-pipe.js';
 export { pipe } from './pipes/pipe.js';
 export { defineNode } from './pipes/define-node.js';
 export { filter, map, mapFilter, sink, tap, unfold } from './pipes/single-nodes.js';
@@ -27,23 +28,29 @@ export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
 export type { Consumer, RemovalReport, StopReport } from './consumer/consumer.js';
 export type { ReleasedLease } from './consumer/stop-report.js';
+export type { OpenPipe, OpenPipeEventName, OpenPipeStatus, PipeEnding } from './consumer/open-pipe.js';
+export type { NodeFigures } from '../actors/pipe-node/pipe-node.js';
 export type { Listener } from './consumer/emitter.js';
 export type {
   CheckpointNotice,
   EndedShard,
   StartedShard,
   ConsumerOptions,
+  DrainOptions,
   DynamoDbClientLike,
   DynamodbStreamOptions,
   DynamodbStreamsClientLike,
   TableOrStreamArn,
+  FeedOptions,
   FileSinkOptions,
+  FlushOptions,
   KinesisClientLike,
   KinesisSinkOptions,
   KinesisStreamOptions,
   LeaseOptions,
   LimitOptions,
   NactParent,
+  OpenPipeOptions,
   ParkOptions,
   RetryOptions,
   RunOptions,

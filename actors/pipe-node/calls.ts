@@ -9,6 +9,7 @@ import type { FailedItem } from '../../src/api/failed-item.js';
 import type { NodeContext } from '../../src/api/pipe.js';
 import type { Clock } from '../../src/api/ports.js';
 
+/** A callback of a node. */
 export type Callback = 'init' | 'handleMessage' | 'handleFlush' | 'handleTimer' | 'terminate';
 
 /** A call to make. It is kept after a failure, and made again with the same state and the same message. */
@@ -64,6 +65,8 @@ export interface Work {
   isOver: boolean;
   /** A call that has failed, and is made again before the others. */
   again: Call | undefined;
+  /** The next call, for which there is no room yet. */
+  held: Call | undefined;
   /** Entries of a feed that no call has been made for, and the place of the next of them. */
   readonly entries: readonly Entry[];
   next: number;

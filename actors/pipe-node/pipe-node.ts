@@ -244,7 +244,8 @@ function startRun(turn: NodeTurn): void {
   }
   state.work ??= state.pending.shift();
   const { work } = state;
-  if (work === undefined || state.hasStopped || isLimited(options, state)) return;
+  if (work === undefined || state.hasStopped) return;
+  if ((work.again !== undefined || work.held !== undefined) && isLimited(options, state)) return;
   state.lastRun += 1;
   const run = state.lastRun;
   state.run = run;

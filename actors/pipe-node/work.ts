@@ -23,6 +23,7 @@ function workOf(
     wasMade: true,
     isOver: false,
     again: undefined,
+    held: undefined,
     entries,
     next: 0,
     replyTo,

@@ -2,21 +2,23 @@
 // when the first node has processed an item; while a failed call holds a node, at once, or else the punctuation behind would never come.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { SentMessage } from '../protocol/pipe-message.js';
+import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Entry } from '../protocol/pipe-messages.js';
 import { markCredited, reportEnded, returnCredit } from '../protocol/stage-reports.js';
 import { endIfLate } from '../protocol/tenure.js';
+import { noteTaken } from './behind-reducer.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { isWaiting } from './nodes.js';
-import { noteOpen } from './open-records.js';
+import { noteOpen } from '../protocol/open-records.js';
 import type { PipeState, PipeTurn } from './state.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
+import { forEachGrant } from '../../src/core/references.js';
 
 /** How many entries one feed has at most. */
 const maxEntries = 256;
 
-export function queueItems({ state }: PipeTurn, { items }: Message<'items'>): void {
-  const isHeld = isWaiting(state);
+export function queueItems({ options, state }: PipeTurn, { items }: Message<'items'>): void {
+  const isHeld = options.holdsCredit !== true && isWaiting(state);
   for (const item of items) {
     // The tenure was revoked by another stage.
     if (item.tenure.ended) {
@@ -36,21 +38,26 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
 
   const entries: Entry[] = [];
   const items: DeliveredItem[] = [];
+  let [emitted, emittedBytes] = [0, 0];
   while (entries.length < maxEntries) {
     const next = state.queue.shift();
     if (next === undefined) break;
-    if (!(next instanceof DeliveredItem)) entries.push({ type: 'flushMark', number: next.number });
+    if (SentMessage.isMessage(next)) {
+      entries.push(next);
+      emitted += 1;
+      emittedBytes += next.sizeBytes;
+    } else if (!(next instanceof DeliveredItem)) entries.push({ type: 'flushMark', number: next.number });
     else if (endIfLate(next.tenure, options.clock)) dropItem(state, next);
     else {
       items.push(next);
-      entries.push(new SentMessage(next.value, next, undefined, recordBytes(next.record)));
+      entries.push((options.messageOf ?? messageOf)(next));
     }
   }
   if (entries.length === 0) return;
 
   state.lastFeed += 1;
   const feed = state.lastFeed;
-  state.feed = { number: feed, items };
+  state.feed = { number: feed, items, emitted, emittedBytes };
   effects.push(
     effect.ask(first.ref, (replyTo) => ({ type: 'feed', entries, replyTo }), {
       answered: (): PipeActorMessage => ({ type: 'fed', feed }),
@@ -59,15 +66,21 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
   );
 }
 
+function messageOf(item: DeliveredItem): SentMessage {
+  return new SentMessage(item.value, item, undefined, recordBytes(item.record));
+}
+
 /** The first node has processed what it was fed. */
 export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
   if (state.feed?.number !== feed) return;
   for (const item of state.feed.items) returnCredit(state.reports, item);
+  if (state.feeder !== undefined) noteTaken(state.feeder, state.feed.emitted, state.feed.emittedBytes);
   state.feed = undefined;
 }
 
 /** A failed call begins to hold a node. */
-export function creditAll(state: PipeState): void {
+export function creditAll({ options, state }: PipeTurn): void {
+  if (options.holdsCredit === true) return;
   for (const item of state.feed?.items ?? []) creditAtOnce(state, item);
   for (const item of queuedItems(state)) creditAtOnce(state, item);
 }
@@ -84,6 +97,26 @@ export function dropQueued(state: PipeState, worker: number): void {
     returnCredit(state.reports, queued);
     return false;
   });
+}
+
+/** Drops the messages of a reducer that belong to ended tenures alone. Returns how many. */
+export function dropLostMessages({ queue, feeder }: PipeState): number {
+  return queue.retain((queued) => {
+    if (!SentMessage.isMessage(queued)) return true;
+    const references = SentMessage.referencesOf(queued);
+    // What is lost is not taken out of the others here: a node that notes what is left must still find the item of its share.
+    if (references === undefined || someLive(references)) return true;
+    if (feeder !== undefined) noteTaken(feeder, 1, queued.sizeBytes);
+    return false;
+  });
+}
+
+function someLive(references: ItemReferences): boolean {
+  let isLive = false;
+  forEachGrant(references, ({ ended }) => {
+    if (!ended) isLive = true;
+  });
+  return isLive;
 }
 
 /** The tenure of an item has ended. */

@@ -2,11 +2,12 @@
 // the nodes know, and they are asked in turn.
 import { effect } from '../protocol/actor.js';
 import type { Whereabouts } from '../protocol/disposition.js';
-import { queuedItems } from './feeding.js';
+import { SentMessage } from '../protocol/pipe-message.js';
 import type { Message, PipeActorMessage, RecordQuestion } from './messages.js';
 import { isWaiting } from './nodes.js';
-import { isOpen, oldestOrdinal } from './open-records.js';
+import { isOpen, oldestOrdinal } from '../protocol/open-records.js';
 import type { PipeTurn } from './state.js';
+import { namesRecord } from '../../src/core/references.js';
 
 /** Answers where the record or the punctuation is, or passes the question on. The last pipe answers in any case. */
 export function locate(turn: PipeTurn, question: Message<'locate'>): void {
@@ -14,7 +15,8 @@ export function locate(turn: PipeTurn, question: Message<'locate'>): void {
   else if ('punctuation' in question) answerPlace(turn, question, ofPunctuation(turn, question));
   else {
     const { worker, ordinal } = question;
-    const isHere = isOpen(turn.state.open, worker, ordinal);
+    // A reducer asks only for what it has emitted.
+    const isHere = turn.state.feeder !== undefined || isOpen(turn.state.open, worker, ordinal);
     if (!isHere) answerPlace(turn, question, undefined);
     else if (isQueued(turn, worker, ordinal)) answerPlace(turn, question, atQueue(turn));
     else askNode(turn, { asked: question, worker, ordinal }, 0);
@@ -28,8 +30,13 @@ function atQueue({ state, now }: PipeTurn): Whereabouts {
 }
 
 function isQueued({ state }: PipeTurn, worker: number, ordinal: number): boolean {
-  for (const { tenure, ordinal: each } of queuedItems(state))
-    if (tenure.workerNumber === worker && each === ordinal) return true;
+  const { queue } = state;
+  for (let place = 0; place < queue.length; place += 1) {
+    const queued = queue.at(place);
+    const references = SentMessage.isMessage(queued) ? SentMessage.referencesOf(queued) : queued;
+    if (references === undefined || 'punctuation' in references) continue;
+    if (namesRecord(references, ({ workerNumber }) => workerNumber === worker, ordinal)) return true;
+  }
   return false;
 }
 
@@ -39,7 +46,7 @@ function ofPunctuation(
   { stage, punctuation }: Extract<Message<'locate'>, { readonly punctuation: number }>,
 ): Whereabouts | undefined {
   for (const { punctuation: each, since } of state.marks.values())
-    if (each.stage === stage && each.id === punctuation)
+    if (each.type === 'punctuation' && each.stage === stage && each.id === punctuation)
       return { holder: state.self.path, state: 'running', forMs: now - Math.max(since, state.activeAt) };
   return undefined;
 }
@@ -56,11 +63,11 @@ function answerPlace({ state, effects }: PipeTurn, question: Message<'locate'>, 
  */
 export function reportAckWait(turn: PipeTurn, question: Message<'waitsForAck'>): void {
   const { state } = turn;
-  const ordinal = oldestOrdinal(state.open, question.worker);
+  const ordinal = question.ordinal ?? oldestOrdinal(state.open, question.worker);
   // What is queued waits for the feed.
   const isBusy = state.feed !== undefined || state.marks.size > 0 || state.end !== undefined;
   if (ordinal === undefined) passOn(turn, question, question.heldForMs);
-  else if (isBusy || isWaiting(state)) passOn(turn, question, 0);
+  else if (isBusy || isWaiting(state) || state.queue.length > 0) passOn(turn, question, 0);
   // Nothing is on its way to the first node. Whether the others hold the oldest record back, they know.
   else askNode(turn, { asked: question, worker: question.worker, ordinal }, 0);
 }

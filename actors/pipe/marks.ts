@@ -4,12 +4,13 @@
 // Nor does a stop wait for what a node keeps beyond its flush.
 import { effect } from '../protocol/actor.js';
 import { nextNumber, sendStageReports } from '../protocol/stage-reports.js';
+import { sendMarkPassed } from './behind-reducer.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { isWaiting } from './nodes.js';
-import { openOrdinals } from './open-records.js';
+import { openOrdinals } from '../protocol/open-records.js';
 import type { Mark, NodeEntry, PipeTurn } from './state.js';
 
-export function queuePunctuation({ state, now }: PipeTurn, punctuation: Message<'punctuation'>): void {
+export function queuePunctuation({ state, now }: PipeTurn, punctuation: Mark['punctuation']): void {
   state.lastMark += 1;
   const mark: Mark = { punctuation, number: state.lastMark, since: now, attempts: undefined };
   state.marks.set(mark.number, mark);
@@ -21,27 +22,31 @@ export function flushed(turn: PipeTurn, { mark: number }: Message<'flushed'>): v
   const { state } = turn;
   const mark = state.marks.get(number);
   if (mark === undefined) return;
-  const { kind, worker } = mark.punctuation;
   // What is still open after a drain is kept by a node. Nothing more comes for it, because its shard is not read now.
-  answer(turn, mark, kind === 'drain' ? openOrdinals(state.open, worker) : []);
+  answer(turn, mark, mark.punctuation.kind === 'drain');
 }
 
 /** Answers the marks that cannot pass, or asks the nodes for one more attempt. */
 export function proceedMarks(turn: PipeTurn): void {
-  const { state } = turn;
-  if (state.marks.size === 0 || state.end !== undefined || !isWaiting(state)) return;
+  const { options, state } = turn;
+  if (options.holdsCredit === true || state.marks.size === 0 || state.end !== undefined || !isWaiting(state)) return;
   for (const mark of state.marks.values()) {
-    const { kind, worker } = mark.punctuation;
+    const { kind } = mark.punctuation;
     if (kind === 'drain' && mark.attempts === undefined) askForAttempts(turn, mark);
-    else if (kind === 'flush' || mark.attempts?.size === 0) answer(turn, mark, openOrdinals(state.open, worker));
+    else if (kind === 'flush' || mark.attempts?.size === 0) answer(turn, mark, true);
   }
 }
 
-function askForAttempts({ state, effects }: PipeTurn, mark: Mark): void {
-  mark.attempts = new Set(state.nodes.keys());
+function askForAttempts(turn: PipeTurn, mark: Mark): void {
+  mark.attempts = new Set(turn.state.nodes.keys());
+  hurryNodes(turn, mark.number);
+}
+
+/** Asks each node for one more attempt of a failed call. `mark`: the mark that waits for the answers. */
+export function hurryNodes({ state, effects }: PipeTurn, mark: number): void {
   for (const [node, { ref }] of state.nodes.entries()) {
     if (ref === undefined) continue;
-    const about = { type: 'attempted', mark: mark.number, node } as const;
+    const about = { type: 'attempted', mark, node } as const;
     effects.push(
       effect.ask(ref, (replyTo) => ({ type: 'attemptNow', replyTo }), {
         answered: (answered): PipeActorMessage => ({ ...about, isWaiting: answered.isWaiting }),
@@ -57,11 +62,18 @@ export function attempted({ state }: PipeTurn, { mark, node, isWaiting: stillWai
   state.marks.get(mark)?.attempts?.delete(node);
 }
 
-/** Sends the dispositions before the answer, which means that the flush is over. */
-function answer({ options, state, effects }: PipeTurn, mark: Mark, waiting: readonly number[]): void {
-  const { stage, id } = mark.punctuation;
+/** Sends the dispositions before the answer, which means that the flush is over. A reducer knows itself what is open. */
+function answer(turn: PipeTurn, mark: Mark, namesOpen: boolean): void {
+  const { options, state, effects } = turn;
+  const { punctuation } = mark;
   state.marks.delete(mark.number);
   state.queue.retain((queued) => queued !== mark);
+  if (punctuation.type === 'emittedMark') {
+    sendMarkPassed(turn, punctuation);
+    return;
+  }
+  const { stage, id, worker } = punctuation;
+  const waiting = namesOpen ? openOrdinals(state.open, worker) : [];
   sendStageReports(state.reports, options.index, effects);
   const number = nextNumber(state.reports, stage);
   effects.push(effect.send(stage, { type: 'punctuated', reducer: options.index, number, id, waiting }));

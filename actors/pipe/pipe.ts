@@ -1,22 +1,24 @@
 // The actor that stands in the place of a reducer and sends its items through a chain of nodes, its children. It speaks with the stages
-// as a reducer does: credit, numbers, punctuation, lost tenures. The nodes tell it which items are done. Invariant: an item is reported
+// as a reducer does: credit, numbers, punctuation, lost tenures. It may also stand behind a reducer (behind-reducer.ts). The nodes tell it
+// which items are done. Invariant: an item is reported
 // as settled only when a node says that everything which embodies it is done.
 import { hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { acceptNumber } from '../protocol/stage-numbers.js';
 import { createStageReports, sendStageReports } from '../protocol/stage-reports.js';
-import { failWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
+import { beginDrain, endWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
+import { acceptFeed, createFeeder, queueEmitted, sendNews } from './behind-reducer.js';
 import { creditAll, fed, feedFirstNode, queueItems } from './feeding.js';
 import { noteLeft } from './left-items.js';
 import { locate, located, reportAckWait } from './locating.js';
-import { attempted, flushed, proceedMarks, queuePunctuation } from './marks.js';
+import { attempted, flushed, hurryNodes, proceedMarks, queuePunctuation } from './marks.js';
 import { acceptReport, createNodes, nodeStarted, spawnNode } from './nodes.js';
-import { reportEndedTenures, revoked, settled } from './settling.js';
+import { emittedLost, reportEndedTenures, revoked, settled } from './settling.js';
 import { pipeStatus, type PipeStatus } from './status.js';
-import type { Mark, NodeEntry, PipeState, PipeTurn } from './state.js';
+import type { NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import type { PipeOptions } from './options.js';
-import type { DeliveredItem } from '../protocol/item.js';
+import type { PipeFeed } from '../protocol/pipe-feed.js';
 import type { NodeReport } from '../protocol/pipe-messages.js';
 import { createDeque } from '../../src/core/deque.js';
 
@@ -51,7 +53,8 @@ function initialState(options: PipeOptions, self: Ref<PipeActorMessage>): PipeSt
   return {
     self,
     nodes: createNodes(options),
-    queue: createDeque<DeliveredItem | Mark>(),
+    queue: createDeque(),
+    feeder: options.isBehindReducer === true ? createFeeder() : undefined,
     marks: new Map(),
     lastMark: 0,
     feed: undefined,
@@ -60,6 +63,7 @@ function initialState(options: PipeOptions, self: Ref<PipeActorMessage>): PipeSt
     lastReceived: new Map(),
     reports: createStageReports(),
     end: undefined,
+    hasUpstreamFailed: false,
     settledAt: now,
     activeAt: now,
   };
@@ -68,6 +72,9 @@ function initialState(options: PipeOptions, self: Ref<PipeActorMessage>): PipeSt
 const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   items: asActivity(queueItems),
   punctuation: queuePunctuation,
+  emitted: asActivity(queueEmitted),
+  emittedMark: queuePunctuation,
+  emittedLost,
   // A pipe flushes by its nodes' own timers.
   heartbeat: ({ state }) => reportEndedTenures(state),
   revoked,
@@ -85,6 +92,8 @@ const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   attempted,
   located,
   nodeDrained,
+  upstreamFailed: ({ state }) => (state.hasUpstreamFailed = true),
+  hurry: (turn) => hurryNodes(turn, 0),
 };
 
 /** A handler of what shows that the pipe goes on. */
@@ -98,6 +107,7 @@ function asActivity<M>(handler: (turn: PipeTurn, message: M) => void): (turn: Pi
 /** Returns false for a repeated message of a stage or a node. */
 function accept(turn: PipeTurn, message: PipeActorMessage): boolean {
   if (isReport(message)) return acceptReport(turn, message);
+  if (isFeed(message)) return acceptFeed(turn, message);
   return acceptNumber(turn.state.lastReceived, message, turn.effects);
 }
 
@@ -106,9 +116,15 @@ function isReport(message: PipeActorMessage): message is NodeReport {
   return type === 'settled' || type === 'flushed' || type === 'nodeWaits' || type === 'nodeEnds';
 }
 
-function nodeWaits({ state }: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+function isFeed(message: PipeActorMessage): message is PipeFeed {
+  const { type } = message;
+  return type === 'emitted' || type === 'emittedMark' || type === 'emittedLost';
+}
+
+function nodeWaits(turn: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+  const { state } = turn;
   (state.nodes[node] as NodeEntry).isWaiting = waits;
-  if (waits) creditAll(state);
+  if (waits) creditAll(turn);
   // The policy may have said `stopShard`.
   else reportEndedTenures(state);
 }
@@ -118,6 +134,8 @@ function proceed(turn: PipeTurn): void {
   const { options, state } = turn;
   proceedMarks(turn);
   feedFirstNode(turn);
+  beginDrain(turn);
   if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
-  failWhenDrained(turn);
+  sendNews(turn);
+  endWhenDrained(turn);
 }

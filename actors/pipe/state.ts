@@ -1,12 +1,14 @@
 // The state of a pipe, and its turn.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { NodeRequest } from '../protocol/pipe-messages.js';
+import type { PipeNews } from '../protocol/pipe-feed.js';
+import type { SentMessage } from '../protocol/pipe-message.js';
+import type { NodeRequest, SettledItems } from '../protocol/pipe-messages.js';
 import type { StageNumbers } from '../protocol/stage-numbers.js';
 import type { StageReports } from '../protocol/stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Message, PipeActorMessage } from './messages.js';
-import type { OpenRecords } from './open-records.js';
+import type { OpenRecords } from '../protocol/open-records.js';
 import type { PipeOptions } from './options.js';
 
 /** A node as its pipe knows it. */
@@ -22,7 +24,7 @@ export interface NodeEntry {
 
 /** A punctuation that is not answered. */
 export interface Mark {
-  readonly punctuation: Message<'punctuation'>;
+  readonly punctuation: Message<'punctuation'> | Message<'emittedMark'>;
   /** Unique in the pipe: the number of its `FlushMark`. */
   readonly number: number;
   readonly since: number;
@@ -34,16 +36,36 @@ export interface Mark {
 export interface Feed {
   readonly number: number;
   readonly items: readonly DeliveredItem[];
+  /** How many messages of a reducer were fed, and their bytes. */
+  readonly emitted: number;
+  readonly emittedBytes: number;
 }
 
-/** A node has ended the pipe. */
+/** The reducer in front of a pipe that stands behind one, and what the next message to it says. */
+export interface Feeder {
+  /** Undefined until its first message. */
+  ref: Ref<PipeNews> | undefined;
+  /** The number of its last message, and of the last one to it. */
+  lastReceived: number;
+  lastSent: number;
+  taken: number;
+  takenBytes: number;
+  settled: SettledItems[];
+  /** What it knows. */
+  isWaiting: boolean;
+}
+
+/** A node has ended the pipe, or its origin. */
 export interface PipeEnd {
-  /** What the pipe fails with, once its nodes have drained: the first failure, or that a node has asked for the end. */
-  error: Error;
+  /**
+   * What the pipe fails with, once its nodes have drained: the first failure, or that a node has asked for the end. Undefined: it ends
+   * without a failure, because nothing more comes.
+   */
+  error: Error | undefined;
   /** No node has failed so far. */
   isExit: boolean;
-  /** When the nodes are not waited for any longer. */
-  readonly dueAt: number;
+  /** When the nodes are not waited for any longer; Infinity if they have all the time that the origin gives them. */
+  dueAt: number;
   /** The last node, in the order of the pipe, that has reported its end. */
   node: number;
   /** The nodes that have not answered. */
@@ -53,7 +75,9 @@ export interface PipeEnd {
 export interface PipeState {
   readonly self: Ref<PipeActorMessage>;
   readonly nodes: readonly NodeEntry[];
-  readonly queue: Deque<DeliveredItem | Mark>;
+  readonly queue: Deque<DeliveredItem | SentMessage | Mark>;
+  /** Undefined: the stages feed the pipe. */
+  readonly feeder: Feeder | undefined;
   /** The marks in the queue and in the nodes, by number, in order. */
   readonly marks: Map<number, Mark>;
   lastMark: number;
@@ -64,6 +88,8 @@ export interface PipeState {
   readonly lastReceived: StageNumbers;
   readonly reports: StageReports;
   end: PipeEnd | undefined;
+  /** Nothing more comes: the end begins when nothing waits for the first node. */
+  hasUpstreamFailed: boolean;
   settledAt: number;
   /** When something last came, was processed or settled here. */
   activeAt: number;

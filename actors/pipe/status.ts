@@ -1,8 +1,9 @@
 // A pipe as `status()` shows it. Its nodes are its children, and show themselves.
 import type { HeldRecord } from '../protocol/disposition.js';
+import { SentMessage } from '../protocol/pipe-message.js';
 import { queuedItems } from './feeding.js';
 import { isWaiting } from './nodes.js';
-import { oldestOrdinal } from './open-records.js';
+import { oldestOrdinal } from '../protocol/open-records.js';
 import type { PipeState } from './state.js';
 
 export interface PipeStatus {
@@ -10,7 +11,7 @@ export interface PipeStatus {
   readonly holding: readonly HeldRecord[];
   /** `waiting`: a failed call holds a node. `ending`: a node has ended the pipe, and the others drain. */
   readonly doing: 'starting' | 'idle' | 'feeding' | 'waiting' | 'ending';
-  /** How many items wait for the first node. */
+  /** How many items, or messages of a reducer, wait for the first node. */
   readonly queued: number;
   /** How many records have an item that is open in this pipe. */
   readonly openRecords: number;
@@ -24,6 +25,8 @@ export function pipeStatus(state: PipeState, now: number): PipeStatus {
   for (const { items } of open.values()) openRecords += items.size;
   let queued = 0;
   const inQueue = new Set<string>();
+  for (let place = 0; place < state.queue.length; place += 1)
+    if (SentMessage.isMessage(state.queue.at(place))) queued += 1;
   for (const { tenure, ordinal } of queuedItems(state)) {
     queued += 1;
     inQueue.add(`${tenure.workerNumber} ${ordinal}`);

@@ -114,10 +114,14 @@ export type ReducerRequest =
       /** It is still in the stage's queue for this reducer. */
       readonly queued: boolean;
     })
-  /** `heldForMs`: the answer of the reducers asked so far; Infinity if they hold nothing. */
+  /**
+   * `heldForMs`: the answer of the reducers asked so far; Infinity if they hold nothing. `ordinal`: a reducer asks the pipe behind it about
+   * this record.
+   */
   | {
       readonly type: 'waitsForAck';
       readonly worker: number;
+      readonly ordinal?: number;
       readonly heldForMs: number;
       readonly next: readonly Ref<ReducerRequest>[];
       readonly replyTo: ReplyTo<number>;

@@ -1,6 +1,7 @@
 // The messages that a reducer receives, including those that it sends to itself.
 import type { MessageOf } from '../protocol/handlers.js';
 import type { FailureMessage } from '../protocol/pending-failures.js';
+import type { PipeNews } from '../protocol/pipe-feed.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import type { ProcessCall } from './batches/batching.js';
 import type { RawJob } from './calls/raw-behaviour.js';
@@ -8,6 +9,7 @@ import type { FlushJob, FoldJob } from './calls/user-calls.js';
 
 export type ReducerActorMessage =
   | ReducerRequest
+  | PipeNews
   | { readonly type: 'folded'; readonly job: FoldJob }
   | { readonly type: 'flushed'; readonly job: FlushJob }
   | { readonly type: 'behaved'; readonly job: RawJob }

@@ -2,6 +2,7 @@
 import type { Ref } from '../protocol/actor.js';
 import type { FailureOptions } from '../protocol/pending-failures.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
+import type { PipeBehindRef } from './emitting/pipe-behind.js';
 import type { ReducerActorMessage } from './messages.js';
 import type { CallTally } from '../../src/core/call-tally.js';
 import type { RateLimit } from '../../src/core/rate-limit.js';
@@ -21,6 +22,8 @@ export interface ReducerOptions extends FailureOptions {
   readonly calls?: ReadonlyMap<string, CallTally>;
   /** The rate limit that all reducers of the process share. Default: there is none. */
   readonly limit?: RateLimit;
+  /** The pipe behind the reducer. Default: there is none, and nothing can be emitted. */
+  readonly pipe?: PipeBehindRef;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
 }

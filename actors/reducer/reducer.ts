@@ -19,7 +19,12 @@ import { timeoutDue, watchCalls } from './calls/call-timeout.js';
 import { createSlot } from './calls/user-calls.js';
 import { decided } from './failures/failed-call.js';
 import { createHeldKeys, dueKey, isHolding } from './failures/held-keys.js';
+import { acceptNews, forgetEmitted, pipeNews } from './emitting/news.js';
+import { markPassed, passBy } from './emitting/passing.js';
+import { createPipeBehind, hasRoom } from './emitting/pipe-behind.js';
+import { sendEmitted } from './emitting/sending.js';
 import { DeliveredItem } from '../protocol/item.js';
+import { reportEndedOf } from '../protocol/open-records.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { requestItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './batches/item-tokens.js';
 import { noteLeft } from './failures/still-waiting.js';
@@ -53,9 +58,11 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     receive: (state, message) => {
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
       if (isCallRunning(state)) state.calledAt = turn.now;
-      if (acceptNumber(state.lastReceived, message, turn.effects)) handle(handlers, turn, message);
+      if (acceptNumber(state.lastReceived, message, turn.effects) && acceptNews(turn, message))
+        handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
+      sendEmitted(turn);
       watchCalls(turn);
       if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
       return [state, turn.effects];
@@ -77,6 +84,7 @@ function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): 
   const outlives = definition.behaviour !== undefined || definition.acknowledge === 'manual';
   const isTimed = definition.timeoutMs !== undefined;
   const takesFailures = !outlives;
+  const behind = options.pipe === undefined ? undefined : createPipeBehind(options.pipe, now);
   const state: ReducerState = {
     self,
     queue: createDeque<DeliveredItem | Mark>(),
@@ -92,7 +100,7 @@ function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): 
     lastReceived: new Map(),
     reports: createStageReports(),
     controller,
-    contexts: createCallContexts(controller, { isTimed, outlives, takesFailures }, clock),
+    contexts: createCallContexts(controller, { isTimed, outlives, takesFailures, behind }, clock),
     settledAt: now,
     calledAt: now,
     keys: createHeldKeys(outageKeysOf(definition)),
@@ -107,6 +115,7 @@ function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): 
     deferredDrains: [],
     strayKinds: new Set(),
     batching: createBatching(definition, now),
+    behind,
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
@@ -135,6 +144,8 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   revoked,
   locate,
   waitsForAck: reportAckWait,
+  pipeNews,
+  markPassed,
   flushDue,
   folded,
   flushed,
@@ -156,7 +167,7 @@ function queueItems({ state, now }: ReducerTurn, message: Message<'items'>): voi
   if (state.queue.length === 0) state.batching.queuedSince = now;
   for (const item of message.items) {
     state.queue.push(item);
-    if (state.waitingCall !== undefined) creditAtOnce(state, item);
+    if (state.waitingCall !== undefined || state.behind?.isWaiting === true) creditAtOnce(state, item);
   }
 }
 
@@ -188,6 +199,7 @@ function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
   // What a long fold has done so far is reported now, and not at its end.
   if (state.running?.type === 'fold') finishReduced(turn, state.running.job);
+  if (state.behind !== undefined) reportEndedOf(state.behind.open, state.reports);
 
   // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
@@ -213,6 +225,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   }
 
   dropWaiting(turn, message.worker);
+  forgetEmitted(turn, message.worker);
   state.queue.push(message);
 }
 
@@ -223,6 +236,13 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   requeueDeferredDrains(turn);
+  if (!hasRoom(state.behind)) {
+    // What the pipe takes comes here again.
+    passBy(turn);
+    dropUnneeded(turn);
+    return;
+  }
+  continueHeldFlush(turn);
   if (turn.options.definition.process !== undefined) proceedProcess(turn);
   else while (state.running === undefined && startNext(turn));
   dropUnneeded(turn);
@@ -323,7 +343,9 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   afterFlush(turn, job);
 
   if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
-    if (!hasFailed(turn)) runFlush(turn, job);
+    if (hasFailed(turn)) return;
+    if (state.behind === undefined || hasRoom(state.behind)) runFlush(turn, job);
+    else state.behind.isFlushHeld = true;
     return;
   }
 
@@ -332,6 +354,14 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   if (state.waitingCall !== undefined) creditAllQueued(state);
   state.flushDue = false;
   effects.push(effect.cancel('flush'));
+}
+
+/** A flush has given way to the pipe, and there is room now. */
+function continueHeldFlush(turn: ReducerTurn): void {
+  const { behind, running } = turn.state;
+  if (behind?.isFlushHeld !== true || running?.type !== 'flush') return;
+  behind.isFlushHeld = false;
+  runFlush(turn, running.job);
 }
 
 function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {

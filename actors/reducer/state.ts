@@ -17,6 +17,7 @@ import type { FailedItem } from '../../src/api/failed-item.js';
 import type { Reservation } from '../../src/core/rate-limit.js';
 import type { ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 import type { ReducerActorMessage } from './messages.js';
+import type { PipeBehind } from './emitting/pipe-behind.js';
 import type { ReducerOptions } from './options.js';
 
 /** An entry of the queue that is not an item. */
@@ -108,6 +109,8 @@ export interface ReducerState {
   /** Drains that are answered once a policy or a sink has answered about their worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
   readonly batching: Batching;
+  /** The pipe behind the reducer; undefined if there is none. */
+  readonly behind: PipeBehind | undefined;
   /** The kinds of stray calls of `ctx` that were warned of. */
   readonly strayKinds: Set<string>;
 }

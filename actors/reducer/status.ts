@@ -6,6 +6,8 @@ import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import { waitingFlushes } from './failures/failed-call.js';
 import { heldItemsOf, type HeldItem } from './failures/held-keys.js';
+import { isOpen, oldestOrdinal } from '../protocol/open-records.js';
+import { inPipe, isStuck, type PipeBehind } from './emitting/pipe-behind.js';
 import { batchedItems, gatheredCount, oldestCall } from './batches/batching.js';
 import { refusals, waitingText } from '../protocol/pending-failures.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -22,9 +24,18 @@ export function locate({ state, now, effects }: ReducerTurn, question: Locate): 
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
 
+  const { behind } = state;
+  if (found === undefined && behind !== undefined && isEmitted(behind, question)) {
+    effects.push(effect.send(behind.ref, question));
+    return;
+  }
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) effects.push(effect.send(next, { ...question, next: rest }));
   else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
+}
+
+function isEmitted({ open }: PipeBehind, question: Locate): boolean {
+  return 'ordinal' in question && isOpen(open, question.worker, question.ordinal);
 }
 
 /** Finds a punctuation. It counts as `running` while it waits for a running call. */
@@ -43,13 +54,24 @@ function ofPunctuation(
 
   let isHere = (running?.type === 'raw' && isSought(running.mark)) || batching.marks.some(({ mark }) => isSought(mark));
   for (let index = 0; !isHere && index < queue.length; index += 1) isHere = isSought(queue.at(index));
-  if (!isHere) return undefined;
+  if (!isHere) return passedMark(state, now, isSought);
 
   const call = oldestCall(batching);
   if (call !== undefined) return { holder: self.path, state: 'running', forMs: now - call.startedAt };
   if (running === undefined) return { holder: self.path, state: queuedState(state), forMs: now - settledAt };
   const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
   return { holder: self.path, state: 'running', forMs: now - since };
+}
+
+/** A punctuation in the pipe behind the reducer waits for the calls of nodes. */
+function passedMark({ behind }: ReducerState, now: number, isSought: (mark: Mark) => boolean): Whereabouts | undefined {
+  if (behind === undefined) return undefined;
+  for (const { punctuation, since } of behind.marks.values()) {
+    if (!isSought(punctuation)) continue;
+    const where = behind.isWaiting ? 'waiting' : 'running';
+    return { holder: behind.ref.path, state: where, forMs: now - Math.max(since, behind.newsAt) };
+  }
+  return undefined;
 }
 
 function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
@@ -110,6 +132,12 @@ export function reportAckWait({ state, now, effects }: ReducerTurn, question: Wa
   for (const [{ tenure }, since] of state.unacknowledged)
     if (tenure.workerNumber === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
 
+  // The pipe behind the reducer knows since when it has kept the oldest record that it has.
+  const ordinal = state.behind === undefined ? Infinity : Math.min(...inPipe(state.behind, worker));
+  if (state.behind !== undefined && heldForMs > 0 && ordinal !== Infinity) {
+    effects.push(effect.send(state.behind.ref, { ...question, heldForMs, ordinal }));
+    return;
+  }
   const [first, ...next] = refs;
   if (heldForMs > 0 && first !== undefined) effects.push(effect.send(first, { ...question, heldForMs, next }));
   else effects.push(effect.reply(replyTo, heldForMs === Infinity ? 0 : heldForMs));
@@ -134,8 +162,9 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
 }
 
 /** What is queued behind a call that waits for another attempt waits, too. What the rate limit holds back does not count as stalled. */
-function queuedState({ waitingCall, reservation }: ReducerState): 'queued' | 'waiting' | 'limited' {
-  if (waitingCall !== undefined) return 'waiting';
+function queuedState(state: ReducerState): 'queued' | 'waiting' | 'limited' {
+  const { waitingCall, reservation } = state;
+  if (waitingCall !== undefined || isStuck(state.behind)) return 'waiting';
   return reservation === undefined ? 'queued' : 'limited';
 }
 
@@ -192,13 +221,20 @@ function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
     held.set(tenure.workerNumber, { worker: tenure.workerNumber, ordinal, state: 'unknown', forMs: 0 });
   }
 
+  for (const worker of state.behind?.open.keys() ?? []) {
+    const ordinal = oldestOrdinal((state.behind as PipeBehind).open, worker) as number;
+    if (ordinal < (held.get(worker)?.ordinal ?? Infinity))
+      held.set(worker, { worker, ordinal, state: 'unknown', forMs: 0 });
+  }
+
   return [...held.values()].map((each) => {
     const where = whereabouts(state, each.worker, each.ordinal, now);
     return where === undefined ? each : { ...each, state: where.state, forMs: where.forMs };
   });
 }
 
-function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
+/** Every item that is in the reducer, some perhaps more than once. */
+export function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   const { running } = state;
   if (running?.type === 'fold') {
     if (running.job.current !== undefined) yield running.job.current.item;
@@ -252,12 +288,26 @@ export interface ReducerStatus {
   /** The items and flushes that have failed and wait for another attempt. */
   readonly waiting: readonly WaitingSnapshot[];
   readonly outage?: OutageStatus;
+  /** What was emitted into the pipe behind the reducer; absent without one. */
+  readonly emitted?: {
+    /** How many messages the pipe has not taken. */
+    readonly untaken: number;
+    /** How many records have an item that was emitted and is not settled. */
+    readonly openRecords: number;
+  };
   readonly current?: {
     readonly shardId: string;
     readonly sequenceNumber: string;
     readonly key: string;
     readonly forMs: number;
   };
+}
+
+function emittedOf({ behind }: ReducerState): Pick<ReducerStatus, 'emitted'> {
+  if (behind === undefined) return {};
+  let openRecords = 0;
+  for (const { items } of behind.open.values()) openRecords += items.size;
+  return { emitted: { untaken: behind.untaken, openRecords } };
 }
 
 export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
@@ -296,6 +346,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     unacknowledged: state.unacknowledged.size,
     waiting: failing(state, now),
     ...(outage === undefined ? {} : { outage }),
+    ...emittedOf(state),
     ...(item === undefined || held === undefined
       ? {}
       : {

@@ -24,25 +24,28 @@ type NeedsExtract<Value, Source> = [Known<SourceValue<Source>>] extends [Value]
   ? unknown
   : { readonly extract: object };
 
-/** One of the two, which takes these values. Both are refused, but options that were declared before may have the member. */
-type Takes<Value> =
-  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]: ReducerDefinition<Value> } & {
-      readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]?: Pipe<Value> | undefined;
+/** A reducer that takes these values, with or without a pipe that takes what it emits; or a pipe that takes these values. */
+type Takes<Value, Emits> =
+  // oxlint-disable-next-line typescript/no-explicit-any -- the state is the reducer's own
+  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]: ReducerDefinition<Value, any, Emits> } & {
+      readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]?: Pipe<Emits> | undefined;
     })
-  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]-?: Pipe<Value> } & {
+  // What a pipe takes says nothing about what a reducer takes. Without a reducer, it must be what `extract` makes, or the source.
+  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]-?: Pipe<NoInfer<Value>> } & {
       readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]?: undefined;
     });
 
 /**
- * The options of `createConsumer`. `Made` is what `extract` returns, and `Value` is what the reducer takes. They are two parameters,
- * so the reducer may take a union of which each result of `extract` is only a part. The mapped types keep the generated TSDoc.
+ * The options of `createConsumer`. `Made` is what `extract` returns, `Value` is what the reducer takes, and `Emits` what it sends into the
+ * pipe behind it. The first two are two parameters, so the reducer may take a union of which each result of `extract` is only a part. The
+ * mapped types keep the generated TSDoc.
  */
-export type CreateOptions<Made, Value, Source extends Sources> = Omit<
+export type CreateOptions<Made, Value, Source extends Sources, Emits = never> = Omit<
   ConsumerOptions,
   'extract' | 'key' | 'reducer' | 'pipe' | 'source'
 > & {
   readonly [Name in keyof Pick<ConsumerOptions, 'source'>]: Source;
-} & Takes<Value> & {
+} & Takes<Value, Emits> & {
     readonly [Name in keyof Pick<ConsumerOptions, 'extract'>]:
       | ((record: SourceRecord<Source>, context: RecordContext) => Made)
       | undefined;

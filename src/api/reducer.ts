@@ -86,7 +86,7 @@ export interface RecordContext {
 export type Extract<Value = unknown> = (record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>;
 
 /** The context that every call of a reducer gets. */
-export interface ReducerContext {
+export interface ReducerContext<Emits = never> {
   /** This reducer's number, from 0. */
   readonly reducer: number;
   /**
@@ -110,10 +110,17 @@ export interface ReducerContext {
    * its `then` applies. For an item that is settled the call has no effect, and the first such call is a warning.
    */
   fail(token: Token, error: unknown): void;
+  /**
+   * Sends a value into the pipe behind the reducer: the options `reducer` and `pipe` together (pipes.md). What `reduce` emits stands for
+   * its item, and what `flush` and `process` emit for all items that the call acknowledges. An item is settled when the reducer is done
+   * with it, and so is all that stands for it. Values go on when the call has succeeded. Those of a failed call are dropped, because it is
+   * repeated. It throws without a pipe, after the call has ended, and for a message of a raw behaviour that brings no items.
+   */
+  readonly emit: (value: Emits) => void;
 }
 
 /** The context that `flush` and `process` get. */
-export interface FlushContext extends ReducerContext {
+export interface FlushContext<Emits = never> extends ReducerContext<Emits> {
   /**
    * The highest fence of the items in the flushed state, or of the items of the call, by shard. The key is always
    * `<source>/<shard id>`, also with one source: a store that keeps fences still knows them when a source is added.
@@ -172,7 +179,7 @@ export interface Batch {
 }
 
 /** A reducer with state: `reduce` folds items, `flush` makes the state durable. */
-export interface FoldingReducer<State = unknown, Value = Buffer> {
+export interface FoldingReducer<State = unknown, Value = Buffer, Emits = never> {
   /**
    * Makes a fresh state: at start, after every restart, and after a flush that failed or was left out because its leases were
    * lost. With `stateBy: 'shard'`: at the first item of a shard. It must be synchronous: a promise is refused (INVALID_OPTION).
@@ -183,12 +190,12 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    * repeated with the same state (`onFailure`). It may be async. Calls never overlap within one reducer. `this` is not set. To return
    * undefined, although `init` returned a state, counts as a throw: a `return` was forgotten.
    */
-  readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
+  readonly reduce: (state: State, item: Item<Value>, context: ReducerContext<Emits>) => State | PromiseLike<State>;
   /**
    * Makes the state durable. The result replaces the state, unless it is `undefined`. A failed call is repeated with the same state
    * (`onFailure`), and nothing is folded until then. So what it has written must be harmless the second time.
    */
-  readonly flush?: ((state: State, context: FlushContext) => unknown) | undefined;
+  readonly flush?: ((state: State, context: FlushContext<Emits>) => unknown) | undefined;
   /** When a flush happens. Without `flush`, `size` bounds how many items are folded in one go. */
   readonly batch?: Batch | undefined;
   /**
@@ -223,7 +230,7 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
 }
 
 /** A reducer as a raw behaviour. It acknowledges items through `ctx`. */
-export interface RawReducer<State = unknown, Value = Buffer> {
+export interface RawReducer<State = unknown, Value = Buffer, Emits = never> {
   /** Makes a fresh state: at start and after every restart. It must be synchronous: a promise is refused (INVALID_OPTION). */
   readonly init: () => State;
   /**
@@ -233,7 +240,7 @@ export interface RawReducer<State = unknown, Value = Buffer> {
   readonly behaviour: (
     state: State,
     message: ReducerMessage<Value>,
-    context: ReducerContext,
+    context: ReducerContext<Emits>,
   ) => State | PromiseLike<State>;
   /** As in `FoldingReducer`: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
   readonly timeoutMs?: number | undefined;
@@ -248,7 +255,7 @@ export interface RawReducer<State = unknown, Value = Buffer> {
 }
 
 /** A reducer without state: each call gets a batch of items, and nothing stays between two calls. */
-export interface ProcessReducer<Value = Buffer> {
+export interface ProcessReducer<Value = Buffer, Emits = never> {
   /**
    * Processes the items, in the order of their shards. All of them are acknowledged when it returns, or when its promise resolves.
    * What it returns is ignored. Calls do not overlap in one reducer, unless `concurrency` allows it. An item for which it calls
@@ -256,7 +263,7 @@ export interface ProcessReducer<Value = Buffer> {
    * again and then bisected, and `onFailure` decides about the items that fail alone. So what it has written must be harmless the
    * second time. `this` is not set.
    */
-  readonly process: (items: readonly Item<Value>[], context: FlushContext) => unknown;
+  readonly process: (items: readonly Item<Value>[], context: FlushContext<Emits>) => unknown;
   /** When a batch is handed out. A drain or a full shard hands out at once what there is. */
   readonly batch?: Batch | undefined;
   /**
@@ -277,12 +284,12 @@ export interface ProcessReducer<Value = Buffer> {
   readonly stateless?: undefined;
 }
 
-/** A reducer of any kind, as `defineReducer` returns it. */
-// oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
-export type ReducerDefinition<Value = any, State = any> =
-  | FoldingReducer<State, Value>
-  | RawReducer<State, Value>
-  | ProcessReducer<Value>;
+/** A reducer of any kind, as `defineReducer` returns it. `Emits`: what it sends into the pipe behind it. */
+// oxlint-disable-next-line typescript/no-explicit-any -- all three are the application's own; the consumer never looks inside.
+export type ReducerDefinition<Value = any, State = any, Emits = any> =
+  | FoldingReducer<State, Value, Emits>
+  | RawReducer<State, Value, Emits>
+  | ProcessReducer<Value, Emits>;
 
 /** The value that a `reduce` takes: any, if the function has no parameter for the item. */
 type ValueOf<Reduce, Value> = Reduce extends (...parameters: infer Parameters) => unknown
@@ -310,7 +317,9 @@ type ValueOf<Reduce, Value> = Reduce extends (...parameters: infer Parameters) =
  * });
  * ```
  */
-export function defineReducer<State, Value = Buffer>(definition: RawReducer<State, Value>): RawReducer<State, Value>;
+export function defineReducer<State, Value = Buffer, Emits = never>(
+  definition: RawReducer<State, Value, Emits>,
+): RawReducer<State, Value, Emits>;
 /**
  * Declares a reducer. The definition is checked here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
@@ -350,9 +359,9 @@ export function defineReducer<State, Value = Buffer>(definition: RawReducer<Stat
  * });
  * ```
  */
-export function defineReducer<State, Value = Buffer, Reduce = unknown>(
-  definition: FoldingReducer<State, Value> & Readonly<Record<'reduce', Reduce>>,
-): FoldingReducer<State, ValueOf<Reduce, Value>>;
+export function defineReducer<State, Value = Buffer, Reduce = unknown, Emits = never>(
+  definition: FoldingReducer<State, Value, Emits> & Readonly<Record<'reduce', Reduce>>,
+): FoldingReducer<State, ValueOf<Reduce, Value>, Emits>;
 /**
  * Declares a reducer without state: `process` gets a batch of items, which are acknowledged when its promise resolves.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
@@ -369,7 +378,9 @@ export function defineReducer<State, Value = Buffer, Reduce = unknown>(
  * });
  * ```
  */
-export function defineReducer<Value = Buffer>(definition: ProcessReducer<Value>): ProcessReducer<Value>;
+export function defineReducer<Value = Buffer, Emits = never>(
+  definition: ProcessReducer<Value, Emits>,
+): ProcessReducer<Value, Emits>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
   checkReducer(definition);
   return Object.freeze({ ...definition });

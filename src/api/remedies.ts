@@ -34,6 +34,8 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
     '`cause` is the last crash: repair that. A supervisor of the process (systemd, Kubernetes) may start it again.',
   PIPE_EXITED:
     'Nothing, if it was meant: the pipeline restarts. If a callback asks for the end again and again, the consumer ends with SINK_FAILING.',
+  PIPE_TIMEOUT:
+    'If `data.outcomeUnknown` is true, what was fed may still be processed: wait until it is settled, or feed it again and refuse repeats. Otherwise feed it again. `status()` of the open pipe shows what its nodes do. See [pipes.md](pipes.md#a-pipe-without-a-consumer).',
   PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
   DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
   PARKING_FAILED:

@@ -119,8 +119,10 @@ type Tokens = WeakMap<Token, Token>;
 /** The module's reducer, as the pipeline runs it. Each item is a batch of its own, so that a failure is about one item. */
 export function replayReducer(definition: ReducerDefinition): ReducerDefinition {
   const tokens: Tokens = new WeakMap();
-  if (definition.behaviour !== undefined) return raw(definition, tokens);
-  return definition.process === undefined ? folding(definition, tokens) : processing(definition, tokens);
+  if (definition.behaviour !== undefined) return raw(definition as RawReducer, tokens);
+  return definition.process === undefined
+    ? folding(definition as FoldingReducer, tokens)
+    : processing(definition as ProcessReducer, tokens);
 }
 
 function processing({ process, timeoutMs }: ProcessReducer, tokens: Tokens): ProcessReducer {
@@ -170,6 +172,8 @@ function contextOf({ reducer, signal, ...calls }: ReducerContext, tokens: Tokens
     signal,
     ack: (token) => calls.ack(tokens.get(token) ?? token),
     fail: (token, error) => calls.fail(tokens.get(token) ?? token, error),
+    // A replay has no pipe behind the reducer, so this throws.
+    emit: calls.emit,
   };
 }
 

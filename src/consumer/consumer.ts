@@ -77,7 +77,8 @@ export function createConsumer<
   const Source extends Sources = SourceSpec,
   Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
   Value = ValueIn<Made, Source>,
->(options: CreateOptions<Made, Value, Source>): Consumer<EachSource<Source>> {
+  Emits = never,
+>(options: CreateOptions<Made, Value, Source, Emits>): Consumer<EachSource<Source>> {
   return consumerOf(options as unknown as ConsumerOptions, actors);
 }
 

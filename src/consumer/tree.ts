@@ -6,7 +6,8 @@
 //   │       └─ lease-keeper/<shard>
 //   └─ pipeline                            one-for-all; escalation.ts may end it; temporary
 //       ├─ stage/0 … S-1
-//       ├─ reducer/0 … R-1               or pipe/0 … R-1, each with its pipe-nodes below it
+//       ├─ pipe/0 … R-1                  if there is a pipe: each with its pipe-nodes below it
+//       ├─ reducer/0 … R-1               unless the pipes stand in their place. Each knows the pipe behind it, if there is one
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
@@ -14,6 +15,8 @@
 // spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { PipeFeed } from '../../actors/protocol/pipe-feed.js';
+import type { ReducerRequest } from '../../actors/protocol/pipeline-messages.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
 import { onStart, type AnyBehaviour } from './start-notice.js';
@@ -29,12 +32,16 @@ export interface TreeParts {
   readonly tables: () => readonly string[];
   readonly stages: number;
   readonly reducers: number;
-  /** What runs the application's code: its name in the tree. */
-  readonly runner: 'reducer' | 'pipe';
+  /** What runs the application's code, in the order of the start. Each reducer gets the pipe of its index. */
+  readonly runners: readonly ('reducer' | 'pipe')[];
   readonly coordinator: (table: string) => AnyBehaviour;
   readonly stage: (index: number) => AnyBehaviour;
-  /** A reducer, or a pipe in its place. */
-  readonly reducer: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
+  readonly pipe: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
+  readonly reducer: (
+    index: number,
+    stages: readonly Ref<StageMessage>[],
+    pipe: Ref<PipeFeed | ReducerRequest> | undefined,
+  ) => AnyBehaviour;
   readonly shardWorkerSupervisor: (
     stages: readonly Ref<StageMessage>[],
     coordinators: () => readonly Ref<LeaseCoordinatorRequest>[],
@@ -90,10 +97,15 @@ function pipeline(parts: TreeParts): AnyBehaviour {
     intensity: Infinity,
     children: [
       ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: callDeadlineMs })),
-      ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
-        const start = (siblings: Siblings): AnyBehaviour => parts.reducer(index, stagesOf(siblings));
-        return { id: `${parts.runner}/${index}`, start, shutdown: callDeadlineMs };
-      }),
+      ...parts.runners.flatMap((runner) =>
+        Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
+          const start = (siblings: Siblings): AnyBehaviour =>
+            runner === 'pipe'
+              ? parts.pipe(index, stagesOf(siblings))
+              : parts.reducer(index, stagesOf(siblings), siblings.ref(`pipe/${index}`));
+          return { id: `${runner}/${index}`, start, shutdown: callDeadlineMs };
+        }),
+      ),
       {
         id: 'shard-worker-supervisor',
         start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators),

@@ -29,7 +29,7 @@ import { createCallTally, type CallTally } from '../core/call-tally.js';
 import { createSettledTally, openEntry, type SettledTally, type TallyEntry } from '../core/settled-tally.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
 import { silentMeter, type Meter } from '../api/metrics.js';
-import type { PipeProcessing, Processing, ReducerProcessing, ResolvedOptions } from '../options/resolved-options.js';
+import type { Processing, ReducerProcessing, ResolvedOptions } from '../options/resolved-options.js';
 import type { Environment } from '../api/source.js';
 import {
   forCoordinator,
@@ -46,7 +46,15 @@ export interface Wiring {
   readonly sources: OpenSources;
   readonly parts: Pick<
     TreeParts,
-    'tables' | 'stages' | 'reducers' | 'runner' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
+    | 'tables'
+    | 'stages'
+    | 'reducers'
+    | 'runners'
+    | 'coordinator'
+    | 'stage'
+    | 'pipe'
+    | 'reducer'
+    | 'shardWorkerSupervisor'
   >;
   /** Coordinators that are running now, by table. */
   readonly coordinators: Map<string, Ref<LeaseCoordinatorRequest>>;
@@ -154,7 +162,7 @@ export function openWiring(input: WiringInput): Wiring {
       tables: () => [...tables.keys()],
       stages: options.stages,
       reducers: options.reducers,
-      runner: options.processing.kind,
+      runners: runnersOf(options.processing),
       coordinator: (table) => {
         const opened = tables.get(table);
         // Its last source was removed while its supervisor started: it is terminated as soon as it runs.
@@ -166,7 +174,8 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...options, ...environment, opaqueOf, itemOf, leftItems }),
-      reducer: (index, stages) => runnerOf(input, { index, stages, progress, leftItems, calls }),
+      pipe: (index, stages) => pipeOf(input, { index, stages, progress, leftItems }),
+      reducer: (index, stages, pipe) => reducerOf(input, { index, stages, progress, leftItems, calls }, pipe),
       shardWorkerSupervisor: (stages, coordinatorRefs) => {
         const behaviour = actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -245,25 +254,30 @@ function coordinatorOf(
   }) as unknown as Behaviour<never, never>;
 }
 
-/** What the wiring gives to each reducer, or pipe in its place. */
-type RunnerParts = Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>;
-
-function runnerOf(input: WiringInput, own: RunnerParts): Behaviour<never, never> {
-  const { processing } = input.options;
-  return processing.kind === 'pipe' ? pipeOf(input, processing, own) : reducerOf(input, processing, own);
+/** A pipe in the place of a reducer, or behind it: then it starts first. */
+function runnersOf(processing: Processing): TreeParts['runners'] {
+  if (processing.kind === 'pipe') return ['pipe'];
+  return processing.pipe === undefined ? ['reducer'] : ['pipe', 'reducer'];
 }
+
+/** What the wiring gives to each reducer, and pipe. */
+type RunnerParts = Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems'>;
 
 function pipeOf(
   { actors, options, environment: { clock, random } }: WiringInput,
-  { pipe: { nodes: definitions, format } }: PipeProcessing,
-  { calls: _, ...own }: RunnerParts,
+  { stages, ...own }: RunnerParts,
 ): Behaviour<never, never> {
+  const { processing } = options;
+  const isBehindReducer = processing.kind === 'reducer';
   const { application, onFailure, answerDeadlineMs, doubtOf, credit, callDeadlineMs } = options;
   return actors.pipe({
     ...{ application, onFailure, answerDeadlineMs, doubtOf, credit, callDeadlineMs },
     ...own,
-    definitions,
-    format,
+    // A pipe behind a reducer does not speak with the stages.
+    stages: isBehindReducer ? [] : stages,
+    isBehindReducer,
+    definitions: processing.pipe?.nodes ?? [],
+    format: processing.pipe?.format,
     clock,
     random,
     makeNode: (node) => actors.pipeNode(node) as unknown as Behaviour<never, NodeRequest>,
@@ -272,12 +286,14 @@ function pipeOf(
 
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  { reducer: definition, batch }: ReducerProcessing,
-  own: RunnerParts,
+  own: RunnerParts & Pick<ReducerOptions, 'calls'>,
+  pipe: ReducerOptions['pipe'],
 ): Behaviour<never, never> {
+  const { reducer: definition, batch } = options.processing as ReducerProcessing;
   return actors.reducer({
     ...options,
     ...own,
+    ...(pipe === undefined ? {} : { pipe }),
     definition,
     batchSize: batch.size,
     batchIntervalMs: batch.intervalMs,
@@ -316,7 +332,7 @@ function makeWorker(
 /** How the application's code settles items: see the options of a shard worker. */
 function acknowledgementOf(processing: Processing): Pick<ShardWorkerOptions, 'flushes' | 'acksEarly'> {
   // A node may hold messages until it is flushed, and what it emits may be settled while a call of another node runs.
-  if (processing.kind === 'pipe') return { flushes: true, acksEarly: true };
+  if (processing.kind === 'pipe' || processing.pipe !== undefined) return { flushes: true, acksEarly: true };
   const { reducer: definition, batch } = processing;
   const gathers = definition.process !== undefined && batch.size > 1;
   return {

@@ -161,12 +161,12 @@ export const consumerTable = {
   ),
   reducer: required(
     reducer,
-    'What happens to the items, made by `defineReducer`. Or give `pipe`.',
+    'What happens to the items, made by `defineReducer`. Or give `pipe`, or both.',
     'defineReducer({ init: () => 0, reduce: (count) => count + 1 })',
   ),
   pipe: optional(
     pipe,
-    'A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit`; `park` needs a format.',
+    'A chain of nodes in place of a reducer, or behind each one. `park` needs a format. Alone not with `limit`.',
     { example: 'pipe().to((bytes) => console.log(bytes.length))' },
   ),
   extract: optional(

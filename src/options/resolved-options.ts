@@ -23,6 +23,8 @@ export interface ReducerProcessing {
   readonly kind: 'reducer';
   readonly reducer: ReducerDefinition;
   readonly batch: { readonly size: number; readonly intervalMs: number };
+  /** What the reducers emit goes through pipes behind them. */
+  readonly pipe?: Pipe;
 }
 
 /** The items go through pipes. */
@@ -90,15 +92,16 @@ function processingOf(
 ): Processing {
   // One of them is there: see the tables.
   if (pipe === undefined) return processReducer(reducer as ReducerDefinition, rest);
-  if (reducer !== undefined) refuseName('pipe', 'allowed only without reducer: the items go to one or the other');
-  if (rest.limit !== undefined) refuseName('limit', noLimit);
+  if (reducer === undefined && rest.limit !== undefined) refuseName('limit', noLimit);
   refuseUnwritable(rest.onFailure, pipe);
   for (const [at, { name = 'node', keepsForMs = 0 }] of pipe.nodes.entries())
     if (keepsForMs >= rest.watchdogMs) {
       const expected = `less than watchdogMs (${rest.watchdogMs}), or each wait of ${name} looks like a stall`;
       refuse(`pipe.nodes[${at}].keepsForMs`, expected, keepsForMs);
     }
-  return Object.freeze({ kind: 'pipe', pipe });
+  return reducer === undefined
+    ? Object.freeze({ kind: 'pipe', pipe })
+    : Object.freeze({ ...processReducer(reducer, rest), pipe });
 }
 
 const noLimit = 'allowed only with a reducer: a pipe has no rate limit so far';

@@ -25,8 +25,10 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'tenant-files': /^tenant-files: 600 orders in 4 files, drained: true$/,
   'chunked-objects': /^chunked-objects: 40 whole objects, 2 chunks of a broken one skipped, drained: true$/,
   'customer-batches': /^customer-batches: 600 orders, repeats refused, exact: true, drained: true$/,
+  'emitted-sums': /^emitted-sums: 600 orders, sums of 30 customers, drained: true$/,
   'own-node': /^own-node: 200 orders paid, drained: true$/,
   'kflow-pipe': /^kflow-pipe: 12 rows, chunks of up to 100, newest values: true, drained: true$/,
+  'lines-of-a-file': /^lines-of-a-file: 1000 of 1000 lines written, \d+ came again$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 

@@ -44,6 +44,7 @@ export function direct(definition: Partial<Calls> | Processes = {}, options: Par
     /** Items of worker 1: each has a key, and its value is its ordinal. */
     itemsOf: (some: readonly (readonly [key: string, ordinal: number])[]) =>
       tell({ type: 'items', items: some.map(([key, n]) => itemOf(n, tenures[1]!, stage, 0, key)) }),
+    deliver: (items: readonly DeliveredItem[]) => tell({ type: 'items', items }),
     punctuation: (kind: 'flush' | 'drain', id = 5, worker = 1) => tell({ type: 'punctuation', kind, id, worker }),
     revoked: (worker: number) => {
       const { source, shardId, fence } = tenures[worker]!;
@@ -63,6 +64,14 @@ export function direct(definition: Partial<Calls> | Processes = {}, options: Par
   };
 }
 
-export function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, index = 0, key = 'k'): DeliveredItem {
-  return new DeliveredItem(stage, key, ordinal, tenure, ordinal, index, recordOf(ordinal), undefined);
+export function itemOf(
+  ordinal: number,
+  tenure: Tenure,
+  stage: Ref<StageMessage>,
+  index = 0,
+  key = 'k',
+  sizeBytes = 1,
+): DeliveredItem {
+  const record = sizeBytes === 1 ? recordOf(ordinal) : { ...recordOf(ordinal), data: Buffer.alloc(sizeBytes) };
+  return new DeliveredItem(stage, key, ordinal, tenure, ordinal, index, record, undefined);
 }

@@ -3,7 +3,7 @@ import { expectTypeOf } from 'expect-type';
 import { spawn, start } from 'nact';
 import type { ConsumerOptions, NactParent } from '../../src/api/options.js';
 import type { UserRecord } from '../../src/api/ports.js';
-import { defineReducer } from '../../src/api/reducer.js';
+import { defineReducer, type FlushContext, type ReducerContext } from '../../src/api/reducer.js';
 import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { fileSink } from '../../src/parking/file-sink.js';
@@ -53,6 +53,37 @@ createConsumer({ application: 'a', source, pipe: cents, extract: () => [{ key: '
 createConsumer({ application: 'a', source, pipe: cents });
 // @ts-expect-error the pipe takes orders, not texts
 createConsumer({ application: 'a', source, pipe: cents, extract: () => [{ key: 'k', value: 'text' }] });
+// A pipe behind a reducer takes what the reducer emits.
+const emitting = defineReducer({
+  init: () => 0,
+  reduce: (count: number, { value }, { emit }: ReducerContext<{ readonly cents: number }>) => {
+    emit({ cents: value.length });
+    return count + 1;
+  },
+  flush: (_, { emit }: FlushContext<{ readonly cents: number }>) => emit({ cents: 5 }),
+});
+createConsumer({ application: 'a', source, reducer: emitting, pipe: cents });
+// @ts-expect-error the pipe takes bytes, and the reducer emits orders
+createConsumer({ application: 'a', source, reducer: emitting, pipe: lengths });
+// A reducer that emits nothing may have any pipe behind it.
+createConsumer({ application: 'a', source, reducer: defineReducer({ init: () => 0, reduce: () => 0 }), pipe: cents });
+// A definition in place knows what the pipe takes.
+createConsumer({
+  application: 'a',
+  source,
+  reducer: { process: (items, { emit }) => items.forEach(({ value }) => emit({ cents: value.length })) },
+  pipe: cents,
+});
+createConsumer({
+  application: 'a',
+  source,
+  // @ts-expect-error the pipe takes orders, not numbers
+  reducer: { process: (items, { emit }) => items.forEach(({ value }) => emit(value.length)) },
+  pipe: cents,
+});
+// Without a declaration nothing may be emitted.
+// @ts-expect-error nothing says what is emitted
+defineReducer({ init: () => 0, reduce: (count: number, _, { emit }) => (emit(5), count) });
 // @ts-expect-error neither a reducer nor a pipe
 createConsumer({ application: 'a', source });
 // @ts-expect-error it has not ended

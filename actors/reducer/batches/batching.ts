@@ -66,6 +66,8 @@ export interface ProcessCall {
   /** The call stopped at an item whose `reduce` threw, before any flush: the items beside it are called again without it. */
   isRepeated: boolean;
   failure: { readonly cause: unknown } | undefined;
+  /** What it has emitted. */
+  emitted?: readonly unknown[];
   /** Of a `stateless` reducer: how far it has come. */
   part?: StatelessPart;
 }

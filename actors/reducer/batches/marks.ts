@@ -1,14 +1,11 @@
 // Marks in a reducer's queue: punctuation, the end of a worker, heartbeats. A raw behaviour gets each as a message; for any other
 // reducer a mark ends as soon as its turn comes.
 import { effect } from '../../protocol/actor.js';
-import { DeliveredItem } from '../../protocol/item.js';
-import { gatheredItems } from './batching.js';
+import { passOn } from '../emitting/passing.js';
+import { answerPunctuation, waitingOf } from './punctuated.js';
 import { startRaw } from '../calls/call-start.js';
-import { heldItemsOf } from '../failures/held-keys.js';
 import { awaitsAnswer } from '../../protocol/pending-failures.js';
-import { pendingFlushes } from '../failures/failed-call.js';
 import { createRawJob } from '../calls/raw-behaviour.js';
-import { nextNumber, sendStageReports } from '../../protocol/stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn } from '../state.js';
 import type { ReducerMessage as ToBehaviour } from '../../../src/api/reducer.js';
 
@@ -50,17 +47,15 @@ export function requeueDeferredDrains({ state }: ReducerTurn): void {
  * Ends a mark. Punctuation is answered, with the records that wait for another attempt. While a policy or a sink is about to answer about
  * a record of the worker, a drain is not answered: the record may be settled then. Items of other workers go on meanwhile.
  */
-export function finishOrDefer({ options, state, effects }: ReducerTurn, mark: Mark): void {
+export function finishOrDefer(turn: ReducerTurn, mark: Mark): void {
+  const { state, effects } = turn;
   if (mark.type === 'punctuation') {
     if (mark.kind === 'drain' && mustDefer(state, mark.worker)) {
       state.deferredDrains.push(mark);
       return;
     }
-    // Send the dispositions of the flush before this answer, which means that the flush is over.
-    sendStageReports(state.reports, options.index, effects);
-    const number = nextNumber(state.reports, mark.stage);
-    const waiting = waitingOf(state, mark.worker);
-    effects.push(effect.send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id, waiting }));
+    if (state.behind === undefined) answerPunctuation(turn, mark, waitingOf(state, mark.worker));
+    else passOn(turn, mark);
   } else if (mark.type === 'revoked') {
     const slot = state.slots.get(mark.worker);
     if (slot !== undefined) state.unflushed -= slot.folded.length;
@@ -80,27 +75,4 @@ function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, worker
   if (awaitsAnswer(pendingFailures, worker)) return true;
   // An answer came while a raw behaviour was called with the drain, and let items go.
   return waitingCall === undefined && carry.some(({ tenure }) => tenure.workerNumber === worker);
-}
-
-/** The ordinals of this worker's records that wait for another attempt, or behind one. */
-function waitingOf(state: ReducerState, worker: number): readonly number[] {
-  const { keys, waitingCall, carry, queue, batching } = state;
-  const ordinals = new Set<number>();
-  const add = ({ tenure, ordinal }: DeliveredItem): void => {
-    if (tenure.workerNumber === worker) ordinals.add(ordinal);
-  };
-
-  for (const { item } of heldItemsOf(keys, worker)) add(item);
-  for (const { items } of pendingFlushes(state)) items.forEach(add);
-  if (waitingCall !== undefined) {
-    if (waitingCall.type === 'batch') for (const { parts } of waitingCall.tasks) parts.flat().forEach(add);
-    if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
-    carry.forEach(add);
-    for (const item of gatheredItems(batching)) add(item);
-    for (let place = 0; place < queue.length; place += 1) {
-      const queued = queue.at(place);
-      if (queued instanceof DeliveredItem) add(queued);
-    }
-  }
-  return [...ordinals];
 }

@@ -1,6 +1,8 @@
 // The `ctx` of each call. With `timeoutMs` every call has a context with a signal of its own, and is listed until it has ended.
 // Otherwise all calls share one, which costs nothing per call.
 import type { DeliveredItem, Fetch } from '../../protocol/item.js';
+import { openEmission, refuseForMessage, type Emission } from '../emitting/emission.js';
+import { hasRoom, type PipeBehind } from '../emitting/pipe-behind.js';
 import type { ContextController, OwnContext } from './reducer-context.js';
 import type { Clock } from '../../../src/api/ports.js';
 import type { FlushContext, ReducerContext } from '../../../src/api/reducer.js';
@@ -17,6 +19,8 @@ export interface TimedCall {
 
 export interface CallContext {
   readonly context: ReducerContext;
+  /** What the call emits. Undefined without a pipe behind the reducer. */
+  readonly emission?: Emission;
   /** The call has ended. */
   readonly end: () => void;
 }
@@ -27,8 +31,10 @@ export interface CallContexts {
   timerIsSet: boolean;
   /** Takes the error of a `ctx.fail` for this item that the actor has not handled; undefined if there is none. */
   takeFailed(item: DeliveredItem): { readonly error: unknown } | undefined;
-  /** Makes the context of a call that begins now. */
-  open(name: string, item: DeliveredItem | undefined): CallContext;
+  /** Makes the context of a call that begins now. `brings`: whether it may emit, because it has items that a value can stand for. */
+  open(name: string, item: DeliveredItem | undefined, brings?: boolean): CallContext;
+  /** Whether another call may begin, with so much that was emitted and not sent. Undefined without a pipe behind the reducer. */
+  readonly hasRoom?: (emitted: number, emittedBytes: number) => boolean;
 }
 
 export interface CallContextOptions {
@@ -36,11 +42,12 @@ export interface CallContextOptions {
   readonly outlives: boolean;
   /** Whether a `ctx.fail` within the call of its item counts instead of what the call returns: under automatic acknowledgement. */
   readonly takesFailures: boolean;
+  readonly behind: PipeBehind | undefined;
 }
 
 export function createCallContexts(
   controller: ContextController,
-  { isTimed, outlives, takesFailures }: CallContextOptions,
+  { isTimed, outlives, takesFailures, behind }: CallContextOptions,
   clock: Clock,
 ): CallContexts {
   const timed = new Set<TimedCall>();
@@ -50,19 +57,49 @@ export function createCallContexts(
     timed,
     timerIsSet: false,
     takeFailed: (item: DeliveredItem) => (takesFailures ? controller.takeFailed(item) : undefined),
-    open: (name, item) => {
-      if (!isTimed) return shared;
-      const own = controller.own(outlives);
-      const call: TimedCall = { name, item, since: clock.now(), own, abortedAt: undefined };
-      timed.add(call);
-      return {
-        context: own.context,
-        end: () => {
-          timed.delete(call);
-          own.close();
-        },
-      };
+    ...(behind === undefined ? {} : { hasRoom: (emitted, bytes) => hasRoom(behind, emitted, bytes) }),
+    open: (name, item, brings = true) => {
+      if (behind !== undefined) {
+        const emission = brings ? openEmission(name, controller.context.signal) : refuseForMessage(name);
+        const { context, end } = openTimed(name, item);
+        return {
+          context: withEmit(context, emission.emit),
+          emission,
+          end: () => {
+            emission.close();
+            end();
+          },
+        };
+      }
+      return openTimed(name, item);
     },
+  };
+
+  function openTimed(name: string, item: DeliveredItem | undefined): CallContext {
+    if (!isTimed) return shared;
+    const own = controller.own(outlives);
+    const call: TimedCall = { name, item, since: clock.now(), own, abortedAt: undefined };
+    timed.add(call);
+    return {
+      context: own.context,
+      end: () => {
+        timed.delete(call);
+        own.close();
+      },
+    };
+  }
+}
+
+/** `signal` stays a getter. */
+function withEmit(context: ReducerContext, emit: ReducerContext['emit']): ReducerContext {
+  return {
+    reducer: context.reducer,
+    get signal() {
+      return context.signal;
+    },
+    ack: (token) => context.ack(token),
+    fail: (token, error) => context.fail(token, error),
+    emit,
   };
 }
 
@@ -72,8 +109,8 @@ export function openFlush(
   name: string,
   items: readonly DeliveredItem[],
 ): CallContext & { readonly context: FlushContext } {
-  const { context, end } = contexts.open(name, items[0]);
-  return { context: { ...context, fences: fencesOf(items), ...fetchOf(items) }, end };
+  const { context, ...rest } = contexts.open(name, items[0]);
+  return { context: { ...context, fences: fencesOf(items), ...fetchOf(items) }, ...rest };
 }
 
 /** When the first of the items was fetched, and how far the reads of them were behind at most. */

@@ -12,7 +12,8 @@ import { effect } from '../../protocol/actor.js';
 import { endIfLate, endLate } from '../../protocol/tenure.js';
 import { isolatesFailures } from '../batches/batching.js';
 import { flushPartFailed } from '../failures/bisection.js';
-import type { FlushJob, FoldJob } from './user-calls.js';
+import { emitForItem, emitForItems, settleOwn } from '../emitting/emitting.js';
+import { takeEmitted, type FlushGroup, type FlushJob, type FoldJob } from './user-calls.js';
 import {
   callSucceeded,
   dropGroup,
@@ -27,7 +28,7 @@ import { isHolding } from '../failures/held-keys.js';
 import { DeliveredItem } from '../../protocol/item.js';
 import { createRawJob, type RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
-import { reportEnded, returnCredit, settleItem } from '../../protocol/stage-reports.js';
+import { reportEnded, returnCredit } from '../../protocol/stage-reports.js';
 import { failUnsettled } from '../failures/late-failure.js';
 import { noteStray } from '../batches/stray-tokens.js';
 
@@ -47,6 +48,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
     // It fails once, although it may have failed by hand, too.
     const isByHand = state.failedInCall.delete(item);
     const isAcknowledged = turn.options.definition.acknowledge === 'manual' && !state.unacknowledged.has(item);
+    settleAcknowledged(turn, [item]);
     if (isByHand || !isAcknowledged) itemsFailed(turn, [item], cause, at);
     else acknowledgedFailed(turn, item, cause);
   }
@@ -81,12 +83,15 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
     callSucceeded(turn);
   }
 
+  const passed = emitReduced(turn, job, reduced, byHand);
+  settleAcknowledged(turn, reduced);
   if (definition.flush === undefined) {
     for (const item of reduced) {
       const slot = job.slotOf(item);
       if (slot.folded.length > 0) slot.folded = [];
     }
-    if (definition.acknowledge !== 'manual') acknowledge(turn, reduced);
+    const { acknowledge: acknowledges } = definition;
+    if (acknowledges !== 'manual') acknowledge(turn, withoutPassed(reduced, passed));
     return;
   }
 
@@ -97,16 +102,47 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   state.unflushed += reduced.length;
 }
 
+/** Sends what these items have emitted. Returns those of which nothing is left here. */
+function emitReduced(
+  turn: ReducerTurn,
+  job: FoldJob,
+  reduced: readonly DeliveredItem[],
+  byHand: ReadonlyMap<DeliveredItem, unknown>,
+): ReadonlySet<DeliveredItem> {
+  const passed = new Set<DeliveredItem>();
+  if (job.emissions === undefined) return passed;
+  const { flush, acknowledge: acknowledges } = turn.options.definition;
+  const keepsShare = flush !== undefined || acknowledges === 'manual';
+  for (const item of reduced) {
+    const values = takeEmitted(job, item);
+    if (values === undefined || byHand.has(item)) continue;
+    const slot = job.slotOf(item);
+    if (job.holdsEmitted) (slot.emissions ??= new Map()).set(item, values);
+    else if (emitForItem(turn, item, values, keepsShare)) passed.add(item);
+  }
+  return passed;
+}
+
+/** The items without those of which nothing is left here. */
+export function withoutPassed(
+  items: readonly DeliveredItem[],
+  passed: ReadonlySet<DeliveredItem>,
+): readonly DeliveredItem[] {
+  return passed.size === 0 ? items : items.filter((item) => !passed.has(item));
+}
+
 /** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
-export function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
-  options.progress.settled += items.length;
+export function acknowledge(turn: ReducerTurn, items: readonly DeliveredItem[]): void {
+  const { options, state, effects } = turn;
   let afterLoss = 0;
+  let inPipe = 0;
   for (const item of items) {
     if (item.tenure.ended) {
       afterLoss += 1;
       reportEnded(state.reports, item);
-    } else settleItem(state.reports, item);
+    } else if (!settleOwn(turn, item)) inPipe += 1;
   }
+  options.progress.settled += items.length - inPipe;
   if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
 }
 
@@ -133,9 +169,41 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
     } else if (group.outcome === 'flushed') {
       if (group.failures > 0) reportFlushRecovery(turn, group);
       callSucceeded(turn);
-      if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
+      flushSucceeded(turn, group);
     } else dropGroup(turn, group);
+    settleAcknowledged(turn, group.items);
   }
+}
+
+function flushSucceeded(turn: ReducerTurn, group: FlushGroup): void {
+  const { items, emissions, emitted } = group;
+  for (const [item, values] of emissions ?? []) emitForItem(turn, item, values, true);
+  if (turn.options.definition.acknowledge !== 'manual') {
+    const passed = emitForItems(turn, items, emitted);
+    acknowledge(turn, withoutPassed(items, passed));
+  } else emitForUnacknowledged(turn, items, emitted);
+}
+
+/** What a call emits stands for those of its items that were not acknowledged before. Each waits for its acknowledgement, too. */
+function emitForUnacknowledged(
+  turn: ReducerTurn,
+  items: readonly DeliveredItem[],
+  values: readonly unknown[] | undefined,
+): void {
+  const { unacknowledged, behind } = turn.state;
+  if (behind === undefined || values === undefined || items.every(({ tenure }) => tenure.ended)) return;
+  const open = items.filter((item) => unacknowledged.has(item) || behind.acknowledgedInCall.has(item));
+  emitForItems(turn, open, values, true);
+}
+
+/** Settles items that were acknowledged by hand during a call that has ended now. */
+function settleAcknowledged(turn: ReducerTurn, items: readonly DeliveredItem[]): void {
+  const { behind } = turn.state;
+  if (behind === undefined || behind.acknowledgedInCall.size === 0) return;
+  acknowledgedByHand(
+    turn,
+    items.filter((item) => behind.acknowledgedInCall.delete(item)),
+  );
 }
 
 export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
@@ -149,6 +217,8 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   const byHand = takeFailedInCall(state, job.items);
   for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
   const handedOut = job.items.filter((item) => !dropped.has(item) && !byHand.has(item));
+  emitForUnacknowledged(turn, handedOut, job.emitted);
+  settleAcknowledged(turn, job.items);
   if (job.failure === undefined) {
     if (isHolding(state.keys)) for (const item of handedOut) endWait(turn, item);
     return;
@@ -186,27 +256,30 @@ function isInCall({ running }: ReducerState, item: DeliveredItem): boolean {
   return current?.item === item || failure?.item === item || reduced.includes(item, noted);
 }
 
+/** Whether the item is in a flush that runs, or whose end is not handled. */
+function isInFlush({ running }: ReducerState, item: DeliveredItem): boolean {
+  if (running?.type !== 'flush') return false;
+  const { groups, noted, next } = running.job;
+  return groups.slice(noted, next).some(({ items }) => items.includes(item));
+}
+
 /** Handles the calls of `ctx` that application code has made since the last `take`. */
 export function contextCalled(turn: ReducerTurn): void {
-  const { options, state, effects } = turn;
+  const { options, state } = turn;
   const { acknowledged, failed } = state.controller.take();
-  let count = 0;
-  let afterLoss = 0;
+  const settled: DeliveredItem[] = [];
 
   for (const token of acknowledged) {
     if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) {
       noteStray(turn, { call: 'ack', token });
       continue;
     }
-    count += 1;
-    if (token.tenure.ended) afterLoss += 1;
-    else {
-      settleItem(state.reports, token);
-      reportRecovery(turn, token);
-    }
+    // The call may still emit for it.
+    if (state.behind !== undefined && (isInCall(state, token) || isInFlush(state, token)))
+      state.behind.acknowledgedInCall.add(token);
+    else settled.push(token);
   }
-  options.progress.settled += count;
-  if (count > 0) callSucceeded(turn);
+  acknowledgedByHand(turn, settled);
 
   for (const { token, error } of failed) {
     const item = token instanceof DeliveredItem ? token : undefined;
@@ -216,8 +289,22 @@ export function contextCalled(turn: ReducerTurn): void {
     } else if (item === undefined || isByHand(options) || !failUnsettled(turn, item, error))
       noteStray(turn, { call: 'fail', token, error });
   }
+}
 
-  if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
+function acknowledgedByHand(turn: ReducerTurn, items: readonly DeliveredItem[]): void {
+  if (items.length === 0) return;
+  let afterLoss = 0;
+  let inPipe = 0;
+  for (const item of items) {
+    if (item.tenure.ended) afterLoss += 1;
+    else {
+      if (!settleOwn(turn, item)) inPipe += 1;
+      reportRecovery(turn, item);
+    }
+  }
+  turn.options.progress.settled += items.length - inPipe;
+  callSucceeded(turn);
+  if (afterLoss > 0) turn.effects.push(effect.count('foldedAfterLoss', afterLoss));
 }
 
 /** Whether the application acknowledges its items. */

@@ -2,6 +2,7 @@
 // `folded`, `flushed` and `behaved` bring the outcome (call-outcome.ts).
 import { effect } from '../../protocol/actor.js';
 import type { DeliveredItem } from '../../protocol/item.js';
+import { isolatesFailures } from '../batches/batching.js';
 import { behave, type RawJob, createRawJob } from './raw-behaviour.js';
 import type { Mark, ReducerState, ReducerTurn } from '../state.js';
 import type { ReducerActorMessage } from '../messages.js';
@@ -35,7 +36,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
   }
 
   const reduce = definition.reduce as Parameters<typeof fold>[1];
-  const job = createFoldJob(items, (item) => openSlot(options, state, item));
+  const job = createFoldJob(items, (item) => openSlot(options, state, item), isolatesFailures(definition));
   state.running = { type: 'fold', job };
 
   effects.push(

@@ -27,7 +27,7 @@ export function startProcess(turn: ReducerTurn, task: Task, items: readonly Deli
     isRepeated: false,
     failure: undefined,
   };
-  if (definition.reduce !== undefined) call.part = createPart(definition, items);
+  if (definition.reduce !== undefined) call.part = createPart(definition as FoldingReducer, items);
   task.call = call;
   state.batching.calls.add(call);
   state.batching.begun += 1;
@@ -71,10 +71,11 @@ async function callProcess(
   call.handed = call.items.filter(({ tenure }) => !tenure.ended);
   if (call.handed.length === 0) return call;
   call.isOver = false;
-  const { context, end } = openFlush(contexts, 'process', call.handed);
+  const { context, emission, end } = openFlush(contexts, 'process', call.handed);
   try {
     // A copy: the application may sort or empty what it gets.
     await work([...call.handed], withFail(call, context));
+    if (emission !== undefined) call.emitted = emission.values;
   } catch (cause) {
     call.failure = { cause };
   }

@@ -4,7 +4,9 @@
 import type { DeliveredItem } from '../../protocol/item.js';
 import { batchFailed } from '../failures/bisection.js';
 import { measureCall } from './call-meter.js';
-import { acknowledge, drop } from './call-outcome.js';
+import { acknowledge, drop, withoutPassed } from './call-outcome.js';
+import { emitForItem, emitForItems } from '../emitting/emitting.js';
+import { takeEmitted } from './user-calls.js';
 import { callSucceeded, endWait, itemsFailed } from '../failures/failed-call.js';
 import { reportRecovery } from '../failures/failure-reports.js';
 import { leaveLane } from './key-lanes.js';
@@ -34,7 +36,7 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   const rest = failed.size === 0 ? handed : handed.filter((item) => !failed.has(item));
   if (failure === undefined && rest.length > 0 && !call.isRepeated) {
     task.done.push(...rest);
-    succeeded(turn, rest, handed.length === 1);
+    succeeded(turn, call, rest);
   }
   const at = call.part?.job.failure?.at ?? task.at;
   for (const [item, error] of failed) failAlone(turn, item, error, at);
@@ -60,13 +62,16 @@ function callAgain({ state }: ReducerTurn, task: Task, items: readonly Delivered
   state.batching.idle.push(task);
 }
 
-function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: boolean): void {
+function succeeded(turn: ReducerTurn, call: ProcessCall, items: readonly DeliveredItem[]): void {
   const { state } = turn;
   if (isHolding(state.keys)) for (const item of items) endWait(turn, item);
   // An attempt comes alone.
-  if (isAlone) for (const item of items) reportRecovery(turn, item);
+  if (call.handed.length === 1) for (const item of items) reportRecovery(turn, item);
   callSucceeded(turn);
-  acknowledge(turn, items);
+  const { part, emitted } = call;
+  if (part !== undefined) for (const item of items) emitForItem(turn, item, takeEmitted(part.job, item), true);
+  const passed = emitForItems(turn, items, emitted);
+  acknowledge(turn, withoutPassed(items, passed));
   for (const item of items) leaveLane(turn, item);
 }
 

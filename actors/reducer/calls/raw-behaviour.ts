@@ -16,6 +16,8 @@ export interface RawJob {
   /** 1 for the first call with this message. */
   readonly attempt: number;
   failure: { readonly cause: unknown } | undefined;
+  /** What a successful call has emitted. */
+  emitted?: readonly unknown[];
 }
 
 export function createRawJob(items: readonly DeliveredItem[], message: ReducerMessage<unknown>, now: number): RawJob {
@@ -39,12 +41,11 @@ export async function behave(job: RawJob, slot: StateSlot, { definition, context
     message = { type: 'items', items: live };
   }
 
-  const { context, end } = contexts.open(
-    message.type,
-    message.type === 'items' ? (message.items[0] as DeliveredItem) : undefined,
-  );
+  const first = message.type === 'items' ? (message.items[0] as DeliveredItem) : undefined;
+  const { context, emission, end } = contexts.open(message.type, first, message.type === 'items');
   try {
     slot.state = returnedState(slot, 'behaviour', await definition.behaviour(slot.state, message, context));
+    if (emission !== undefined) job.emitted = emission.values;
   } catch (cause) {
     job.failure = { cause };
   }

@@ -1,5 +1,6 @@
 // The `ctx` of a reducer: the only way for application code to reach the actor, at any time. Calls collect in lists. Only the
 // first call after the actor has taken the lists sends the actor a message.
+import { noPipe } from '../emitting/emission.js';
 import type { Ref } from '../../protocol/actor.js';
 import type { ReducerContext, Token } from '../../../src/api/reducer.js';
 
@@ -56,6 +57,7 @@ export function createContextController<Message>(
       failed.push({ token, error });
       notify();
     },
+    emit: noPipe,
   };
   return {
     context,

@@ -9,6 +9,7 @@ import { isThenable, ignoreRejection } from '../../../src/core/callback.js';
 import { openFlush, type CallContext, type CallContexts } from './call-contexts.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { sliceMs, startSlice } from '../../../src/core/time-slice.js';
+import { recordBytes } from '../../../src/core/record-bytes.js';
 import { refuse } from '../../../src/api/refusal.js';
 import type { Clock } from '../../../src/api/ports.js';
 import type { FlushContext, Item, ReducerContext, ReducerDefinition } from '../../../src/api/reducer.js';
@@ -22,6 +23,8 @@ export interface StateSlot {
   folded: DeliveredItem[];
   /** The application has called `ctx.fail` for an item in the state: it must not be flushed. */
   condemned?: Error | undefined;
+  /** Of a `stateless` reducer: what was emitted for the folded items. It goes on with their flush: until then they may be repeated. */
+  emissions?: Map<DeliveredItem, readonly unknown[]> | undefined;
 }
 
 /** Makes a slot with a new state. Throws what `init` throws, and INVALID_OPTION for a promise: nobody would await it. */
@@ -66,6 +69,12 @@ export interface FoldJob {
   /** The call under way, for `status()`. */
   current: CurrentCall | undefined;
   failure: { readonly item: DeliveredItem; readonly cause: unknown; readonly at: 'reduce' | 'ack' } | undefined;
+  /** What `reduce` has emitted for items that the actor has not noted. */
+  emissions?: Map<DeliveredItem, readonly unknown[]>;
+  emitted: number;
+  emittedBytes: number;
+  /** Of a `stateless` reducer: what was emitted waits for the flush, and so it needs no room now. */
+  readonly holdsEmitted: boolean;
 }
 
 interface CurrentCall {
@@ -78,8 +87,15 @@ interface CurrentCall {
 
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
 
-export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
+export function createFoldJob(
+  items: readonly DeliveredItem[],
+  slotOf: (item: DeliveredItem) => StateSlot,
+  holdsEmitted: boolean,
+): FoldJob {
   return {
+    emitted: 0,
+    emittedBytes: 0,
+    holdsEmitted,
     items,
     slotOf,
     startedAt: undefined,
@@ -117,7 +133,7 @@ function advanceItem(job: FoldJob, { contexts, clock, startedAt }: FoldRun): Del
   const { signal } = contexts.shared;
   while (job.failure === undefined && job.next < job.items.length && !signal.aborted) {
     const now = clock.now();
-    if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
+    if (job.next > 0 && (now - startedAt >= sliceMs || !hasRoom(job, contexts))) return undefined;
 
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
@@ -128,6 +144,11 @@ function advanceItem(job: FoldJob, { contexts, clock, startedAt }: FoldRun): Del
     job.dropped.push(item);
   }
   return undefined;
+}
+
+/** Without a pipe there is always room. */
+function hasRoom({ holdsEmitted, emitted, emittedBytes }: FoldJob, contexts: CallContexts): boolean {
+  return contexts.hasRoom === undefined || holdsEmitted || contexts.hasRoom(emitted, emittedBytes);
 }
 
 /** Calls `reduce`. Returns its result only if that is a thenable. */
@@ -179,6 +200,24 @@ function keepState(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: un
   slot.state = returnedState(slot, 'reduce', state);
   slot.folded.push(item);
   job.reduced.push(item);
+  const values = job.current?.context?.emission?.values;
+  if (values !== undefined && values.length > 0) noteEmitted(job, item, values);
+}
+
+function noteEmitted(job: FoldJob, item: DeliveredItem, values: readonly unknown[]): void {
+  (job.emissions ??= new Map()).set(item, values);
+  job.emitted += values.length;
+  job.emittedBytes += recordBytes(item.record);
+}
+
+/** Takes what was emitted for an item of the job. */
+export function takeEmitted(job: FoldJob, item: DeliveredItem): readonly unknown[] | undefined {
+  const values = job.emissions?.get(item);
+  if (values === undefined) return undefined;
+  job.emissions?.delete(item);
+  job.emitted -= values.length;
+  job.emittedBytes -= recordBytes(item.record);
+  return values;
 }
 
 /** One flush: one state, and exactly the items folded into it before the flush began. */
@@ -190,6 +229,9 @@ export interface FlushGroup {
   /** How often it has failed, and since when. */
   failures: number;
   failedSince: number;
+  /** What its call has emitted, and before it the calls of `reduce` of a `stateless` reducer. */
+  emitted?: readonly unknown[];
+  readonly emissions?: ReadonlyMap<DeliveredItem, readonly unknown[]> | undefined;
 }
 
 /** One run over groups. It may end early when its time slice is over, and continues later. */
@@ -206,7 +248,9 @@ export function takeFlushJob(slots: Iterable<StateSlot>, now: number): FlushJob 
   const groups: FlushGroup[] = [];
   for (const slot of slots) {
     if (slot.folded.length === 0) continue;
-    groups.push({ slot, items: slot.folded, outcome: 'dropped', failures: 0, failedSince: 0 });
+    const { folded: items, emissions } = slot;
+    groups.push({ slot, items, outcome: 'dropped', failures: 0, failedSince: 0, emissions });
+    slot.emissions = undefined;
     slot.folded = [];
   }
   return { groups, startedAt: now, next: 0, noted: 0 };
@@ -222,6 +266,7 @@ export async function flushGroups(
 ): Promise<FlushJob> {
   const slice = startSlice(clock);
   const first = job.next;
+  let emitted = 0;
   while (job.next < job.groups.length && (job.next === first || !slice.isOver())) {
     const group = job.groups[job.next] as FlushGroup;
     job.next += 1;
@@ -232,17 +277,20 @@ export async function flushGroups(
     if (!live || contexts.shared.signal.aborted) continue;
 
     const { slot } = group;
-    const { context, end } = openFlush(contexts, 'flush', group.items);
+    const { context, emission, end } = openFlush(contexts, 'flush', group.items);
     try {
       const returned: unknown = slot.condemned === undefined ? await flush(slot.state, context) : undefined;
       if (slot.condemned !== undefined) throw slot.condemned;
       if (returned !== undefined) slot.state = returned;
       group.outcome = 'flushed';
+      if (emission !== undefined) group.emitted = emission.values;
     } catch (cause) {
       group.outcome = 'failed';
       group.cause = cause;
     }
     end();
+    emitted += group.emitted?.length ?? 0;
+    if (contexts.hasRoom?.(emitted, 0) === false) break;
   }
 
   return job;

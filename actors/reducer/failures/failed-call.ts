@@ -20,8 +20,9 @@ import {
 } from './held-keys.js';
 import { withdraw } from '../batches/batching.js';
 import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
+import { settleOwn } from '../emitting/emitting.js';
 import type { RawJob } from '../calls/raw-behaviour.js';
-import { forgetCredit, markCredited, reportEnded, settleItem } from '../../protocol/stage-reports.js';
+import { forgetCredit, markCredited, reportEnded } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerState, WaitingCall, ReducerTurn } from '../state.js';
 import { renewState, type FlushGroup } from '../calls/user-calls.js';
 import { exponentialMs } from '../../../src/core/backoff.js';
@@ -341,11 +342,12 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
 }
 
 /** Settles items that were not processed, because the policy is `skip`. Each of them is counted and reported. */
-function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
+function skip(turn: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
+  const { effects } = turn;
   if (items.length === 0) return;
   effects.push(effect.count('skippedItems', items.length));
   for (const item of items) {
-    settleItem(state.reports, item);
+    settleOwn(turn, item);
     const { source, shardId, sequenceNumber, key } = item;
     const data = { source, shardId, sequenceNumber, subSequenceNumber: item.subSequenceNumber ?? 0, key, error: cause };
     effects.push(effect.emit({ name: 'recordSkipped', data }));

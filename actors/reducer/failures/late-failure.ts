@@ -5,7 +5,7 @@ import type { DeliveredItem } from '../../protocol/item.js';
 import { itemsFailed } from './failed-call.js';
 import { returnCredit } from '../../protocol/stage-reports.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
-import type { FoldJob, StateSlot } from '../calls/user-calls.js';
+import { takeEmitted, type FoldJob, type StateSlot } from '../calls/user-calls.js';
 import { chainText } from '../../../src/core/thrown.js';
 import { NonRetryableError } from '../../../src/api/failure-policy.js';
 
@@ -37,6 +37,7 @@ function failReduced(turn: ReducerTurn, job: FoldJob, item: DeliveredItem, error
   const place = job.reduced.indexOf(item, job.noted);
   if (place < 0) return false;
   job.reduced.splice(place, 1);
+  takeEmitted(job, item);
   const slot = job.slotOf(item);
   slot.folded = slot.folded.filter((each) => each !== item);
   returnCredit(turn.state.reports, item);

@@ -9,7 +9,8 @@ import {
 } from '../../protocol/parking.js';
 import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../../protocol/pending-failures.js';
 import { applyVerdict, endVerdict, leaveKey } from './failed-call.js';
-import { reportEnded, settleItem } from '../../protocol/stage-reports.js';
+import { settleOwn } from '../emitting/emitting.js';
+import { reportEnded } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerTurn } from '../state.js';
 import { renewState } from '../calls/user-calls.js';
 
@@ -44,7 +45,7 @@ function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined)
   for (const item of [...parked, ...late]) {
     if (call.type === 'items') leaveKey(turn, item);
     if (item.tenure.ended) reportEnded(state.reports, item);
-    else settleItem(state.reports, item);
+    else settleOwn(turn, item);
   }
   if (notParked.length > 0 && news.verdict === undefined) return;
 

@@ -15,7 +15,7 @@ interface PartContext {
 
 export function createPart(definition: FoldingReducer, items: readonly DeliveredItem[]): StatelessPart {
   const slot = createSlot(definition);
-  return { slot, job: createFoldJob(items, () => slot) };
+  return { slot, job: createFoldJob(items, () => slot, true) };
 }
 
 /** Goes on with the part. The call is not over if it gave way. */
@@ -37,6 +37,7 @@ export async function callPart(call: ProcessCall, part: StatelessPart, context: 
   const [group] = flushing.groups;
   if (group?.outcome === 'failed') call.failure = { cause: group.cause };
   else if (group?.outcome === 'dropped') call.handed = [];
+  if (group?.emitted !== undefined) call.emitted = group.emitted;
   return call;
 }
 

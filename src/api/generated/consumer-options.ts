@@ -38,7 +38,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly source: AnySource | readonly AnySource[];
   /**
-   * Required. What happens to the items, made by `defineReducer`. Or give `pipe`.
+   * Required. What happens to the items, made by `defineReducer`. Or give `pipe`, or both.
    *
    * @example
    * ```ts
@@ -47,7 +47,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducer: ReducerDefinition<Value>;
   /**
-   * A chain of nodes in place of a reducer, one for each of `reducers`. Not with `limit`; `park` needs a format.
+   * A chain of nodes in place of a reducer, or behind each one. `park` needs a format. Alone not with `limit`.
    *
    * @default undefined
    * @example

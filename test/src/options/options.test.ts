@@ -211,8 +211,16 @@ describe('the options of createConsumer', () => {
       expect([processing, processing.pipe, processing.pipe.nodes].every(Object.isFrozen)).to.equal(true);
     });
 
-    it('refuse a reducer beside it, no node, something else than a node, and a builder that has not ended', () => {
-      expect(refusal({ ...withPipe, reducer }).message).to.match(/^pipe: allowed only without reducer/);
+    it('may have a reducer, too: then the pipe stands behind it, and limit is allowed', () => {
+      const { processing } = resolveOptions({ ...withPipe, reducer, limit: { perSecond: 5 } });
+      if (processing.kind !== 'reducer') throw new Error('a reducer');
+      expect(processing.pipe?.nodes).to.deep.equal([node]);
+      expect(processing.batch).to.deep.include({ size: 500 });
+      const onFailure = park(() => Promise.resolve());
+      expect(refusal({ ...withPipe, reducer, onFailure }).data.option).to.equal('onFailure');
+    });
+
+    it('refuse no node, something else than a node, and a builder that has not ended', () => {
       expect(refusal({ ...without }).data.option).to.equal('reducer');
       for (const pipe of [{ nodes: [] }, {}, { nodes: node }, []])
         expect(refusal({ ...without, pipe }).data.option).to.equal('pipe');

@@ -1,8 +1,11 @@
 // The records that are open in a pipe, by worker: those of which an item has come and is not settled. One step per item, whatever is open.
-import type { Ref } from '../protocol/actor.js';
-import type { Disposed } from '../protocol/disposition.js';
-import type { DeliveredItem } from '../protocol/item.js';
-import type { Tenure } from '../protocol/tenure.js';
+// A pipe keeps them, or the reducer that it stands behind.
+import type { Ref } from './actor.js';
+import type { Disposed } from './disposition.js';
+import type { DeliveredItem } from './item.js';
+import type { SettledItems } from './pipe-messages.js';
+import { dispositionsFor, type StageReports } from './stage-reports.js';
+import type { Tenure } from './tenure.js';
 
 /** The open records of one worker. */
 interface WorkerRecords {
@@ -23,7 +26,7 @@ export function noteOpen(open: OpenRecords, { tenure, stage, ordinal }: Delivere
 }
 
 /** Returns false if no item of the record is open. */
-export function noteSettled(open: OpenRecords, worker: number, ordinal: number): boolean {
+function noteSettled(open: OpenRecords, worker: number, ordinal: number): boolean {
   const records = open.get(worker);
   const items = records?.items.get(ordinal);
   if (records === undefined || items === undefined) return false;
@@ -53,7 +56,7 @@ export function oldestOrdinal(open: OpenRecords, worker: number): number | undef
 }
 
 /** Forgets the workers whose tenures have ended, and returns their records. */
-export function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
+function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
   const ended: WorkerRecords[] = [];
   for (const [worker, records] of open) {
     if (!records.tenure.ended) continue;
@@ -61,4 +64,37 @@ export function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
     ended.push(records);
   }
   return ended;
+}
+
+/**
+ * Reports items that are done to their stages. An item whose tenure has ended is not settled: the next owner processes it, too. Returns
+ * how many are settled, and how many were not open.
+ */
+export function reportSettled(
+  open: OpenRecords,
+  reports: StageReports,
+  settled: readonly SettledItems[],
+): { readonly done: number; readonly stale: number } {
+  let [done, stale] = [0, 0];
+  for (const { tenure, stage, ordinals, items } of settled) {
+    const dispositions = dispositionsFor(reports, stage, tenure.workerNumber);
+    if (tenure.ended) {
+      dispositions.ended = true;
+      open.delete(tenure.workerNumber);
+      continue;
+    }
+    for (const [place, ordinal] of ordinals.entries()) {
+      if (noteSettled(open, tenure.workerNumber, ordinal)) {
+        dispositions.ordinals.push(ordinal);
+        dispositions.items.push(items[place] as number);
+        done += 1;
+      } else stale += 1;
+    }
+  }
+  return { done, stale };
+}
+
+/** Tells the stages of ended tenures with open records. */
+export function reportEndedOf(open: OpenRecords, reports: StageReports): void {
+  for (const { tenure, stage } of takeEnded(open)) dispositionsFor(reports, stage, tenure.workerNumber).ended = true;
 }

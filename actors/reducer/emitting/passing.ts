@@ -1,0 +1,68 @@
+// Punctuation that goes on through the pipe behind the reducer. It is answered when the pipe has flushed, too. If the pipe takes nothing
+// because a failed call holds a node, punctuation passes by what waits in the reducer, and the answer names that. So a hand-over, a stop
+// and a full ledger do not wait for the failed call.
+import { DeliveredItem } from '../../protocol/item.js';
+import { answerPunctuation, waitingOf, type Punctuation } from '../batches/punctuated.js';
+import { itemsOf } from '../status.js';
+import type { MessageOf } from '../../protocol/handlers.js';
+import type { PipeNews } from '../../protocol/pipe-feed.js';
+import { inPipe, isStuck, type PassedMark, type PipeBehind } from './pipe-behind.js';
+import { sendEmitted, sendToPipe } from './sending.js';
+import type { ReducerState, ReducerTurn } from '../state.js';
+
+/** Sends a punctuation into the pipe, behind what was emitted before. `isAhead`: it passes by what waits in the reducer. */
+export function passOn(turn: ReducerTurn, punctuation: Punctuation, isAhead = false): void {
+  const { state, now, effects } = turn;
+  const { behind } = state;
+  if (behind === undefined) return;
+  const { worker, kind } = punctuation;
+  sendEmitted(turn);
+  behind.lastMark += 1;
+  const mark = behind.lastMark;
+  behind.marks.set(mark, { punctuation, waiting: waitingOf(state, worker), since: now, isAhead });
+  sendToPipe(effects, behind, (number) => ({ type: 'emittedMark', number, reducer: state.self, mark, kind }));
+}
+
+/** The reducer begins no call, because the pipe takes nothing. Punctuation must not wait for that if a failed call is the reason. */
+export function passBy(turn: ReducerTurn): void {
+  const { state } = turn;
+  const { queue, batching, running, behind } = state;
+  if (!isStuck(behind) || (running !== undefined && behind?.isFlushHeld !== true) || batching.calls.size > 0) return;
+  const all = batching.marks.map(({ mark }) => mark);
+  batching.marks = [];
+  queue.retain((queued) => {
+    if (queued instanceof DeliveredItem || queued.type !== 'punctuation') return true;
+    all.push(queued);
+    state.punctuationInQueue -= 1;
+    return false;
+  });
+  for (const punctuation of all) passOn(turn, punctuation, true);
+}
+
+/** The pipe has flushed, or a failed call holds it. */
+export function markPassed(turn: ReducerTurn, { mark }: MessageOf<PipeNews, 'markPassed'>): void {
+  const { state } = turn;
+  const { behind } = state;
+  const passed = behind?.marks.get(mark);
+  if (behind === undefined || passed === undefined) return;
+  behind.marks.delete(mark);
+  const { punctuation } = passed;
+  if (passed.isAhead && punctuation.kind === 'drain' && !isStuck(behind)) {
+    // The pipe takes messages again. So what the drain has passed by goes on, and the drain takes its place behind it.
+    state.queue.push(punctuation);
+    state.punctuationInQueue += 1;
+    return;
+  }
+  answerPunctuation(turn, punctuation, [...openAt(state, behind, passed)]);
+}
+
+/** The ordinals that the answer names. */
+function openAt(state: ReducerState, behind: PipeBehind, { punctuation, waiting, isAhead }: PassedMark): Set<number> {
+  const { worker, kind } = punctuation;
+  const ordinals = new Set([...waiting, ...waitingOf(state, worker)]);
+  if (kind === 'drain' || behind.isWaiting) for (const ordinal of inPipe(behind, worker)) ordinals.add(ordinal);
+  if (!isAhead) return ordinals;
+  for (const item of itemsOf(state))
+    if (item.tenure.workerNumber === worker && !state.unacknowledged.has(item)) ordinals.add(item.ordinal);
+  return ordinals;
+}
