@@ -52,7 +52,8 @@ export function createMessageSink(violate: (invariant: string, text: string) => 
       const [only, more] = pieces;
       if (only !== undefined && more === undefined) checkKey(entry, only);
       const text = pieces.map(textOf).join('');
-      if (text !== entry.data.toString()) violate('I50', `the values of an entry are ${entry.data}, and not ${text}`);
+      if (text !== entry.data.toString())
+        violate('I50', `the values of an entry are ${entry.data.toString()}, and not ${text}`);
       return pieces;
     },
     kept: (pieces, done) => {
