@@ -12,7 +12,7 @@ import { firstOf, forEachGrant } from '../../src/core/references.js';
 
 const underWay = new Error('its call has not ended');
 
-/** Notes what waits of this worker; of all workers without one. */
+/** Notes what waits of this shard worker; of all shard workers without one. */
 export function noteLeft(
   { leftItems, clock, name }: Pick<PipeNodeOptions, 'leftItems' | 'clock' | 'name'>,
   state: PipeNodeState,
@@ -50,7 +50,7 @@ function referencesOf({ message, slot }: Call): Iterable<ItemReferences | undefi
   return message === undefined ? keptReferences(slot) : [SentMessage.referencesOf(message)];
 }
 
-/** An item of these references, if they belong to this worker. */
+/** An item of these references, if they belong to this shard worker. */
 function itemOf(all: Iterable<ItemReferences | undefined>, worker: number | undefined): DeliveredItem | undefined {
   for (const references of all) {
     if (references === undefined) continue;

@@ -1,5 +1,5 @@
-// A run makes the calls of a work. It gives way after an asynchronous call, after a failure, when its time is over, or when there is no
-// room. The actor then takes what the run has done, and starts another.
+// A run makes the calls of one piece of work (`Work`). It gives way after an asynchronous call, after a failure, when its time is over, or
+// when the queue for the next node is full. The actor then takes what the run has done, and starts another.
 import { CallContext, invoke, type Call, type Work } from './calls.js';
 import { isLimited } from './queue.js';
 import { applyResult, isSoleDrop, soleOutput } from './result.js';

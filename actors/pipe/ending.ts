@@ -22,7 +22,8 @@ export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): 
     noteReason(end, error);
     end.error ??= reason;
     end.dueAt = Math.min(end.dueAt, dueAt);
-    // One of the nodes before is ending, and knows. One behind can take nothing more from the nodes between.
+    // If a node before the failed one ends, nothing is to do: it was told to stop. If a node behind it ends, the nodes between cannot send
+    // on.
     if (node <= end.node) return;
     for (let before = end.node; before < node; before += 1) stopNode(turn, before, reason);
     end.node = node;

@@ -90,7 +90,7 @@ function creditAtOnce({ reports }: PipeState, item: DeliveredItem): void {
   markCredited(reports, item);
 }
 
-/** Drops what waits here of a worker whose tenure has ended. */
+/** Drops what waits here of a shard worker whose tenure has ended. */
 export function dropQueued(state: PipeState, worker: number): void {
   state.queue.retain((queued) => {
     if (!(queued instanceof DeliveredItem) || queued.tenure.workerNumber !== worker) return true;

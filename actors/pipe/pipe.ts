@@ -1,7 +1,6 @@
-// The actor that stands in the place of a reducer and sends its items through a chain of nodes, its children. It speaks with the stages
-// as a reducer does: credit, numbers, punctuation, lost tenures. It may also stand behind a reducer (behind-reducer.ts). The nodes tell it
-// which items are done. Invariant: an item is reported
-// as settled only when a node says that everything which embodies it is done.
+// The actor that stands in the place of a reducer and sends its items through a chain of nodes, its children. It speaks with the stages as
+// a reducer does: credit, numbers, punctuation, lost tenures. It may also stand behind a reducer (behind-reducer.ts). The nodes tell it
+// which items are done. Invariant: an item is reported as settled only when a node says that everything that stands for it is done.
 import { hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { acceptNumber } from '../protocol/stage-numbers.js';

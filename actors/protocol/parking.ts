@@ -1,6 +1,6 @@
-// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that
-// may be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the
-// same failure. A call that has not settled may still succeed.
+// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that may
+// be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the same
+// failure. A call that has not ended may still succeed.
 import { effect } from './actor.js';
 import { verdictNotParked, type Failure, type Verdict } from './failure-policy.js';
 import { ParkableMessage } from './parkable-message.js';
@@ -148,7 +148,7 @@ export function parkingEnded<Subject>(
   reportParked(turn, failure, parked);
   const kept = new Set(parked);
   parking.notParked = parking.notParked.filter((each) => !kept.has(each));
-  const late = giveUpLate(turn, pending, parking);
+  const late = takeOutLate(turn, pending, parking);
   const { notParked } = parking;
   if (notParked.length === 0) return { pending, parked, late, notParked };
 
@@ -193,7 +193,7 @@ function isCalled({ phase }: Parking): boolean {
 }
 
 /** Removes what belongs to leases that have ended, and the parking itself if nothing is left. */
-function giveUpLate<Subject>(
+function takeOutLate<Subject>(
   { options, state, effects }: FailureTurn<Subject>,
   { number }: PendingFailure<Subject>,
   parking: Parking,
@@ -207,7 +207,7 @@ function giveUpLate<Subject>(
   return late;
 }
 
-/** The deadline of a call has passed: its signal aborts. A call that does not settle even then ends as `crash`. */
+/** The deadline of a call has passed: its signal aborts. If the call does not end even then, `crash` applies. */
 export function parkingOverdue<Subject>(
   turn: FailureTurn<Subject>,
   { number, isLast }: ParkingOverdue,
@@ -228,7 +228,7 @@ export function parkingOverdue<Subject>(
     effects.push(effect.after(`park#${number}`, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
     return undefined;
   }
-  const late = giveUpLate(turn, pending, parking);
+  const late = takeOutLate(turn, pending, parking);
   const { notParked } = parking;
   if (notParked.length === 0) {
     // The next owner decides. The call must not take a place for ever.
@@ -248,7 +248,7 @@ export function parkingDue<Subject>(
 ): ParkingNews<Subject> | undefined {
   const pending = turn.state.pendingFailures.byNumber.get(number);
   if (pending?.parking?.phase !== 'paused') return undefined;
-  const late = giveUpLate(turn, pending, pending.parking);
+  const late = takeOutLate(turn, pending, pending.parking);
   const { notParked } = pending.parking;
   if (notParked.length > 0) {
     pending.parking.phase = 'queued';
@@ -270,13 +270,13 @@ export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (ten
   callSinks(turn);
 }
 
-/** Ends the parkings of a worker that has ended, if no other worker has a part in them. Their calls are aborted. */
+/** Ends the parkings of a shard worker that has ended, if no other shard worker has a part in them. Their calls are aborted. */
 export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number): readonly ParkingNews<Subject>[] {
   const news: ParkingNews<Subject>[] = [];
   for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {
     const { parking, number } = pending;
     if (parking === undefined) continue;
-    const late = giveUpLate(turn, pending, parking);
+    const late = takeOutLate(turn, pending, parking);
     if (parking.notParked.length === 0 && isCalled(parking)) {
       // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
       const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };

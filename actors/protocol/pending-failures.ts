@@ -159,7 +159,7 @@ export function takeDecided<Subject>(
   return { ...known, verdict };
 }
 
-/** The pending failures of one worker. */
+/** The pending failures of one shard worker. */
 export function* pendingOf<Subject>(
   { byNumber }: PendingFailures<Subject>,
   worker: number,
@@ -172,7 +172,7 @@ export function* pendingOf<Subject>(
       }
 }
 
-/** Whether an answer about this worker is on its way: of a policy, or of a sink that is called or about to be called. */
+/** Whether an answer about this shard worker is on its way: of a policy, or of a sink that is called or about to be called. */
 export function awaitsAnswer<Subject>(pending: PendingFailures<Subject>, worker: number): boolean {
   for (const { parking } of pendingOf(pending, worker)) if (parking?.phase !== 'paused') return true;
   return false;

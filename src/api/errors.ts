@@ -25,13 +25,13 @@ export const errorCodes = {
   LEASE_LOST:
     'The right to deliver this item has ended: the lease went to another worker, or this worker stopped, restarted or finished the shard.',
   PENDING_LIMIT_TOO_SMALL:
-    'A shard is full, and the reducer waits for more items before it acknowledges. It is full when maxPending records are open, maxPendingBytes or maxBytes is reached, or 64 × maxPending records follow the oldest open one.',
+    'The ledger of a shard is full, and the reducer waits for more items before it acknowledges. A ledger is full when maxPending records are open, when maxPendingBytes or maxBytes is reached, or when 64 × maxPending records follow the oldest open one.',
   WATCHDOG:
     "A shard's checkpoint did not advance for watchdogMs, and the error names the holder of the oldest open record. Or a shard's end waited that long for a call that acknowledged before it ended.",
   POISON_RECORD:
     'The same record failed restart.intensity + 1 times in a row, across pipeline restarts, while other records succeeded.',
-  SINK_FAILING:
-    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash. The sink in the name is what these functions write to. `cause` is the last failure.',
+  TOO_MANY_FAILURES:
+    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash. `cause` is the last failure.',
   RESTART_INTENSITY: 'More crashes than restart.intensity within restart.periodMs.',
   PIPE_EXITED: 'A callback of a node has asked for the end of its pipe.',
   PIPE_TIMEOUT:

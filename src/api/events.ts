@@ -87,7 +87,7 @@ export interface ConsumerEvents {
   };
   /**
    * Reading of a shard has stopped, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
-   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard that is full for a moment.
+   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard whose ledger is full for a moment.
    */
   readingStopped: RecordEvent & {
     /** The bound that is reached. */
@@ -365,7 +365,7 @@ export interface ConsumerEvents {
     /** Why it restarts. */
     readonly error: Error;
   };
-  /** User effects have not settled by a stop deadline, and may still act. */
+  /** User effects have not ended by a stop deadline, and may still act. */
   orphaned: {
     /** The actor's path. */
     readonly actor: string;

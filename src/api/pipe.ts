@@ -148,16 +148,16 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   /** Handles a message. */
   readonly handleMessage: (state: State, message: PipeMessage<In>, context: NodeContext) => NodeAnswer<State, Out>;
   /**
-   * Emits what the state holds: before a stop and the end of a shard, and when a full shard waits for it. It is called for each state,
-   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept. A stop does not wait for that.
+   * Emits what the state holds: before a stop and the end of a shard, and when a full ledger waits for it. It is called for each state, the
+   * one with the oldest message first. Default: nothing is emitted, and what is kept stays kept. A stop does not wait for that.
    */
   readonly handleFlush?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /** Called when the timer of the state is due: see `NodeResult.timerMs`. */
   readonly handleTimer?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /**
-   * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as
-   * it is, and an output that embodies the lost part is counted as `foldedAfterLoss`. In either case an output of which nothing is left
-   * is not sent on.
+   * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as it
+   * is, and an output that stands for the lost part is counted as `foldedAfterLoss`. In either case an output of which nothing is left is
+   * not sent on.
    *
    * It is called only if the state keeps something of the lease. A state that remembers what it has passed on, to refuse repeats, must
    * remember the lease, too. What it has passed on may be lost behind it, and comes again under the next lease.

@@ -1,5 +1,5 @@
-// What a message of a pipe stands for: the items that it embodies. An item may be settled only when everything that embodies it is done.
-// So the items travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
+// What a message of a pipe stands for: its items. An item may be settled only when everything that stands for it is done. So the items
+// travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
 // - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
@@ -17,7 +17,7 @@ import {
   type NumberRanges,
 } from './number-ranges.js';
 
-/** The right to deliver the items of a shard. Once ended, it never lives again. */
+/** The right to deliver the items of a shard. For actors it is the tenure (actors/protocol/tenure.ts). Once ended, it never revives. */
 export interface Grant {
   readonly ended: boolean;
 }
@@ -251,7 +251,7 @@ export function forEachGrant<G extends Grant, Stage>(
     const { of } = references;
     if (of === undefined) return;
     const known = isBundle(of) ? grantsBehind(references, of) : undefined;
-    // An ended one may have been taken out.
+    // An ended grant may have been taken out of `of` meanwhile, so the list is not trusted.
     if (known === undefined || someEnded(known)) forEachGrant(of, visit);
     else known.forEach(visit);
   } else if (isBundle(references)) {

@@ -56,7 +56,7 @@ function paged(
   // Aggregates have even numbers, and three user records.
   const unpack = (raw: RawRecord<Buffer>) => ({
     records: Array.from({ length: Number(raw.sequenceNumber) % 2 === 0 ? 3 : 1 }, () => raw),
-    divisible: true,
+    isDivisible: true,
   });
   const look = async (start: StartPosition = { type: 'trimHorizon' }): Promise<PositionLook> => {
     const looked = looking({ service, timers: clock, unpack })('s', start, new AbortController().signal);
