@@ -23,8 +23,6 @@ export class Grain {
 /** The value of a message. */
 export class Piece {
   readonly grains: readonly Grain[];
-  /** The last message with it stood for one item, and not for a share of it or for several. */
-  isItem = false;
 
   constructor(grains: readonly Grain[]) {
     this.grains = grains;

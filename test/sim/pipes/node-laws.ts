@@ -99,7 +99,6 @@ export function createNodeLaws(options: NodeLawsOptions): NodeLaws {
   const handedOut = (message: PipeMessage<Piece>, context: NodeContext): void => {
     const { value: piece } = message;
     const { pipe, node } = context;
-    piece.isItem = message.item !== undefined;
     if (indexOf(node) === 0 && lastArrived.get(pipe) !== message) {
       lastArrived.set(pipe, message);
       arrived(piece.grains[0] as Grain, message);

@@ -24,7 +24,7 @@ interface PipingOptions {
   readonly dice: Dice;
   readonly work: Work;
   readonly tenures: Pick<Tenures, 'acknowledged'>;
-  readonly sink: Pick<Sink, 'failed'>;
+  readonly sink: Pick<Sink, 'failed' | 'messages'>;
   readonly timeoutMs: number | undefined;
   /** Whether this worker has ended, and everybody knows. */
   readonly hasEnded: (worker: number) => boolean;
@@ -91,18 +91,17 @@ export function createPiping(options: PipingOptions): Piping {
   };
 
   return {
-    pipe: laws.watched(drawn.pipe as Pipe) as Pipe<Piece>,
+    pipe: { ...laws.watched(drawn.pipe as Pipe), format: sink.messages.format } as Pipe<Piece>,
     extracted: (items) => items.map(({ key, value }) => ({ key, value: new Piece([new Grain(value, key)]) })),
     judge: (thrown, failed, policy) => {
       hurt();
       const { node = '', value } = failed;
       const pieces = thrown instanceof Spoiled ? thrown.pieces : value instanceof Piece ? [value] : [];
-      const [only] = pieces;
-      const areKept = thrown instanceof Spoiled && thrown.areKept;
-      const isSingle = only === value && only?.isItem === true && !areKept;
       const isParked = typeof policy === 'object' && policy.type === 'park';
-      if (isParked && !isSingle) return retry({ minMs: 10, maxMs: 1_000 });
+      // Nobody knows the values of a custom aggregate.
+      if (isParked && thrown instanceof Spoiled && thrown.isFolded) return retry({ minMs: 10, maxMs: 1_000 });
       if (isParked) {
+        sink.messages.failed(pieces);
         const items = itemsOf(pieces);
         for (const grain of pieces.flatMap(({ grains }) => grains)) grain.mayBeParked = true;
         sink.failed(

@@ -1,6 +1,7 @@
 // A consumer with a pipe under `park`: what its sinks keep, what a sink that fails or hangs holds back, and what a crash repeats.
 import { expect } from 'chai';
 import type { ParkedItem, ParkSink } from '../../../src/api/parking.js';
+import { defineReducer } from '../../../src/api/reducer.js';
 import { park } from '../../../src/options/park-policy.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { openFileSink } from '../../../src/parking/file-sink.js';
@@ -118,6 +119,31 @@ describe('a consumer with a pipe, under park', () => {
     ]);
     expect(kept[0]?.idempotencyKey).to.equal(kept[1]?.idempotencyKey);
     expect(it.seen).to.deep.equal(numbers(5, 20));
+    expect(isOpen(it)).to.equal(0);
+  });
+
+  it('keeps what a reducer has emitted, and settles its item', async () => {
+    const kept: ParkedItem[] = [];
+    const it = await consume(
+      async (item) => kept.push(item),
+      () => false,
+      {
+        reducer: defineReducer({
+          init: () => 0,
+          reduce: (count: number, { value }, { emit }) => {
+            (emit as (value: unknown) => void)({ n: Number((value as Buffer).toString()) });
+            return count + 1;
+          },
+        }) as never,
+        pipe: pipe<{ n: number }>({ format: json }).to(({ n }) => {
+          if (n === 3) throw new Error('no');
+        }),
+      },
+    );
+    it.put(0, 10);
+    await clock.advance(5_000);
+    expect(kept.map(({ data }) => JSON.parse(data.toString()) as unknown)).to.deep.equal([{ n: 3 }]);
+    expect(kept[0]).to.deep.include({ at: 'node', itemIndex: 0 });
     expect(isOpen(it)).to.equal(0);
   });
 
