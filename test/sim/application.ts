@@ -239,6 +239,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
     }
     if (typeof policy === 'object' && error instanceof Poisoned && (isolates || at !== 'flush')) comeAgain(error.items);
     // Only answers that end nothing may be late: a lease may be lost before they count.
+    if (error instanceof Poisoned && (policy === 'skip' || policy === toPark))
+      piping?.setAside(error.items, policy === toPark);
     const isLate = typeof policy === 'object' && dice.chance(0.2);
     const waits = isLate || policy === toPark;
     if (waits && error instanceof Poisoned && error.record !== undefined)
@@ -270,7 +272,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
   };
   if (piping !== undefined) {
     const { pipe, extracted } = piping;
-    const inPlace = { pipe } as unknown as { readonly reducer: ReducerDefinition };
+    const { reducer } = piping;
+    const inPlace = { pipe, ...(reducer === undefined ? {} : { reducer }) } as unknown as {
+      readonly reducer: ReducerDefinition;
+    };
     return { ...inPlace, reducesSlowly: false, extract: (record) => extracted(extract(record)), onFailure: judge };
   }
   const definition = kind(work);

@@ -304,11 +304,14 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     () => made.reducer?.concurrency !== undefined,
   );
   const violate = (invariant: string, text: string): void => oracle.violate(invariant, `${name}: ${text}`);
+  const isEmitting = (): boolean => 'pipe' in made && made.reducer !== undefined;
   const tenures = createTenures(name, world.fences, violate);
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
     workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
-    calls: (made.reducer?.concurrency ?? 0) + (world.throttling.limits ? changesOfLimit : 0),
+    // The pipe behind a reducer tells it of each message that it has taken or settled.
+    calls:
+      (made.reducer?.concurrency ?? 0) + (world.throttling.limits ? changesOfLimit : 0) + (isEmitting() ? 10_000 : 0),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);
