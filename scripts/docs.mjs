@@ -18,6 +18,8 @@ const { consumerTable } = await import('../dist/src/options/consumer-option-tabl
 const { kinesisStreamTable } = await import('../dist/src/options/kinesis-stream-option-table.js');
 const { dynamodbStreamTable } = await import('../dist/src/options/dynamodb-stream-option-table.js');
 const { fileSinkTable, kinesisSinkTable } = await import('../dist/src/options/sink-option-tables.js');
+const { drainTable, feedTable, flushTable, openPipeTable } =
+  await import('../dist/src/options/open-pipe-option-tables.js');
 const { runTable } = await import('../dist/src/options/stop-option-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
 const { remedies } = await import('../dist/src/api/remedies.js');
@@ -35,6 +37,8 @@ const pages = {
       run: runTable,
       fileSink: fileSinkTable,
       kinesisSink: kinesisSinkTable,
+      openPipe: openPipeTable,
+      openPipeCalls: { 'feed, feedAll': feedTable, flush: flushTable, notifyUpstreamFailure: drainTable },
     },
     { reducer: read('src/api/reducer.ts') },
   ),

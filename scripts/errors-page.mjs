@@ -25,11 +25,15 @@ const advice = {
   LEASE_LOST: ['reason of `item.signal`', 'no'],
   PENDING_LIMIT_TOO_SMALL: ['`error` of a `warning`; `pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
   WATCHDOG: ['`pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
-  SINK_FAILING: ['`closed`', 'no'],
+  TOO_MANY_FAILURES: ['`closed`', 'no'],
   POISON_RECORD: ['`closed`', 'no'],
   RESTART_INTENSITY: ['`closed`', 'no'],
-  PIPE_EXITED: ['`pipelineRestarted`; `cause` of SINK_FAILING', 'no'],
-  PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and SINK_FAILING', 'no'],
+  PIPE_EXITED: ['`pipelineRestarted`; `cause` of TOO_MANY_FAILURES; the ending of an open pipe', 'no'],
+  PIPE_TIMEOUT: [
+    '`feed`, `feedAll` and `flush` of an open pipe; `error` of its ending',
+    'if the call had not begun: nothing was fed, or flushed',
+  ],
+  PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and TOO_MANY_FAILURES', 'no'],
   DUPLICATE_RECORD: ['`pipelineRestarted`', 'no'],
   PARKING_FAILED: ['`fileSink`, `kinesisSink`, `start()`; `cause` of a failed attempt to park', 'no'],
   UNDECODABLE_RECORD: ['`onFailure`, `recordSkipped`, `pipelineRestarted`', 'no'],
@@ -38,7 +42,7 @@ const advice = {
   INVALID_BEHAVIOUR: ['`actorCrashed`; `cause` of START_FAILED; `kinact/supervision`', 'no'],
   START_FAILED: ['start, `closed`, `kinact/supervision`', 'no'],
   PARENT_STOPPED: ['`closed`; `spawn` under such a parent', 'no'],
-  REFUSED: ['`kinact reset`, `kinact adopt`, `ManualClock`', 'no'],
+  REFUSED: ['`kinact reset`, `kinact adopt`, `ManualClock`; calls of an open pipe in a callback of its nodes', 'no'],
   INJECTED_FAULT: ['`kinact/testing`; `actorCrashed`, `retrying` or `cause` of others in such a test', 'no'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no'],
   AWS_ERROR: [
@@ -88,15 +92,16 @@ the last source.
 
 - **At start**, before a source has been read once, these errors end the source at once: STREAM_NOT_FOUND, STREAM_CHANGED,
   ACCESS_DENIED, WRONG_REGION, FAN_OUT_UNAVAILABLE, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an
-  \`outOfRange\` that drops, on a stream under AUTO, or a \`client\` of another service). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every
-  source of that table. After any other error, kinact tries again with back-off. \`start()\` rejects if no source can be read, and resolves if at least one can. Then
-  \`ready().ok\` is false, and \`reasons\` names the other sources. A late source joins when it can be read.
+  \`outOfRange\` that drops, on a stream under AUTO, or a \`client\` of another service). TABLE_NOT_KCL, KCL3_TABLE, and a
+  refused call to the lease table, end every source of that table. After any other error, kinact tries again with back-off.
+  \`start()\` rejects if no source can be read, and resolves if at least one can. Then \`ready().ok\` is false, and \`reasons\` names
+  the other sources. A late source joins when it can be read.
 - **Later**, after a source has been read once, STREAM_CHANGED ends it. STREAM_NOT_FOUND ends it if no description finds the stream
   for over 60 s, in at least five attempts. KCL3_TABLE ends all sources of a table. Any other error of Kinesis or DynamoDB, even a
   refused permission, ends nothing. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and
   \`attempt\`. After 30 s of failures \`ready().ok\` is false, and \`reasons\` says which call fails and why.
-- **Other causes**: a consumer also ends with POISON_RECORD, SINK_FAILING, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
-  start) and PARENT_STOPPED. The services have no part in these.
+- **Other causes**: a consumer also ends with POISON_RECORD, TOO_MANY_FAILURES, RESTART_INTENSITY, START_FAILED (a reducer's
+  \`init\` threw at the first start) and PARENT_STOPPED. The services have no part in these.
 
 ## What ends the process
 

@@ -93,6 +93,7 @@ function dataOf(type, file) {
   if (ts.isTypeLiteralNode(type))
     return type.members.map((member) => `${member.name.getText(file)}${member.questionToken === undefined ? '' : '?'}`);
   const record = ['source', 'shardId', 'sequenceNumber', 'subSequenceNumber'];
+  const failed = [...record, 'key?', 'at', 'node?'];
   const row = ['source', 'shardId', 'table', 'leaseKey', 'remedy'];
   const named = {
     ShardEvent: record.slice(0, 2),
@@ -101,7 +102,8 @@ function dataOf(type, file) {
     RecordEvent: [...record, 'key?'],
     RowEvent: row,
     CheckpointEvent: [...row, 'checkpoint', 'newest', 'reason'],
-    FailedCallEvent: [...record, 'key?', 'at'],
+    FailedCallEvent: failed,
+    ParkedEvent: [...failed, 'items?'],
   };
   const members = named[type.getText(file)];
   if (members === undefined) throw new Error(`scripts/events-page.mjs does not know the type ${type.getText(file)}`);

@@ -37,7 +37,10 @@ function members(source, name) {
 }
 
 /** The first argument holds tables of src. `reducer` is the text of src/api/reducer.ts. */
-export function optionsPage({ consumer, kinesisStream, dynamodbStream, run, fileSink, kinesisSink }, { reducer }) {
+export function optionsPage(
+  { consumer, kinesisStream, dynamodbStream, run, fileSink, kinesisSink, openPipe, openPipeCalls },
+  { reducer },
+) {
   const groupsOf = (rows) =>
     Object.entries(rows)
       .filter(([, { type }]) => type.rows !== undefined)
@@ -49,7 +52,7 @@ export function optionsPage({ consumer, kinesisStream, dynamodbStream, run, file
     '## createConsumer',
     table(consumer),
     ...groupsOf(consumer),
-    'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`. `key`\nand `extract` exclude one another. Two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
+    'What concerns several at once: `flushIntervalMs`, or the reducer’s `batch.intervalMs`, must be below `watchdogMs`, and so must the time for\nwhich a node of a pipe keeps a message (`keepsForMs`). `key`\nand `extract` exclude one another. Two sources of one stream are refused, and so are two sources in one lease table\nwithout `leases.multiStream`.',
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),
@@ -79,6 +82,10 @@ export function optionsPage({ consumer, kinesisStream, dynamodbStream, run, file
     'The second argument of `runUntilSignal(consumer, options)`:',
     table(run),
     '`consumer.stop({ deadlineMs })` takes the same `deadlineMs`, with the same default.',
+    '## openPipe',
+    'The second argument of `openPipe(pipe, options)`: [pipes.md](pipes.md#a-pipe-without-a-consumer). `runtime` is that of `createConsumer`.',
+    table(openPipe),
+    ...Object.entries(openPipeCalls).flatMap(([call, rows]) => [`### ${call}`, table(rows)]),
     '',
   ]
     .join('\n\n')

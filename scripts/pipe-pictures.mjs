@@ -58,6 +58,15 @@ const edges = {
     ],
     at: [785, 204],
   },
+  'blocked -> ready': {
+    points: [
+      [855, 60],
+      [855, 14],
+      [270, 14],
+      [270, 150],
+    ],
+    at: [755, 28],
+  },
   'working -> waiting': {
     points: [
       [610, 150],

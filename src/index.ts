@@ -5,6 +5,7 @@ export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { dynamodbStream } from './aws/dynamodb-streams/dynamodb-stream.js';
 export { isTtlRemoval } from './api/change.js';
 export { defineReducer } from './api/reducer.js';
+export { openPipe } from './consumer/open-pipe.js';
 export { pipe } from './pipes/pipe.js';
 export { defineNode } from './pipes/define-node.js';
 export { filter, map, mapFilter, sink, tap, unfold } from './pipes/single-nodes.js';
@@ -14,6 +15,7 @@ export { routeDependent } from './pipes/route-dependent.js';
 export { assembleChunks } from './pipes/assemble-chunks.js';
 export { batchSink } from './pipes/batch-sink.js';
 export { createHolding } from './pipes/holding.js';
+export { json } from './pipes/json.js';
 export { NodeFailure } from './api/pipe-failure.js';
 export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';
@@ -26,23 +28,29 @@ export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
 export type { Consumer, RemovalReport, StopReport } from './consumer/consumer.js';
 export type { ReleasedLease } from './consumer/stop-report.js';
+export type { OpenPipe, OpenPipeEventName, OpenPipeStatus, PipeEnding } from './consumer/open-pipe.js';
+export type { NodeFigures } from '../actors/pipe-node/pipe-node.js';
 export type { Listener } from './consumer/emitter.js';
 export type {
   CheckpointNotice,
   EndedShard,
   StartedShard,
   ConsumerOptions,
+  DrainOptions,
   DynamoDbClientLike,
   DynamodbStreamOptions,
   DynamodbStreamsClientLike,
   TableOrStreamArn,
+  FeedOptions,
   FileSinkOptions,
+  FlushOptions,
   KinesisClientLike,
   KinesisSinkOptions,
   KinesisStreamOptions,
   LeaseOptions,
   LimitOptions,
   NactParent,
+  OpenPipeOptions,
   ParkOptions,
   RetryOptions,
   RunOptions,
@@ -83,7 +91,8 @@ export type {
   Pipe,
   PipeMessage,
 } from './api/pipe.js';
-export type { PipeBuilder } from './pipes/pipe.js';
+export type { PipeBuilder, PipeOptions } from './pipes/pipe.js';
+export type { MessageFormat, MessagePlace } from './api/message-format.js';
 export type { NodeOptions } from './pipes/define-node.js';
 export type { MessageFunction } from './pipes/answer.js';
 export type { AggregateOptions } from './pipes/aggregate.js';
@@ -96,7 +105,15 @@ export type { AssembleChunksOptions } from './pipes/assemble-chunks.js';
 export type { BatchSinkOptions } from './pipes/batch-sink.js';
 export type { FailedItem } from './api/failed-item.js';
 export type { FailurePolicy, FinalPolicy, OnFailure, Park, PlainPolicy, Retry } from './api/failure-policy.js';
-export type { NamedStream, ParkContext, ParkedItem, ParkSink, SinkCheck } from './api/parking.js';
+export type {
+  NamedStream,
+  ParkContext,
+  ParkedItem,
+  ParkedMessage,
+  ParkedRange,
+  ParkSink,
+  SinkCheck,
+} from './api/parking.js';
 export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './api/events.js';

@@ -128,12 +128,12 @@ function waitForEffects(cell: Cell, progress: StopProgress): void {
     return;
   }
 
-  // Even a deadline in the past leaves one pass of the event loop, in which effects that obey their signal settle.
+  // Even a deadline in the past leaves one pass of the event loop, in which effects that obey their signal can end.
   const restMs = Math.max(0, progress.deadlineAt - clock.now());
   progress.cancelDeadline = timers.after(restMs, () => finishStop(cell, progress));
 }
 
-/** Called when an effect of a stopping actor has settled. After the last user effect, the actor has stopped. */
+/** Called when an effect of a stopping actor has ended. After the last user effect, the actor has stopped. */
 export function effectSettledWhileStopping(cell: Cell): void {
   const progress = cell.stopProgress;
   if (cell.phase === 'stopping' && progress?.step === 'effects' && cell.effects.userCount === 0) {

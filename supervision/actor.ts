@@ -37,7 +37,7 @@ export interface Ending {
   readonly reason: 'normal' | 'shutdown' | 'crash';
   /** What it crashed with; absent at the other ends. */
   readonly error?: Error;
-  /** User effects that had not settled by the stop deadline and may still act. */
+  /** User effects that had not ended by the stop deadline and may still act. */
   readonly orphans: readonly string[];
 }
 

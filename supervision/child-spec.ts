@@ -53,7 +53,11 @@ const specKinds: Readonly<Record<keyof ChildSpec, Kind<unknown>>> = {
 };
 
 /** A spec as the strategy sees it. Throws INVALID_OPTION if the spec is wrong or its id is taken. */
-export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<string, unknown>): Omit<Member, 'alive'> {
+export function memberOf(
+  spec: ChildSpec,
+  policy: Policy,
+  taken: ReadonlyMap<string, unknown>,
+): Omit<Member, 'isAlive'> {
   checkMembers(specKinds, spec, ['id', 'start'], 'children');
   const { id, restart = 'permanent', significant = false, forgetOnRestart = false } = spec;
   if (taken.has(id)) refuse('children.id', 'an id that no other child has', id);

@@ -36,13 +36,13 @@ export interface ActorEffects {
   /** Throws INVALID_BEHAVIOUR when an effect of this name is running. */
   start(work: Work): void;
   /**
-   * Only aborts the signal. The effect stays until it has settled, and its result still arrives. Returns false if no running
-   * effect has the name.
+   * Only aborts the signal. The effect stays until it has ended, and its result still arrives. Returns false if no running effect has the
+   * name.
    */
   abort(name: string, reason: Error): boolean;
   abortAll(reason: Error): void;
   readonly running: ReadonlyMap<string, EffectInfo>;
-  /** Names of the user effects that have not settled. */
+  /** Names of the user effects that have not ended. */
   user(): string[];
   readonly userCount: number;
 }

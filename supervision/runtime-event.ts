@@ -13,7 +13,7 @@ export type RuntimeEvent =
         readonly error: Error;
       };
     }
-  /** User effects did not settle by the stop deadline: they may still act. */
+  /** User effects did not end by the stop deadline: they may still act. */
   | {
       readonly name: 'orphaned';
       /** Who, and what still runs. */

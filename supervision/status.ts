@@ -13,7 +13,7 @@ export interface EffectStatus {
   readonly kind: 'io' | 'user';
   /** How long it has run, in milliseconds. */
   readonly ageMs: number;
-  /** Its signal has been aborted, but it has not settled. */
+  /** Its signal has been aborted, but it has not ended. */
   readonly aborted: boolean;
 }
 
@@ -76,9 +76,9 @@ export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
 /**
  * The counters of a runtime: those of `count` effects, and those of the runtime itself. `repeatedMessages`: messages (counted by
  * kinact's actors) and signals (counted by the runtime) that arrived twice. `deadLetter`: messages to stopped actors.
- * `lateAnswer`: answers to closed questions. `lateResult`: effects that settled after their actor stopped. `unknownMessage`:
- * messages not from kinact. `orphan`: user effects left running; `orphanEnded`: those of them that have settled since. The
- * others: `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`. Throws INVALID_OPTION.
+ * `lateAnswer`: answers to closed questions. `lateResult`: effects that ended after their actor stopped. `unknownMessage`:
+ * messages not from kinact. `orphan`: user effects left running; `orphanEnded`: those of them that have ended since. The others:
+ * `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`. Throws INVALID_OPTION.
  */
 export function counters(runtime: Runtime): Readonly<Record<string, number>> {
   checkRuntime(runtime);

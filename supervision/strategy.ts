@@ -30,7 +30,7 @@ export interface Member {
   readonly significant: boolean;
   /** A restart removes the child instead of starting it again; its own crash still counts. */
   readonly forgetOnRestart: boolean;
-  alive: boolean;
+  isAlive: boolean;
 }
 
 export interface Group {
@@ -58,8 +58,8 @@ export function createGroup(policy: Policy): Group {
 }
 
 /** Adds a child after all others. It is not alive yet. */
-export function addMember(group: Group, member: Omit<Member, 'alive'>): void {
-  group.members.append(member.id, { ...member, alive: false });
+export function addMember(group: Group, member: Omit<Member, 'isAlive'>): void {
+  group.members.append(member.id, { ...member, isAlive: false });
 }
 
 export function removeMember(group: Group, id: string): void {
@@ -75,8 +75,8 @@ export function markStarted(group: Group, id: string): void {
 }
 
 function setAlive(group: Group, member: Member, alive: boolean): void {
-  if (member.significant && member.alive !== alive) group.significantAlive += alive ? 1 : -1;
-  member.alive = alive;
+  if (member.significant && member.isAlive !== alive) group.significantAlive += alive ? 1 : -1;
+  member.isAlive = alive;
 }
 
 /** A child ended by itself. */
@@ -123,7 +123,7 @@ function countRestart(group: Group, child: Member, now: number): Decision {
   if (restarts.length > policy.intensity) return { type: 'giveUp' };
 
   const affected = affectedBy(group, child);
-  const stop = affected.filter((member) => member.alive && member !== child).map((member) => member.id);
+  const stop = affected.filter((member) => member.isAlive && member !== child).map((member) => member.id);
   const start = affected.filter((member) => !isNeverStartedAgain(member)).map((member) => member.id);
   for (const member of affected) {
     setAlive(group, member, false);

@@ -5,11 +5,11 @@
 /** One per runtime. */
 export interface Trampoline {
   readonly steps: (() => void)[];
-  busy: boolean;
+  isBusy: boolean;
 }
 
 export function createTrampoline(): Trampoline {
-  return { steps: [], busy: false };
+  return { steps: [], isBusy: false };
 }
 
 /**
@@ -18,11 +18,11 @@ export function createTrampoline(): Trampoline {
  */
 export function runStep(trampoline: Trampoline, step: () => void): void {
   trampoline.steps.push(step);
-  if (trampoline.busy) return;
-  trampoline.busy = true;
+  if (trampoline.isBusy) return;
+  trampoline.isBusy = true;
   try {
     for (let next = trampoline.steps.pop(); next !== undefined; next = trampoline.steps.pop()) next();
   } finally {
-    trampoline.busy = false;
+    trampoline.isBusy = false;
   }
 }

@@ -66,7 +66,7 @@ function complaintsOf(blocks: readonly Block[]): string[] {
 
 /** The names that examples in doc comments may use without declaring them. */
 const given = `
-import { createConsumer, createHolding, defineNode, defineReducer, dynamodbStream, fileSink, isTtlRemoval, kinesisSink, kinesisStream, park, pipe, retry, runUntilSignal, type Change, type Consumer, type Holding, type Item, type OnFailure, type Pipe, type ReducerDefinition } from 'kinact';
+import { createConsumer, createHolding, defineNode, defineReducer, dynamodbStream, fileSink, isTtlRemoval, kinesisSink, kinesisStream, openPipe, park, pipe, retry, runUntilSignal, type Change, type Consumer, type Holding, type Item, type OnFailure, type Pipe, type ReducerDefinition } from 'kinact';
 import { aggregationExactness, always, checkTrace, createPipeTrace, drive, drivePipe, expectNothingLost, fakeStream, InjectedCrash, initTerminate, ManualClock, messageConservation, messageOrder, nemesis, periodic, random, recoverAfter, stateContinuity, tracePipe, type PipeTrace, type TracePoint } from 'kinact/testing';
 import { expect } from 'chai';
 declare const consumer: Consumer;

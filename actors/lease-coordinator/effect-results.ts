@@ -6,7 +6,7 @@ import type { PlacementState } from '../../src/core/record-placement.js';
 export interface SyncResult {
   readonly shards: readonly Shard[];
   /** False if the listing was filtered. */
-  readonly complete: boolean;
+  readonly isComplete: boolean;
   readonly created: readonly LeaseRow[];
   /** Whether rows are missing but it is too early to create them: see `SyncRequest.isTooEarly`. */
   readonly postponed: boolean;

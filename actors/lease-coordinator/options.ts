@@ -63,7 +63,7 @@ export type KeeperArguments = Pick<
   | 'wish'
 > & {
   readonly serviceTimeMs: number;
-  readonly noWorkerMayStart: boolean;
+  readonly mayNotStart: boolean;
   readonly coordinator: KeeperCoordinator;
 };
 

@@ -1,6 +1,6 @@
 // Releases all leases of a coordinator, because the consumer is being stopped. The coordinator tells every keeper to release, and answers
 // when each has reported, at the latest at the deadline. Its report also has the abandoned leases (keepers.ts): their keepers have died,
-// so they are not released. A successor that has not scanned yet knows too little, and answers nothing (`blind`).
+// so they are not released. A successor that has not scanned yet knows too little, and answers nothing (`isBlind`).
 import type { Message } from './messages.js';
 import { effect } from '../protocol/actor.js';
 import type { ReleaseOutcome } from '../protocol/lease-messages.js';
@@ -18,8 +18,8 @@ export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Messa
     return;
   }
 
-  const blind = options.isSuccessor && state.planning.plan === undefined;
-  state.release = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
+  const isBlind = options.isSuccessor && state.planning.plan === undefined;
+  state.release = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], isBlind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
   effects.push(effect.cancel('scan'), effect.after('release', deadlineMs, { type: 'releaseOverdue' }));
 
@@ -58,8 +58,8 @@ function answerRelease({ state, effects }: CoordinatorTurn, release: Release): v
   for (const replyTo of release.replyTo.splice(0)) effects.push(effect.reply(replyTo, reportOf(release)));
 }
 
-function reportOf({ blind, report }: Release): readonly ReleaseOutcome[] | undefined {
-  return blind ? undefined : report;
+function reportOf({ isBlind, report }: Release): readonly ReleaseOutcome[] | undefined {
+  return isBlind ? undefined : report;
 }
 
 /** After a scan, forgets leases that have no row or that another worker has taken: this worker cannot release them. */
@@ -79,7 +79,7 @@ function mayStillArrive({ options, state, now }: CoordinatorTurn, leaseKey: stri
   return now - standing.seenAt < 2 * wishLastsMs(standing.wish, options.failoverMs);
 }
 
-/** Tells the keepers that the user calls of an earlier pipeline have settled, or are no longer waited for. */
+/** Tells the keepers that the user calls of an earlier pipeline have ended, or are no longer waited for. */
 export function tellKeepersCallsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(effect.send(keeper, { type: 'callsEnded' }));

@@ -155,19 +155,19 @@ export interface Lease {
   awaited: readonly string[] | undefined;
   readingParents: boolean;
   fence: number | undefined;
-  /** Monotonic: when a worker last began to deliver. */
+  /** Monotonic: when a shard worker last began to deliver. */
   workingSince: number | undefined;
   /** How often SHARD_END was refused since the last `readOn`. */
   endRefusals: number;
   /** How often a listing showed the shard open since the last `readOn`. */
   openListings: number;
-  /** Since when (monotonic) no worker reads the shard although a worker may. */
+  /** Since when (monotonic) no shard worker reads the shard although a shard worker may. */
   idleSince: number | undefined;
-  /** Why no worker reads the shard. */
+  /** Why no shard worker reads the shard. */
   idleReason: string;
   /** The end of the shard waits for a row that the holder of another shard has to create. */
   waitsForOtherShard: boolean;
-  /** The last end that a worker reached was false: the shard is still listed. */
+  /** The last end that a shard worker reached was false: the shard is still listed. */
   falseEnd: boolean;
   /** The lease has been reported as unread. */
   unreadReported: boolean;
@@ -225,7 +225,7 @@ export interface Release {
   readonly deadlineAt: number;
   readonly report: ReleaseOutcome[];
   /** An earlier coordinator may have held leases, and this one has not looked for them yet. */
-  readonly blind: boolean;
+  readonly isBlind: boolean;
   answered: boolean;
 }
 
@@ -326,14 +326,14 @@ export interface CoordinatorState {
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;
-  /** Leases of keepers that died without final news, unless a worker has taken them since: this worker may still own them. */
+  /** *Abandoned* leases, of keepers that died without final news, unless a worker has taken them since: this worker may still own them. */
   readonly abandoned: Map<string, Lease>;
   readonly leftAlone: LeftAlone;
   readonly planning: Planning;
   readonly standstills: Map<string, Standstill>;
   /** Since when each shard that nobody reads has been unread; that of `TableHistory`. */
   readonly unread: Map<string, UnreadShard>;
-  /** When the pipeline starts again after a crash: until then no worker can read. Monotonic milliseconds. */
+  /** When the pipeline starts again after a crash: until then no shard worker can read. Monotonic milliseconds. */
   pipelineBackAt: number;
   /** Keys of leases whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;

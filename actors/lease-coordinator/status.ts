@@ -56,7 +56,7 @@ export interface CoordinatorStatus {
   readonly busy: CoordinatorState['planning']['busy'];
   /** Leases held here with several tenures in a row that ended before the frontier moved. */
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
-  /** Leases held here that no worker reads, without an excuse such as a parent that has not ended. */
+  /** Leases held here that no shard worker reads, without an excuse such as a parent that has not ended. */
   readonly unread: readonly { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[];
   /** The shard that has had no reader for the longest time, as far as this worker knows. */
   readonly longestUnread: { readonly leaseKey: string; readonly ms: number } | undefined;

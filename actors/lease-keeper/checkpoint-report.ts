@@ -33,7 +33,7 @@ export function reportDurable(turn: KeeperTurn): void {
   );
 }
 
-/** Notes that an `onCheckpoint` call has settled. If the call failed, the error is only counted and reported. */
+/** Notes that an `onCheckpoint` call has ended. If the call failed, the error is only counted and reported. */
 export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
   const { state, effects } = turn;
   state.leftovers.hookCalls -= 1;

@@ -13,7 +13,7 @@ export function proceedEndHook({ options, state, effects }: KeeperTurn): void {
   const { onShardEnded, source, shardId } = options;
   const { shardEnd, endHook, leftovers } = state;
   if (onShardEnded === undefined || shardEnd?.childShardIds === undefined) return;
-  // A keeper that releases for a stopped one has a new hook, but the old one may have succeeded.
+  // `awaitsHook` is false if the hook has succeeded under an earlier keeper, for which this one only releases the lease.
   if (!shardEnd.awaitsHook || endHook.phase !== 'due') return;
   // A release waits for no second attempt: the next owner reads to the end again, and calls its own hook.
   if (state.releaseOrder !== undefined && endHook.attempt > 0) return;

@@ -1,4 +1,4 @@
-// How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
+// How a shard worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next shard worker, unless the
 // shard has ended or this process makes no progress with it.
 import { giveUp } from './lease-end.js';
 import type { LeaseKeeperState } from './state.js';
@@ -8,7 +8,7 @@ import { closeTenure, tenureOf } from './open-tenure.js';
 import { count, type KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
 
-/** The lease is given up after the watchdog has ended this many workers at one frontier. */
+/** The lease is given up after the watchdog has ended this many shard workers at one frontier. */
 const maxWatchdogEnds = 2;
 
 export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'workerEnded'>): void {
@@ -16,7 +16,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
 
-  // Such a worker reads nothing, so it does not know what the worker before it left open.
+  // Such a shard worker reads nothing, so it does not know what the shard worker before it left open.
   const isOnlyAwaiting = tenure.shared.onlyAwaitsCalls === true;
   closeTenure(turn, tenure, `the worker has ended: ${end.type}`);
   switch (end.type) {
@@ -51,7 +51,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
   }
 }
 
-/** How many records an earlier worker reported as open; 0 if that is not known. */
+/** How many records an earlier shard worker reported as open; 0 if that is not known. */
 function leftBefore({ releaseOrder }: LeaseKeeperState): number {
   const left = releaseOrder?.recordsLeft;
   return typeof left === 'number' ? left : 0;
@@ -80,12 +80,12 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
   }
 }
 
-/** The error of the last worker says what was stuck: a record and its actor, or a hook. */
+/** The error of the last shard worker says what was stuck: a record and its actor, or a hook. */
 function stuckReason({ message }: Error): string {
   return `the watchdog has ended ${maxWatchdogEnds} workers in a row at one checkpoint; the last: ${message.replace(/\.$/, '')}`;
 }
 
-/** Whether a worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */
+/** Whether a shard worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */
 function failedByWatchdog(error: Error | undefined): error is Error {
   return isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
 }

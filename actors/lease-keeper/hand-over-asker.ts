@@ -86,7 +86,7 @@ export function wishAnswered(turn: KeeperTurn, write: Write, outcome: WishOutcom
 /** Begins to withdraw the wish. If that fails, the wish stays in the row, and workers soon ignore it. */
 function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
-  // A release waits for a shorter time: this keeper holds nothing, and workers soon ignore its wish.
+  // In a release the time is shorter: this keeper holds nothing, and workers soon ignore a wish that is not raised.
   wishing.withdrawal ??= { reason, inVain, until: now + (inVain ? failoverMs : renewalIntervalMs(failoverMs)) };
 }
 
@@ -195,7 +195,8 @@ function releaseUntaken(turn: KeeperTurn, releaseOrder: ReleaseOrder): void {
   state.phase = 'held';
   state.taking.hasHeldLease = true;
   releaseOrder.recordsLeft = 0;
-  // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
+  // Nothing was handed out in this ownership. Calls from an earlier ownership delay nothing, because another worker has held the lease
+  // since.
   stopAwaitingCalls(turn);
   state.timing.renewAt = now;
 }

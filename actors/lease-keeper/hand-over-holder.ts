@@ -1,21 +1,21 @@
 // How a keeper gives its lease to the asker, the worker that wants it. It answers, delivers for one more second so that the asker sees the
 // answer, drains, and hands over in one write. Invariants: when it sends the hand-over, everything is settled and no call runs for the
-// shard (I44, I48). From then on no worker begins here until the outcome is known. So a move repeats nothing (I45).
+// shard (I44, I48). From then on no shard worker begins here until the outcome is known. So a move repeats nothing (I45).
 //
-//   phase           event                                                next phase    who decides
-// - none            a write returns the row with a wish for this keeper  asked         `noteWish`
-// - none            the same, in the cool-down after a failed drain      refusing      `noteWish`
-// - asked           a renewal has carried the answer `yielding`          answered      `answerWritten`
-// - asked           no worker reads the shard, and no call can run       draining      `proceedReceivedWish`
-// - answered        a second has passed; the worker gets `pause`         draining      `proceedReceivedWish`
-// - draining        the worker has ended, and nothing is left behind     ready         `decideAfterDrain`
-// - ready           the next write, the hand-over, has taken effect      (the end)     `newOwnerOf`, `leaseGiven`
-// - asked … ready   there is a reason to refuse, as listed below         refusing      `proceedReceivedWish`, `decideAfterDrain`
-// - refusing        a write has carried the answer `refused`             refused       `answerWritten`
-// - asked … ready   the asker raises its wish no more (`isFresh`)        stale         `proceedReceivedWish`
-// - stale           the asker raises its wish again                      asked         `noteWish`
-// - any             the row has the wish of another asker                (as if none)  `noteWish`
-// - any             the row has no wish for this keeper                  none          `noteWish`
+//   phase          event                                                   next phase    who decides
+// - none           a write returns the row with a wish for this keeper     asked         `noteWish`
+// - none           the same, in the cool-down after a failed drain         refusing      `noteWish`
+// - asked          a renewal has carried the answer `yielding`             answered      `answerWritten`
+// - asked          no shard worker reads the shard, and no call can run    draining      `proceedReceivedWish`
+// - answered       a second has passed; the shard worker gets `pause`      draining      `proceedReceivedWish`
+// - draining       the shard worker has ended, and nothing is left behind  ready         `decideAfterDrain`
+// - ready          the next write, the hand-over, has taken effect         (the end)     `newOwnerOf`, `leaseGiven`
+// - asked … ready  there is a reason to refuse, as listed below            refusing      `proceedReceivedWish`, `decideAfterDrain`
+// - refusing       a write has carried the answer `refused`                refused       `answerWritten`
+// - asked … ready  the asker raises its wish no more (`isFresh`)           stale         `proceedReceivedWish`
+// - stale          the asker raises its wish again                         asked         `noteWish`
+// - any            the row has the wish of another asker                   (as if none)  `noteWish`
+// - any            the row has no wish for this keeper                     none          `noteWish`
 //
 // The keeper refuses, and keeps the lease, when:
 // - a drain has failed, and the cool-down after it is not over (`noteWish`);
@@ -23,7 +23,7 @@
 // - only records that wait for another attempt are left (`cannotDrain`);
 // - the drain takes too long (`proceedReceivedWish`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
 //   `refuseAt` at the latest;
-// - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
+// - the shard worker has gone and left a call or an open record behind (`decideAfterDrain`).
 //
 // Once the lease is being released, `proceedReceivedWish` takes no step, so only the first case applies. The release names the asker as
 // the owner (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
@@ -124,7 +124,7 @@ function startDraining(turn: KeeperTurn, receivedWish: ReceivedWish): void {
   receivedWish.refuseAtLatest = now + longestDrainMs(options);
 
   if (tenure === undefined) return decideAfterDrain(turn, receivedWish);
-  // A revoked worker gets no `pause`: it ends anyway. Its last report leads to `decideAfterDrain`.
+  // A revoked shard worker gets no `pause`: it ends anyway. Its last report leads to `decideAfterDrain`.
   if (!isInForce(tenure)) return;
 
   state.workers.pauses += 1;
@@ -148,7 +148,7 @@ export function extendDrain({ options, state, now }: KeeperTurn): void {
     receivedWish.refuseAt = Math.min(now + options.handOverMs, receivedWish.refuseAtLatest);
 }
 
-/** Refuses at once: only records that wait for another attempt are open, so the worker continues to read the shard. */
+/** Refuses at once: only records that wait for another attempt are open, so the shard worker continues to read the shard. */
 export function cannotDrain(turn: KeeperTurn, { worker, fence }: Message<'cannotDrain'>): void {
   const { receivedWish } = turn.state;
   if (receivedWish?.phase !== 'draining' || tenureOf(turn, worker, fence) === undefined) return;
@@ -158,8 +158,8 @@ export function cannotDrain(turn: KeeperTurn, { worker, fence }: Message<'cannot
 const maxCoolDownMs = 600_000;
 
 /**
- * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
- * been sent. No worker begins beside the new owner even so: `answerTenureRequest` needs a successful renewal, and a renewal is conditional
+ * Calls the hand-over off. A shard worker that has not ended continues where it paused. In the phase `ready` the hand-over may have been
+ * sent. No shard worker begins beside the new owner even so: `answerTenureRequest` needs a successful renewal, and a renewal is conditional
  * on the counter (`conditionOf`), which a hand-over changes.
  */
 function callOff(turn: KeeperTurn, receivedWish: ReceivedWish, next: 'refusing' | 'stale'): void {
@@ -183,10 +183,12 @@ function resumeWorker({ state, effects }: KeeperTurn, { phase }: ReceivedWish): 
   );
 }
 
-/** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
+/**
+ * Called when no shard worker is left. A shard worker that crashed may have left calls behind, and records that will be delivered again.
+ */
 function decideAfterDrain(turn: KeeperTurn, receivedWish: ReceivedWish): void {
-  // Unlike `callOff`, this starts no cool-down (`failedDrains`): the worker has gone, but the shard may not be too slow to drain.
-  // The next worker reads the open records again, and may drain in time.
+  // Unlike `callOff`, this starts no cool-down (`failedDrains`). The drain has failed because the shard worker has gone, not because it was
+  // too slow. The next shard worker reads the open records again, and may drain in time.
   if (!nothingLeftBehind(turn)) receivedWish.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
   else if (turn.state.leftovers.hookCalls === 0) receivedWish.phase = 'ready';
@@ -200,8 +202,9 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: R
 }
 
 /**
- * The asker, if the next write is to name it as the owner. Undefined if that write leaves the lease free, as most releases do: a worker
- * that a release cuts off may leave a call behind, even if all records are settled. Only after a pause is it certain that no call runs.
+ * The asker, if the next write is to name it as the owner. Undefined if that write leaves the lease free, as most releases do. For only
+ * after a pause is it certain that no call runs: a shard worker that a release cuts off may leave one behind, even if all records are
+ * settled.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
   const { receivedWish, releaseOrder } = turn.state;

@@ -1,7 +1,7 @@
 // How a lease ends: it is released at its frontier, ended with its shard, given up, lost, or never taken. The times of a release:
-//   before cutAt       The shard drains. The release is written as soon as no worker and no call is left.
+//   before cutAt       The shard drains. The release is written as soon as no shard worker and no call is left.
 //   cutAt to writeAt   At cutAt the keeper revokes the tenure and stops waiting for calls. The release now waits only for the
-//                      worker's last reports: its last frontier and its end.
+//                      shard worker's last reports: its last frontier and its end.
 //   writeAt to until   The release is written without those reports, and retried if it fails.
 //   from until on      `finishUnreleased`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      its release has no deadline.
@@ -25,7 +25,7 @@ import { KinactError } from '../../src/api/errors.js';
 const afterCut = 1 / 2;
 const forLastWord = 1 / 8;
 
-/** Begins to release the lease: the worker drains first. */
+/** Begins to release the lease: the shard worker drains first. */
 export function release(
   turn: KeeperTurn,
   { reason, deadlineMs }: Pick<Message<'release'>, 'reason' | 'deadlineMs'>,
@@ -123,8 +123,8 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
 }
 
 /**
- * Withdraws a false end. The next worker continues from the frontier, after a growing wait if false ends repeat at the same
- * frontier.
+ * Withdraws a false end: the listings show the shard open. The next shard worker continues from the frontier, after a growing wait if false
+ * ends repeat at the same frontier.
  */
 function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
@@ -138,7 +138,7 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   setbacks.nextWorkerAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has settled. */
+/** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has ended. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   const noCallsLeft = state.tenure === undefined && state.leftovers.callsLeftBehind === 'none';

@@ -1,6 +1,6 @@
 // The actor of one lease that this process holds or tries to take. It makes every write to the lease's row, one at a time, and
-// keeps the frontier and the tenures under which workers deliver. A message handler notes what is wanted or known, and may answer:
-// it grants a tenure, informs a worker, or ends the keeper. No handler begins a write. `proceed`, which ends every turn, compares
+// keeps the frontier and the tenures under which shard workers deliver. A message handler notes what is wanted or known, and may answer:
+// it grants a tenure, informs a shard worker, or ends the keeper. No handler begins a write. `proceed`, which ends every turn, compares
 // what is noted with the clock, and begins the write that is due. The lease coordinator spawns keepers as temporary children,
 // which are never restarted.
 import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/actor.js';
@@ -103,7 +103,7 @@ function noticeSuspension(turn: KeeperTurn): boolean {
 /** Ends the tenure if its deadline has passed without a renewal. */
 function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
-  // A tenure that has ended before its deadline is not revoked here: its worker is being informed, and its last reports are
+  // A tenure that has ended before its deadline is not revoked here: its shard worker is being informed, and its last reports are
   // coming.
   if (!isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
 
@@ -138,7 +138,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   hookDue,
 };
 
-/** Extends a drain if the frontier moved. A late message of an earlier worker does not move it. */
+/** Extends a drain if the frontier moved. A late message of an earlier shard worker does not move it. */
 function acceptFrontier(turn: KeeperTurn, { frontier: report }: Message<'frontier'>): void {
   const before = turn.state.lease.frontier;
   noteFrontier(turn, report);
@@ -150,7 +150,7 @@ function streamDoubted(turn: KeeperTurn): void {
 }
 
 function startAllowed({ state, now }: KeeperTurn): void {
-  state.workers.noWorkerMayStart = false;
+  state.workers.mayNotStart = false;
   state.workers.idleSince = now;
 }
 
@@ -162,11 +162,11 @@ function limitsOf({ failoverMs, callDeadlineMs }: LeaseKeeperOptions): ScheduleL
   return {
     // A renewal begins after a third of `failoverMs`. If it gets no answer, one more fits in before delivery has to stop.
     writeTimeoutMs: failoverMs / 2,
-    // A pipeline that restarts waits for user calls until `callDeadlineMs`. If a shard has no worker for `failoverMs`, the
+    // A pipeline that restarts waits for user calls until `callDeadlineMs`. If a shard has no shard worker for `failoverMs`, the
     // coordinator sends the held leases again.
     idleLimitMs: callDeadlineMs + failoverMs,
-    // `onCheckpoint` calls may delay SHARD_END. To prove an end can take two listings that are `failoverMs` apart, and some of the
-    // calls may fail.
+    // `onCheckpoint` calls may delay SHARD_END. The proof of an end can take two listings that are `failoverMs` apart, and some calls of
+    // the service may fail.
     endLimitMs: callDeadlineMs + 4 * failoverMs,
   };
 }
@@ -189,7 +189,7 @@ function proceed(turn: KeeperTurn): void {
     giveUp(turn, reason);
   }
 
-  // 3. A release cuts its worker off, and ends the keeper if it could not be written in time.
+  // 3. A release cuts its shard worker off, and ends the keeper if it could not be written in time.
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.cutAt)
     revokeTenure(turn, state.releaseOrder.reason);
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.until) return finishUnreleased(turn);
@@ -276,7 +276,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       tenureRequest: undefined,
       last: undefined,
       idleSince: now,
-      noWorkerMayStart: options.noWorkerMayStart ?? false,
+      mayNotStart: options.mayNotStart ?? false,
       pauses: 0,
     },
     tenure: undefined,
@@ -311,7 +311,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     taking: { ...fresh.taking, hasHeldLease: true },
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
-    workers: { ...fresh.workers, noWorkerMayStart: true },
+    workers: { ...fresh.workers, mayNotStart: true },
     leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeftBehind: 'possible' },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before, and the hook of the application has succeeded.

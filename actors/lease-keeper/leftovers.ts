@@ -1,16 +1,17 @@
-// Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
+// Records and user calls of this shard that may still be open, whichever shard worker, keeper or ownership they came from. Every change of
 // `LeaseKeeperState.leftovers` is here, except the counts of the keeper's own calls (checkpoint-report.ts, end-hook.ts). A call may
-// outlive the worker that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
+// outlive the shard worker that caused it, and only a shard worker can ask the reducers for it. While the shard has no shard worker, the
+// keeper knows this:
 //
 //   callsLeftBehind  callsMayRun  what is known                                          release    hand-over
-//   none             any          the last worker's final report: no call runs           goes       goes if no record is open
+//   none             any          the last shard worker's final report: no call runs     goes       goes if no record is open
 //   possible         no           nothing was handed out                                 goes       goes if no record is open
-//   possible         yes          the pipeline has been restarted, or nothing waits      goes       waits for the next worker
-//                                 for its calls
-//   awaited          any          a worker ended without such a report                   waits      waits, or is refused
+//   possible         yes          the pipeline has been restarted, or nothing waits      goes       waits for the next
+//                                 for its calls                                                     shard worker
+//   awaited          any          a shard worker ended without such a report             waits      waits, or is refused
 //
-// A release that waits is `awaitsCalls`. A restart waits for the calls, but no longer than until its deadline. That suffices for a
-// release, which has a deadline, too. A hand-over must not run beside any call, so it needs a worker's answer.
+// `awaitsCalls` says whether a release waits. A restart waits for the calls, but no longer than until its deadline. That suffices for a
+// release, which has a deadline, too. A hand-over must not run beside any call, so it needs a shard worker's answer.
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperState, Leftovers } from './state.js';
 import type { KeeperTurn } from './turn.js';
@@ -44,8 +45,8 @@ export function callsMayRun({ options, state }: KeeperTurn): boolean {
 }
 
 /**
- * Whether a record that this process has handed out under this lease may be open. A new worker reads such records again, and the
- * shard is not drained before that, even if the worker reports that it is.
+ * Whether a record that this process has handed out under this lease may be open. A new shard worker reads such records again, and the
+ * shard is not drained before that, even if the shard worker reports that it is.
  */
 export function mayHaveOpenRecords(turn: KeeperTurn): boolean {
   const { lease } = turn.state;
@@ -67,14 +68,14 @@ function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): 
   return reached === undefined || comparePositions(reached, newest) < 0;
 }
 
-/** Whether no worker reads the shard, and none has left a call or an open record behind. */
+/** Whether no shard worker reads the shard, and none has left a call or an open record behind. */
 export function nothingLeftBehind(turn: KeeperTurn): boolean {
   return noWorkerAndNoCalls(turn) && turn.state.leftovers.callsLeftBehind !== 'awaited' && !mayHaveOpenRecords(turn);
 }
 
 /**
- * Whether no worker reads the shard, and no call that a worker has left behind can run. Records may be open. This is enough to begin
- * a drain, because without a worker the drain is over at once. Then `nothingLeftBehind` decides between hand-over and refusal.
+ * Whether no shard worker reads the shard, and no call that a shard worker has left behind can run. Records may be open. This is enough to
+ * begin a drain, because without a shard worker the drain is over at once. Then `nothingLeftBehind` decides between hand-over and refusal.
  */
 export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
   const { tenure, leftovers } = turn.state;
@@ -82,7 +83,7 @@ export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
 }
 
 /**
- * Whether a release waits for calls that earlier workers may have left behind. One more worker may begin in this time. It reads
+ * Whether a release waits for calls that earlier shard workers may have left behind. One more shard worker may begin in this time. It reads
  * nothing: it asks the reducers, and ends when the calls have ended.
  */
 export function awaitsCalls(
@@ -96,23 +97,23 @@ export function awaitsCalls(
 
 export function noteTenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
   beginHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
-  // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
+  // The shard worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
   state.leftovers.callsLeftBehind = 'possible';
 }
 
-/** Until the worker reports that its calls have ended, or the next worker has asked the reducers, calls may run. */
+/** Until the shard worker reports that its calls have ended, or the next shard worker has asked the reducers, calls may run. */
 export function noteTenureEnded(turn: KeeperTurn): void {
   if (callsMayRun(turn)) turn.state.leftovers.callsLeftBehind = 'awaited';
 }
 
-/** Notes what a worker's final report says about user calls: whether none runs any more. */
+/** Notes what a shard worker's final report says about user calls: whether none runs any more. */
 export function noteWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   if (!noCallsLeft) return;
   state.leftovers.callsLeftBehind = 'none';
   noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
-/** Notes that a worker has ended without a final report. */
+/** Notes that a shard worker has ended without a final report. */
 export function noteWorkerVanished({ state }: KeeperTurn): void {
   state.leftovers.callsLeftBehind = 'awaited';
 }

@@ -1,9 +1,9 @@
-// Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
+// Tenures: how a shard worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
 // tenure is open, and a tenure that has ended is never revived (docs/leases.md). Other actors may mark it as ended
 // first (`Tenure.ended` lists them). The keeper itself ends it in one of three ways:
-//   revokeTenure   the right to deliver has ended; the worker is informed, and its last frontier and its end still count
-//   closeTenure    the worker has ended; it reports nothing more
-//   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
+//   revokeTenure   the right to deliver has ended; the shard worker is informed, and its last frontier and its end still count
+//   closeTenure    the shard worker has ended; it reports nothing more
+//   dropTenure     the keeper no longer waits for the shard worker; the shard worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import { awaitsCalls, callsMayRun, noteTenureEnded, noteTenureGranted } from './leftovers.js';
@@ -18,8 +18,8 @@ import type { HashKeyRange } from '../../src/api/ports.js';
 
 export function requestTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
   const { state, effects } = turn;
-  // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
-  // that the worker got the first time.
+  // Each shard worker asks once, and later shard workers have higher numbers. So this message is a repeat. Handling it would end the tenure
+  // that the shard worker got the first time.
   if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
 
   const refusal = refusalOf(turn);
@@ -134,7 +134,7 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   notifyCoordinator(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
 }
 
-/** The tenure of this worker and fence, if it is still the open one. */
+/** The tenure of this shard worker and fence, if it is still the open one. */
 export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
   return tenure?.shared.workerNumber === worker && tenure.shared.fence === fence ? tenure : undefined;
@@ -156,7 +156,7 @@ export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {
   notifyCoordinator(turn, { type: 'advanced', fence });
 }
 
-/** Tells the coordinator whether the worker's reads succeed. */
+/** Tells the coordinator whether the shard worker's reads succeed. */
 export function reportReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });

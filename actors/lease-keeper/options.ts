@@ -34,8 +34,8 @@ export interface LeaseKeeperOptions {
   readonly hashKeyRange?: HashKeyRange;
   /** The service's time when the keeper begins, epoch milliseconds. Default: the local wall clock. */
   readonly serviceTimeMs?: number;
-  /** True when no worker may start the shard yet: the keeper then keeps the lease although it has no worker. Default false. */
-  readonly noWorkerMayStart?: boolean;
+  /** True when no shard worker may start the shard yet: the keeper then keeps the lease although it has no shard worker. Default false. */
+  readonly mayNotStart?: boolean;
   readonly store: LeaseStore;
   /** The queue of the table, in which each write waits for a permit. Default: no queue, and every write begins at once. */
   readonly traffic?: LeaseTraffic;
@@ -60,7 +60,7 @@ export interface LeaseKeeperOptions {
   readonly coordinator: KeeperCoordinator;
   /**
    * The state of an earlier keeper of this lease, with the same options, when that keeper was stopped. The new keeper only
-   * releases the lease. No worker delivers under the new keeper.
+   * releases the lease. No shard worker delivers under the new keeper.
    */
   readonly predecessor?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
 }

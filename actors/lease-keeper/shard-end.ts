@@ -1,4 +1,4 @@
-// The end of a shard, from its worker's report until SHARD_END is written or the end is withdrawn. ended-worker.ts, lease-end.ts and
+// The end of a shard, from its shard worker's report until SHARD_END is written or the end is withdrawn. ended-worker.ts, lease-end.ts and
 // end-hook.ts write it.
 import type { ChildShard } from '../../src/api/ports.js';
 
@@ -6,7 +6,7 @@ export interface ShardEnd {
   readonly children: readonly ChildShard[] | undefined;
   /** The service does not know the shard, which does not mean that it is closed. */
   readonly notFound: boolean;
-  /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
+  /** When the shard worker reported the end, or when the keeper last had to wait for another shard's holder. */
   since: number;
   /** Until when SHARD_END waits for `onCheckpoint` calls that run. */
   readonly callsUntil: number;

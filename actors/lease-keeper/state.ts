@@ -16,7 +16,7 @@
 //   writes        outgoing-write.ts, writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
 //   queuePlace    permit.ts; also outgoing-write.ts, writes.ts, hand-over-asker.ts
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
-//   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
+//   workers       open-tenure.ts, ended-worker.ts; `mayNotStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
 import type { HookCall } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
@@ -53,7 +53,7 @@ export interface RowUpdate extends BegunWrite {
   readonly change: RowChange;
   /** How many more records the durable checkpoint covers after this write. */
   readonly coveredRecords: number;
-  /** The worker whose `beginTenure` this renewal answers. */
+  /** The shard worker whose `beginTenure` this renewal answers. */
   readonly forWorker: number | undefined;
 }
 
@@ -68,7 +68,7 @@ export interface WishWrite extends BegunWrite {
   readonly kind: 'wish' | 'withdrawWish';
 }
 
-/** What `beginTenure` asks for: the tenure of one worker. */
+/** What `beginTenure` asks for: the tenure of one shard worker. */
 export interface TenureRequest {
   readonly worker: number;
   readonly workerRef: Ref<ShardWorkerRequest>;
@@ -76,31 +76,32 @@ export interface TenureRequest {
 }
 
 /**
- * The open tenure. It stays until its worker has ended or the next worker begins, because the worker's last reports still count.
+ * The open tenure. It stays until its shard worker has ended or the next shard worker begins, because the shard worker's last reports still
+ * count.
  */
 export interface OpenTenure {
   readonly shared: Tenure;
   readonly abortController: AbortController;
   readonly workerRef: Ref<ShardWorkerRequest>;
   /**
-   * The keeper has ended the tenure, and has informed the worker if it lives. `shared.ended` may come earlier: any actor that finds
-   * the deadline passed sets it. A tenure that has ended gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline,
-   * unless its worker has ended by then.
+   * The keeper has ended the tenure, and has informed the shard worker if it lives. `shared.ended` may come earlier: any actor that finds
+   * the deadline passed sets it. A tenure that has ended gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline.
+   * It need not if the shard worker has ended by then.
    */
   revoked: boolean;
   /** The frontier has moved under this tenure. */
   advanced: boolean;
-  /** `FrontierReport.records` of its worker's last report. */
+  /** `FrontierReport.records` of its shard worker's last report. */
   records: number;
 }
 
-/** An order to give the lease up once the worker has drained, at `cutAt` at the latest. */
+/** An order to give the lease up once the shard worker has drained, at `cutAt` at the latest. */
 export interface ReleaseOrder {
   readonly reason: string;
   readonly coolDown: boolean;
   /** Monotonic: when to revoke the tenure and stop waiting for calls. */
   readonly cutAt: number;
-  /** When to write the release even without the last reports of a worker that was cut off. */
+  /** When to write the release even without the last reports of a shard worker that was cut off. */
   readonly writeAt: number;
   /** When to stop trying to write the release; Infinity for no deadline. */
   readonly until: number;
@@ -108,10 +109,10 @@ export interface ReleaseOrder {
   recordsLeft: number | 'unknown';
 }
 
-/** How the keeper asks another worker for that worker's lease. Times are monotonic. */
+/** How the keeper asks another worker for its lease. Times are monotonic. */
 export interface Wishing {
   readonly holder: { readonly owner: string; readonly writer: string };
-  /** A third worker's wish in the row. That worker has stopped raising it, so it may be replaced. */
+  /** A third worker's wish in the row, which that worker has stopped raising. So it may be replaced. */
   readonly stale: string | undefined;
   /** The number of the last wish that was sent; 0 when none was. */
   number: number;
@@ -210,16 +211,18 @@ export interface Clocks {
   wakeAt: number;
 }
 
-/** The shard's successive workers, and the time without a worker. The worker that delivers has `LeaseKeeperState.tenure`. */
+/**
+ * The shard's successive shard workers, and the time without a shard worker. The shard worker that delivers has `LeaseKeeperState.tenure`.
+ */
 export interface Workers {
-  /** The request of the worker that waits for its tenure. */
+  /** The request of the shard worker that waits for its tenure. */
   tenureRequest: TenureRequest | undefined;
-  /** The number of the newest worker that has asked. */
+  /** The number of the newest shard worker that has asked. */
   last: number | undefined;
-  /** Since when the shard has had no worker. */
+  /** Since when the shard has had no shard worker. */
   idleSince: number;
-  /** No worker may start yet, so a missing worker does not count as a fault. */
-  noWorkerMayStart: boolean;
+  /** No shard worker may start yet, so a missing shard worker does not count as a fault. */
+  mayNotStart: boolean;
   /** The number of the last pause. */
   pauses: number;
 }
@@ -229,19 +232,21 @@ export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   callsLeftBehind: CallsLeftBehind;
-  /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
+  /** Calls of `onCheckpoint` and `onShardEnded` that have not ended. */
   hookCalls: number;
   /** All calls of `onCheckpoint` so far. */
   onCheckpointCallsMade: number;
 }
 
-/** Failures that may repeat, and how long the next attempt has to wait because of them. */
+/** Setbacks: failures of the lease that may repeat, and how long the next attempt has to wait because of them. */
 export interface Setbacks {
-  /** How many workers in a row the watchdog has ended while the frontier stayed at `at`. */
+  /** How many shard workers in a row the watchdog has ended while the frontier stayed at `at`. */
   readonly watchdog: { count: number; at: Position | undefined };
-  /** How many false ends came in a row while the frontier stayed at `at`. */
+  /**
+   * How many *false ends* came in a row while the frontier stayed at `at`: a reader found the end of the shard, but listings show it open.
+   */
   readonly falseEnds: { count: number; at: Position | undefined };
-  /** No worker begins before this time, because of false ends. */
+  /** No shard worker begins before this time, because of false ends. */
   nextWorkerAt: number;
   /** How many drains in a row have failed, and until when a wish is refused without another drain. */
   failedDrains: { readonly count: number; readonly until: number };

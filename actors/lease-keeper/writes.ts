@@ -137,7 +137,7 @@ function writeSucceeded(
   noteWish(turn, wish);
 
   const { tenureRequest } = state.workers;
-  // A tenure needs a renewal that began after the worker asked and after the last suspension, and time left to deliver.
+  // A tenure needs a renewal that began after the shard worker asked and after the last suspension, and time left to deliver.
   const isInTime =
     turn.now < state.timing.liveUntil && (state.releaseOrder === undefined || awaitsCalls(state, turn.now));
   if (tenureRequest !== undefined && tenureRequest.worker === write.forWorker && isInTime)

@@ -9,6 +9,7 @@ import type { FailedItem } from '../../src/api/failed-item.js';
 import type { NodeContext } from '../../src/api/pipe.js';
 import type { Clock } from '../../src/api/ports.js';
 
+/** A callback of a node. */
 export type Callback = 'init' | 'handleMessage' | 'handleFlush' | 'handleTimer' | 'terminate';
 
 /** A call to make. It is kept after a failure, and made again with the same state and the same message. */
@@ -27,7 +28,17 @@ export interface Call {
    * The application has said what has failed (`NodeFailure`), and what the state is without it. `isStale`: the state has lost something
    * since then.
    */
-  parts: { readonly of: readonly Held[]; readonly state: unknown; isStale: boolean } | undefined;
+  parts:
+    | {
+        readonly of: readonly Held[];
+        readonly state: unknown;
+        /** The values of `of`, if it has said them. */
+        readonly values: readonly unknown[] | undefined;
+        isStale: boolean;
+      }
+    | undefined;
+  /** What a sink keeps already of what has failed. */
+  readonly parked: Set<Held>;
 }
 
 export function callOf(callback: Callback, slot: Slot, message?: SentMessage): Call {
@@ -40,6 +51,7 @@ export function callOf(callback: Callback, slot: Slot, message?: SentMessage): C
     cause: undefined,
     failed: undefined,
     parts: undefined,
+    parked: new Set(),
   };
 }
 
@@ -53,6 +65,8 @@ export interface Work {
   isOver: boolean;
   /** A call that has failed, and is made again before the others. */
   again: Call | undefined;
+  /** The next call, for which there is no room yet. */
+  held: Call | undefined;
   /** Entries of a feed that no call has been made for, and the place of the next of them. */
   readonly entries: readonly Entry[];
   next: number;

@@ -16,7 +16,7 @@ export function failNode(turn: NodeTurn, cause: unknown): void {
   if (state.phase !== 'running' && state.phase !== 'exiting') return;
   state.phase = 'failed';
   dropWork(turn);
-  // It was ending already: what is left of that is the end of its states.
+  // If the node was already asked to end, only the end of its states is left to do.
   if (state.endAsked.length > 0) state.pending.push(endWork({ options, state }, false));
   const error = asError(cause);
   effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state), error }));

@@ -11,7 +11,8 @@ import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import type { Call, Work } from './calls.js';
 import { failNode } from './ending.js';
 import { settle } from './settled.js';
-import { keptReferences, noteKept, takeKept } from './slots.js';
+import { noteKept } from './slots.js';
+import { heldOf, parkablesOf } from './parkables.js';
 import { isHere, takeHeld, type Held } from './result.js';
 import { dropLost } from './lost.js';
 import type { NodeTurn } from './state.js';
@@ -20,7 +21,7 @@ import { countItems, firstOf, forEachGrant, withoutEnded } from '../../src/core/
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
-import { NonRetryableError, type Retry } from '../../src/api/failure-policy.js';
+import { NonRetryableError, type Park, type Retry } from '../../src/api/failure-policy.js';
 import { isNodeFailure } from '../../src/api/pipe-failure.js';
 import { HeldBundle } from '../../src/core/holding.js';
 
@@ -56,11 +57,19 @@ export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unkno
 function notePartsOf(call: Call, thrown: unknown): unknown {
   call.parts = undefined;
   if (!isNodeFailure(thrown)) return thrown;
-  const { of, state, cause } = thrown;
-  const isValid = Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held));
-  if (!isValid) return new NonRetryableError('A NodeFailure names what is not here.', { cause: thrown });
-  call.parts = { of: [...new Set(of as readonly Held[])], state, isStale: false };
+  const { of, state, values, cause } = thrown;
+  // One that names nothing would be repeated under `skip` with nothing less to do.
+  const isValid =
+    Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
+  if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
+  if (values !== undefined && !(Array.isArray(values) && values.length > 0))
+    return new NonRetryableError('The values of a NodeFailure must be an array with at least one.', { cause: thrown });
+  call.parts = { of: [...new Set(of as readonly Held[])], state, values, isStale: false };
   return cause;
+}
+
+function holdsSomething(held: Held): boolean {
+  return SentMessage.isMessage(held) || held.messages > 0;
 }
 
 /** A call that fails after all its leases have ended is no failure of the application's. */
@@ -93,9 +102,8 @@ export function applyVerdict(
   { call, failure }: { readonly call: Call; readonly failure: Failure },
   { policy, error }: Verdict,
 ): void {
-  const { options, state, now } = turn;
-  // Of several messages, the records are not at hand.
-  const item = call.parts === undefined ? call.message?.item : undefined;
+  const { state, now } = turn;
+  const tenures = policy === 'stopShard' ? tenuresOf(turn, call) : new Set<Tenure>();
   // A state that cannot be made leaves nothing to skip.
   const isStateless = call.callback === 'init' && call.message === undefined;
   if (typeof policy === 'object' && policy.type === 'retry') {
@@ -103,31 +111,68 @@ export function applyVerdict(
     state.waiting = { call, dueAt: now + delayMs, isTrying: false };
     work.again = call;
     reportRetry(turn, failure, delayMs);
-  } else if (policy === 'skip' && !isStateless) {
+  } else if (!isStateless && (policy === 'skip' || (policy === 'stopShard' && tenures.size === 0))) {
+    // A call about nothing has no shard to stop: it would only be repeated.
     skip(turn, call);
-    goOnAfterSkip(turn, work, call);
+    goOnWithout(turn, work, call);
   } else if (policy === 'stopShard' && !isStateless) {
-    for (const tenure of tenuresOf(turn, call)) stopTenure(tenure, error);
+    for (const tenure of tenures) stopTenure(tenure, error);
     repeatWithoutLost(turn, work, call);
-  } else if (typeof policy === 'object' && item !== undefined) {
-    state.waiting = { call, dueAt: Infinity, isTrying: false };
-    beginParking(turn, call, failure, { policy, items: [item], failedSince: call.failedSince });
+  } else if (typeof policy === 'object' && !isStateless) {
+    park(turn, work, { call, failure }, { policy, error });
   } else {
-    const isParked = typeof policy === 'object';
-    const text = `${options.name}: only a message that stands for one item can be parked; treated as crash`;
-    failNode(turn, isParked ? new KinactError('PROCESSING_FAILED', text, { cause: error }) : error);
+    failNode(turn, error);
   }
 }
 
-/** The message is done, and the work goes on behind it. */
-export function giveUp({ state }: NodeTurn, work: Work, call: Call): void {
+/** Begins to park what has failed. What cannot be parked crashes, so nothing is lost. */
+function park(
+  turn: NodeTurn,
+  work: Work,
+  { call, failure }: { readonly call: Call; readonly failure: Failure },
+  { policy, error }: { readonly policy: Park; readonly error: KinactError },
+): void {
+  const { options, state } = turn;
+  const items = parkablesOf(turn, call);
+  if (typeof items === 'string') {
+    const text = `${options.name}: ${items}; treated as crash`;
+    failNode(turn, new KinactError('PROCESSING_FAILED', text, { cause: error, data: error.data }));
+    return;
+  }
+  if (items.length === 0) {
+    goOnWithout(turn, work, call);
+    return;
+  }
+  state.waiting = { call, dueAt: Infinity, isTrying: false };
+  beginParking(turn, call, failure, { policy, items, failedSince: call.failedSince });
+}
+
+/** The sink keeps what has failed: it is settled. */
+export function settleParked(turn: NodeTurn, work: Work, call: Call): void {
+  const { state, now, effects } = turn;
+  // A state that has lost something would get it back with the verdict. The call is repeated, and what is left may be parked again.
+  if (call.parts?.isStale === true) {
+    repeatWithoutLost(turn, work, call);
+    return;
+  }
+  for (const { references } of takeFailed(call, now)) {
+    const { live, hasLost } = withoutEnded(references);
+    if (live !== undefined && hasLost) effects.push(effect.count('foldedAfterLoss'));
+    settle(state.settled, live);
+  }
+  goOnWithout(turn, work, call);
+}
+
+/** The message is done. */
+function giveUp({ state }: NodeTurn, work: Work, call: Call): void {
   state.waiting = undefined;
   work.again = undefined;
   work.wasMade = false;
   if (call.message !== undefined) SentMessage.setReferences(call.message, undefined);
 }
 
-function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
+/** What has failed is settled: the work goes on behind it. */
+function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
   const { message, parts, slot } = call;
   if (parts !== undefined) {
     slot.state = parts.state;
@@ -136,6 +181,7 @@ function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
       // There may be more to do: see `NodeFailure`.
       turn.state.waiting = undefined;
       Object.assign(call, { failures: 0, parts: undefined });
+      call.parked.clear();
       work.again = call;
       return;
     }
@@ -146,35 +192,39 @@ function goOnAfterSkip(turn: NodeTurn, work: Work, call: Call): void {
 }
 
 /** Settles what the call was about. */
-function skip({ state, now, effects }: NodeTurn, { message, parts, slot, cause: error }: Call): void {
-  for (const references of takeFailed({ message, parts, slot }, now)) {
+function skip({ state, now, effects }: NodeTurn, call: Call): void {
+  for (const { held, references } of takeFailed(call, now)) {
     const { live } = withoutEnded(references);
     if (live === undefined) continue;
+    settle(state.settled, live);
+    if (call.parked.has(held)) continue;
     effects.push(effect.count('skippedItems', countItems(live)));
     const item = firstOf(live) as DeliveredItem | undefined;
-    if (item !== undefined) {
-      const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = item;
-      const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error };
-      effects.push(effect.emit({ name: 'recordSkipped', data }));
-    }
-    settle(state.settled, live);
+    if (item === undefined) continue;
+    const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = item;
+    const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error: call.cause };
+    effects.push(effect.emit({ name: 'recordSkipped', data }));
   }
 }
 
-/** Takes out what has failed: what the application says, or the message of the call, or without one all that the state keeps. */
-function takeFailed({ message, parts, slot }: Pick<Call, 'message' | 'parts' | 'slot'>, now: number): ItemReferences[] {
-  if (parts === undefined && message === undefined) return [...takeKept(slot, now)];
-  const of = parts?.of ?? [message as SentMessage];
-  return of.flatMap((held) => takeHeld(slot, held) ?? []);
+interface TakenOut {
+  readonly held: Held;
+  readonly references: ItemReferences;
+}
+
+/** Takes out what has failed. */
+function takeFailed(call: Call, now: number): readonly TakenOut[] {
+  const taken = heldOf(call).flatMap((held) => {
+    const references = takeHeld(call.slot, held);
+    return references === undefined ? [] : [{ held, references }];
+  });
+  noteKept(call.slot, now);
+  return taken;
 }
 
 /** The references of what has failed. */
-function* failedReferences({ message, parts, slot }: Call): Generator<ItemReferences> {
-  if (parts === undefined && message === undefined) {
-    yield* keptReferences(slot);
-    return;
-  }
-  for (const held of parts?.of ?? [message as SentMessage]) {
+function* failedReferences(call: Call): Generator<ItemReferences> {
+  for (const held of heldOf(call)) {
     const references = SentMessage.isMessage(held)
       ? SentMessage.referencesOf(held)
       : (HeldBundle.peek(held) as ItemReferences);

@@ -1,17 +1,18 @@
 // Notes what a node still has when a shard is given up in a stop: the call that waits or has not ended, and what its states keep. The
 // report of the stop names the oldest item of each.
 import type { DeliveredItem } from '../protocol/item.js';
-import { refusals, waitingText } from '../protocol/pending-failures.js';
+import { waitingText } from '../protocol/pending-failures.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
 import type { PipeNodeOptions } from './options.js';
+import { refusalOf } from './refusal.js';
 import { keptReferences, type Slot } from './slots.js';
 import type { PipeNodeState } from './state.js';
 import { firstOf, forEachGrant } from '../../src/core/references.js';
 
 const underWay = new Error('its call has not ended');
 
-/** Notes what waits of this worker; of all workers without one. */
+/** Notes what waits of this shard worker; of all shard workers without one. */
 export function noteLeft(
   { leftItems, clock, name }: Pick<PipeNodeOptions, 'leftItems' | 'clock' | 'name'>,
   state: PipeNodeState,
@@ -30,7 +31,7 @@ export function noteLeft(
   const item = call === undefined ? undefined : itemOf(referencesOf(call), worker);
   if (call !== undefined && item !== undefined) {
     const since = waiting === undefined ? (calling?.since ?? now) : call.failedSince;
-    const error = waitingText(call.cause ?? underWay, refusals(state.pendingFailures).get(item));
+    const error = waitingText(call.cause ?? underWay, refusalOf(state, call));
     note(call, item, { since, attempts: call.failures, error });
   }
   for (const slot of state.slots.values()) {
@@ -49,7 +50,7 @@ function referencesOf({ message, slot }: Call): Iterable<ItemReferences | undefi
   return message === undefined ? keptReferences(slot) : [SentMessage.referencesOf(message)];
 }
 
-/** An item of these references, if they belong to this worker. */
+/** An item of these references, if they belong to this shard worker. */
 function itemOf(all: Iterable<ItemReferences | undefined>, worker: number | undefined): DeliveredItem | undefined {
   for (const references of all) {
     if (references === undefined) continue;

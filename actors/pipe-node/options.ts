@@ -2,6 +2,7 @@
 import type { Ref } from '../protocol/actor.js';
 import type { FailureOptions } from '../protocol/pending-failures.js';
 import type { NodeReport, NodeRequest } from '../protocol/pipe-messages.js';
+import type { MessageFormat } from '../../src/api/message-format.js';
 import type { AnyNode } from '../../src/api/pipe.js';
 
 export interface PipeNodeOptions extends FailureOptions {
@@ -11,6 +12,10 @@ export interface PipeNodeOptions extends FailureOptions {
   /** The name in status, errors and events: `aggregate/2`. */
   readonly name: string;
   readonly definition: AnyNode;
+  /** The names of all nodes of the pipe, without numbers. */
+  readonly nodeNames: readonly string[];
+  /** How values become bytes. Undefined: only a record as it came can be parked. */
+  readonly format?: MessageFormat | undefined;
   /** How long one call may take, if the definition says nothing. */
   readonly timeoutMs: number;
   readonly pipeRef: Ref<NodeReport>;

@@ -1,17 +1,17 @@
-// What the sinks of `park` answer about a message that stands for one item. What a sink keeps is settled. (A message that stands for
-// several items has no record that could be parked.)
+// What the sinks of `park` answer about a failed call. What has failed is settled when the sink keeps all of it, and not before. If only a
+// part is kept, the rest is passed to the sink again.
 import {
+  dropParkings,
   parkingDue as due,
   parkingEnded as ended,
   parkingOverdue as overdue,
   type ParkingNews,
 } from '../protocol/parking.js';
+import { ParkableMessage } from '../protocol/parkable-message.js';
 import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../protocol/pending-failures.js';
-import { SentMessage } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
-import { applyVerdict, giveUp } from './failures.js';
-import { settle } from './settled.js';
-import type { NodeTurn, PipeNodeState } from './state.js';
+import { applyVerdict, settleParked } from './failures.js';
+import type { NodeTurn } from './state.js';
 
 export function parkingEnded(turn: NodeTurn, message: ParkingEnded): void {
   applyNews(turn, ended(turn, message));
@@ -25,25 +25,23 @@ export function parkingDue(turn: NodeTurn, message: ParkingDue): void {
   applyNews(turn, due(turn, message));
 }
 
+/** Gives up what belongs to leases that have ended. Nobody waits for its sink any more. */
+export function dropLateParkings(turn: NodeTurn, worker: number): void {
+  for (const news of dropParkings(turn, worker)) applyNews(turn, news);
+}
+
 function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
   const { state } = turn;
   if (news === undefined || state.work === undefined) return;
   const { subject: call, failure } = news.pending;
   if (state.waiting?.call !== call) return;
+  for (const parked of news.parked)
+    if (parked instanceof ParkableMessage) for (const held of parked.of) call.parked.add(held);
   if (news.verdict !== undefined) {
     applyVerdict(turn, state.work, { call, failure }, news.verdict);
     return;
   }
   // The sink is called again.
   if (news.notParked.length > 0) return;
-  if (news.parked.length > 0 && call.message !== undefined)
-    settle(state.settled, SentMessage.referencesOf(call.message));
-  giveUp(turn, state.work, call);
-}
-
-/** Whether the sink has not kept what the call is about, and is called again later, or does not answer. */
-export function hasFailedToPark({ pendingFailures }: PipeNodeState, call: Call): boolean {
-  for (const { subject, parking } of pendingFailures.byNumber.values())
-    if (subject === call) return parking?.phase === 'paused' || parking?.phase === 'overdue';
-  return false;
+  settleParked(turn, state.work, call);
 }

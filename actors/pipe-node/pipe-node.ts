@@ -9,7 +9,8 @@ import { downstreamFailed, exitNode, proceedEnd, upstreamFailed } from './ending
 import { callFailed, decided, reportRecovery } from './failures.js';
 import { noteLeft } from './left-items.js';
 import { dropLost } from './lost.js';
-import { hasFailedToPark, parkingDue, parkingEnded, parkingOverdue } from './parked.js';
+import { dropLateParkings, parkingDue, parkingEnded, parkingOverdue } from './parked.js';
+import { hasFailedToPark } from './refusal.js';
 import { dropQueue, feedNext, isLimited, queueEmitted } from './queue.js';
 import { sendReports } from './reports.js';
 import { createSettled } from './settled.js';
@@ -139,6 +140,7 @@ function revoked(turn: NodeTurn, { worker }: Message<'revoked'>): void {
   noteLeft(turn.options, turn.state, worker);
   if (turn.state.run !== 0) turn.state.lossWaits = true;
   else dropLost(turn);
+  dropLateParkings(turn, worker);
 }
 
 function attemptNow(turn: NodeTurn, { replyTo }: Message<'attemptNow'>): void {
@@ -242,7 +244,8 @@ function startRun(turn: NodeTurn): void {
   }
   state.work ??= state.pending.shift();
   const { work } = state;
-  if (work === undefined || state.hasStopped || isLimited(options, state)) return;
+  if (work === undefined || state.hasStopped) return;
+  if ((work.again !== undefined || work.held !== undefined) && isLimited(options, state)) return;
   state.lastRun += 1;
   const run = state.lastRun;
   state.run = run;

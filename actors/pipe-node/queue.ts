@@ -1,5 +1,5 @@
-// What a node has emitted and the next node has not taken yet. One feed is open at a time. A callback may emit any number of messages at
-// once: they are fed in pieces within the limits, and no call is made while the queue is full.
+// What a node has emitted and the next node has not taken yet. A *feed* hands a batch to the next node, and one feed is open at a time. A
+// callback may emit any number of messages at once: they are fed in pieces within the limits, and no call is made while the queue is full.
 import { effect } from '../protocol/actor.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import type { PipeNodeOptions } from './options.js';

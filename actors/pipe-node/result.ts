@@ -15,7 +15,7 @@ export interface Outcome {
   readonly outputs: readonly SentMessage[];
   /** What is done. */
   readonly settled: readonly ItemReferences[];
-  /** How many outputs embody a part of a lease that has ended, because the state could not subtract it. */
+  /** How many outputs stand for a part of a lease that has ended, because the state could not subtract it. */
   readonly foldedAfterLoss: number;
   /** The result names the message of the call nowhere. */
   readonly leftOut: boolean;

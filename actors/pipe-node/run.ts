@@ -1,5 +1,5 @@
-// A run makes the calls of a work. It gives way after an asynchronous call, after a failure, when its time is over, or when there is no
-// room. The actor then takes what the run has done, and starts another.
+// A run makes the calls of one piece of work (`Work`). It gives way after an asynchronous call, after a failure, when its time is over, or
+// when the queue for the next node is full. The actor then takes what the run has done, and starts another.
 import { CallContext, invoke, type Call, type Work } from './calls.js';
 import { isLimited } from './queue.js';
 import { applyResult, isSoleDrop, soleOutput } from './result.js';
@@ -51,18 +51,22 @@ function nextCall(parts: NodeParts, work: Work): Call | undefined {
 }
 
 function dueCall(parts: NodeParts, work: Work): Call | undefined {
-  const { options, state } = parts;
-  if (isLimited(options, state)) return undefined;
-  const { again } = work;
-  work.again = undefined;
-  if (again !== undefined) {
-    if (again.message === undefined || isLive(parts, again.message)) return again;
+  const hasRoom = !isLimited(parts.options, parts.state);
+  const known = work.again ?? work.held;
+  if (known !== undefined) {
+    if (!hasRoom) return undefined;
+    work.again = undefined;
+    work.held = undefined;
+    if (known.message === undefined || isLive(parts, known.message)) return known;
     work.wasMade = false;
   }
   const { done, value } = work.calls.next(work.wasMade);
   work.wasMade = true;
-  if (done !== true) return value;
-  work.isOver = true;
+  if (done === true) work.isOver = true;
+  // The end of a state sends nothing on.
+  else if (hasRoom || value.callback === 'terminate') return value;
+  // Whether there is another call is found out without room, too: a work without one is over, and its feed is answered.
+  else work.held = value;
   return undefined;
 }
 

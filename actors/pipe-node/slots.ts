@@ -96,24 +96,6 @@ export function* keptReferences({ kept, holdings }: Slot): Generator<ItemReferen
   for (const holding of holdings) yield HeldBundle.peek(holding) as ItemReferences;
 }
 
-/** Takes out everything that the state keeps. */
-export function takeKept(slot: Slot, now: number): readonly ItemReferences[] {
-  const taken: ItemReferences[] = [];
-  for (const message of slot.kept) {
-    const references = SentMessage.referencesOf(message);
-    SentMessage.setReferences(message, undefined);
-    if (references !== undefined) taken.push(references);
-  }
-  slot.kept.clear();
-  slot.withLost.clear();
-  for (const holding of slot.holdings) {
-    const { references } = HeldBundle.take(holding);
-    if (references !== undefined) taken.push(references as ItemReferences);
-  }
-  noteKept(slot, now);
-  return taken;
-}
-
 /** An item that names what the state keeps, in texts. */
 export function oldestItem(slot: Slot): DeliveredItem | undefined {
   for (const references of keptReferences(slot)) {

@@ -48,7 +48,8 @@ export interface PipeNodeState {
   readonly self: Ref<NodeMessage>;
   /**
    * `initial`: `init` has not returned. `running`: the usual. `failed`: the policy has said `crash`. `exiting`: a callback has asked for
-   * the end, or the neighbour above has ended. `stopped`: the neighbour below is gone, nothing can be sent on. `ended`: all is over here.
+   * the end, or the node before has ended. `stopped`: the next node has ended, so nothing can be sent on. `ended`: every state of the node
+   * has ended.
    */
   phase: 'initial' | 'running' | 'failed' | 'exiting' | 'stopped' | 'ended';
   /** Every state has been ended, so nothing more is called. */

@@ -1,15 +1,17 @@
 // What a node shows in `status()`, and where a record is in it.
 import { effect } from '../protocol/actor.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
+import { waitingText } from '../protocol/pending-failures.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
+import type { Callback } from './calls.js';
 import type { Message } from './messages.js';
+import { refusalOf } from './refusal.js';
 import { isLimited } from './queue.js';
 import { keptReferences, oldestItem } from './slots.js';
 import type { NodeTurn, PipeNodeState } from './state.js';
 import type { PipeNodeOptions } from './options.js';
 import { forEachOldest, namesRecord } from '../../src/core/references.js';
-import { chainText } from '../../src/core/thrown.js';
 
 /** What a node does, as `status()` shows it. */
 export interface NodeFigures {
@@ -36,6 +38,13 @@ export interface NodeFigures {
     /** How long the state has kept it, in milliseconds. */
     readonly forMs: number;
   };
+  /** The call that runs now; absent if none does. */
+  readonly calling?: {
+    /** Which callback is called. */
+    readonly callback: Callback;
+    /** For how long it has run, in milliseconds. */
+    readonly forMs: number;
+  };
   /** The call that waits for another attempt; absent if there is none. */
   readonly failing?: {
     /** How often it has failed. */
@@ -53,7 +62,7 @@ export interface PipeNodeStatus extends NodeFigures {
 }
 
 export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: number): PipeNodeStatus {
-  const { work, waiting, queue, queuedBytes, slots } = state;
+  const { work, waiting, calling, queue, queuedBytes, slots } = state;
   const oldest = oldestOf(state, now);
   const call = waiting?.call;
   return {
@@ -65,9 +74,18 @@ export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: 
     queuedBytes,
     routes: [...slots.values()].filter(({ route }) => route !== undefined).length,
     ...(oldest === undefined ? {} : { oldest }),
+    ...(calling === undefined
+      ? {}
+      : { calling: { callback: calling.call.callback, forMs: Math.round(now - calling.since) } }),
     ...(call === undefined
       ? {}
-      : { failing: { attempts: call.failures, forMs: now - call.failedSince, error: chainText(call.cause) } }),
+      : {
+          failing: {
+            attempts: call.failures,
+            forMs: now - call.failedSince,
+            error: waitingText(call.cause, refusalOf(state, call)),
+          },
+        }),
   };
 }
 

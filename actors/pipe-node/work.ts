@@ -23,6 +23,7 @@ function workOf(
     wasMade: true,
     isOver: false,
     again: undefined,
+    held: undefined,
     entries,
     next: 0,
     replyTo,
@@ -83,7 +84,7 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
 
 /**
  * Ends the tenures that are late, and takes what belongs to ended ones out of the message. Returns false if nothing is left of it. A
- * message that embodies a part that cannot be taken out of its value is delivered and counted.
+ * message that stands for a part that cannot be taken out of its value is delivered and counted.
  */
 export function isLive({ options, state }: NodeParts, message: SentMessage): boolean {
   const references = SentMessage.referencesOf(message);

@@ -1,6 +1,6 @@
 // The end of a pipe by one of its nodes: its failure policy says `crash`, or a callback has asked for the end. What the nodes have
 // produced is not lost: the node and those behind it drain, hop by hop. The nodes before it stop at once, since nothing can be sent on.
-// Only then does the pipe fail, with the true reason, and its items are read again.
+// Only then does the pipe fail, with the true reason, and its items are read again. An origin may end its pipe, too: then all nodes drain.
 import { effect } from '../protocol/actor.js';
 import type { NodeRequest } from '../protocol/pipe-messages.js';
 import type { Message, PipeActorMessage } from './messages.js';
@@ -11,28 +11,39 @@ import { KinactError } from '../../src/api/errors.js';
 export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): void {
   const { options, state } = turn;
   const { end, nodes } = state;
+  const dueAt = turn.now + options.callDeadlineMs;
+  const { name } = nodes[node] as NodeEntry;
+  const exit = `Node ${name} of ${state.self.path} has asked for the end of the pipe.`;
+  const reason = error ?? end?.error ?? new KinactError('PIPE_EXITED', exit);
   if (end === undefined) {
-    const { name } = nodes[node] as NodeEntry;
-    const text = `Node ${name} of ${state.self.path} has asked for the end of the pipe.`;
-    const reason = error ?? new KinactError('PIPE_EXITED', text);
-    const dueAt = turn.now + options.callDeadlineMs;
     state.end = { error: reason, isExit: error === undefined, dueAt, node, draining: new Set() };
     for (let before = 0; before < node; before += 1) stopNode(turn, before, reason);
   } else {
     noteReason(end, error);
-    // One of the nodes before is ending, and knows. One behind can take nothing more from the nodes between.
+    end.error ??= reason;
+    end.dueAt = Math.min(end.dueAt, dueAt);
+    // If a node before the failed one ends, nothing is to do: it was told to stop. If a node behind it ends, the nodes between cannot send
+    // on.
     if (node <= end.node) return;
-    for (let before = end.node; before < node; before += 1) stopNode(turn, before, error ?? end.error);
+    for (let before = end.node; before < node; before += 1) stopNode(turn, before, reason);
     end.node = node;
   }
   askToDrain(turn, node);
 }
 
-/** A failure while the pipe only exits is the true reason of its end. */
+/** A failure while the pipe only exits, or drains, is the true reason of its end. */
 function noteReason(end: PipeEnd, error: Error | undefined): void {
   if (!end.isExit || error === undefined) return;
   end.error = error;
   end.isExit = false;
+}
+
+/** The origin has said that nothing more comes. All that it has sent goes through the first node before. */
+export function beginDrain(turn: PipeTurn): void {
+  const { state } = turn;
+  if (!state.hasUpstreamFailed || state.end !== undefined || state.feed !== undefined || state.queue.length > 0) return;
+  state.end = { error: undefined, isExit: true, dueAt: Infinity, node: 0, draining: new Set() };
+  askToDrain(turn, 0);
 }
 
 function stopNode(turn: PipeTurn, node: number, error: Error): void {
@@ -55,7 +66,8 @@ function askNode(
   if (end === undefined || ref === undefined) return;
   end.draining.add(node);
   const over = (): PipeActorMessage => ({ type: 'nodeDrained', node });
-  effects.push(effect.ask(ref, question, { answered: over, failed: over, deadlineMs: Math.max(0, end.dueAt - now) }));
+  const deadline = end.dueAt === Infinity ? {} : { deadlineMs: Math.max(0, end.dueAt - now) };
+  effects.push(effect.ask(ref, question, { answered: over, failed: over, ...deadline }));
 }
 
 /** A node has drained, or its time is over. */
@@ -72,8 +84,9 @@ export function nodeDown({ state, effects }: PipeTurn, message: Message<'nodeDow
   }
 }
 
-/** Fails when nothing drains any more. The last dispositions have gone first. */
-export function failWhenDrained({ state, effects }: PipeTurn): void {
+/** Ends when nothing drains any more. The last dispositions have gone first. */
+export function endWhenDrained({ state, effects }: PipeTurn): void {
   if (state.end === undefined || state.end.draining.size > 0) return;
-  effects.push(effect.fail(state.end.error));
+  const { error } = state.end;
+  effects.push(error === undefined ? effect.end() : effect.fail(error));
 }

@@ -17,8 +17,8 @@ import { forEachGrant } from '../../src/core/references.js';
 /** How many entries one feed has at most. */
 const maxEntries = 256;
 
-export function queueItems({ state }: PipeTurn, { items }: Message<'items'>): void {
-  const isHeld = isWaiting(state);
+export function queueItems({ options, state }: PipeTurn, { items }: Message<'items'>): void {
+  const isHeld = options.holdsCredit !== true && isWaiting(state);
   for (const item of items) {
     // The tenure was revoked by another stage.
     if (item.tenure.ended) {
@@ -50,7 +50,7 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
     else if (endIfLate(next.tenure, options.clock)) dropItem(state, next);
     else {
       items.push(next);
-      entries.push(new SentMessage(next.value, next, undefined, recordBytes(next.record)));
+      entries.push((options.messageOf ?? messageOf)(next));
     }
   }
   if (entries.length === 0) return;
@@ -66,6 +66,10 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
   );
 }
 
+function messageOf(item: DeliveredItem): SentMessage {
+  return new SentMessage(item.value, item, undefined, recordBytes(item.record));
+}
+
 /** The first node has processed what it was fed. */
 export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
   if (state.feed?.number !== feed) return;
@@ -75,7 +79,8 @@ export function fed({ state }: PipeTurn, { feed }: Message<'fed'>): void {
 }
 
 /** A failed call begins to hold a node. */
-export function creditAll(state: PipeState): void {
+export function creditAll({ options, state }: PipeTurn): void {
+  if (options.holdsCredit === true) return;
   for (const item of state.feed?.items ?? []) creditAtOnce(state, item);
   for (const item of queuedItems(state)) creditAtOnce(state, item);
 }
@@ -85,7 +90,7 @@ function creditAtOnce({ reports }: PipeState, item: DeliveredItem): void {
   markCredited(reports, item);
 }
 
-/** Drops what waits here of a worker whose tenure has ended. */
+/** Drops what waits here of a shard worker whose tenure has ended. */
 export function dropQueued(state: PipeState, worker: number): void {
   state.queue.retain((queued) => {
     if (!(queued instanceof DeliveredItem) || queued.tenure.workerNumber !== worker) return true;

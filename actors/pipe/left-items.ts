@@ -5,7 +5,7 @@ import { firstOf } from '../../src/core/references.js';
 import type { PipeState } from './state.js';
 import type { PipeOptions } from './options.js';
 
-/** Notes what waits of this worker; of all workers without one. */
+/** Notes what waits of this shard worker; of all shard workers without one. */
 export function noteLeft({ leftItems }: Pick<PipeOptions, 'leftItems'>, { queue }: PipeState, worker?: number): void {
   if (leftItems?.isStopping !== true) return;
   const note = (item: DeliveredItem): void => {

@@ -58,8 +58,8 @@ function answerPlace({ state, effects }: PipeTurn, question: Message<'locate'>, 
 }
 
 /**
- * Answers for how long the worker's records have waited here for a flush alone, or for more messages. 0: something is on its way through
- * the nodes. A pipe that holds none of them passes the question on.
+ * Answers for how long the shard worker's records have waited here for a flush alone, or for more messages. 0: something is on its way
+ * through the nodes. A pipe that holds none of them passes the question on.
  */
 export function reportAckWait(turn: PipeTurn, question: Message<'waitsForAck'>): void {
   const { state } = turn;

@@ -28,8 +28,8 @@ export function flushed(turn: PipeTurn, { mark: number }: Message<'flushed'>): v
 
 /** Answers the marks that cannot pass, or asks the nodes for one more attempt. */
 export function proceedMarks(turn: PipeTurn): void {
-  const { state } = turn;
-  if (state.marks.size === 0 || state.end !== undefined || !isWaiting(state)) return;
+  const { options, state } = turn;
+  if (options.holdsCredit === true || state.marks.size === 0 || state.end !== undefined || !isWaiting(state)) return;
   for (const mark of state.marks.values()) {
     const { kind } = mark.punctuation;
     if (kind === 'drain' && mark.attempts === undefined) askForAttempts(turn, mark);
@@ -37,11 +37,16 @@ export function proceedMarks(turn: PipeTurn): void {
   }
 }
 
-function askForAttempts({ state, effects }: PipeTurn, mark: Mark): void {
-  mark.attempts = new Set(state.nodes.keys());
+function askForAttempts(turn: PipeTurn, mark: Mark): void {
+  mark.attempts = new Set(turn.state.nodes.keys());
+  hurryNodes(turn, mark.number);
+}
+
+/** Asks each node for one more attempt of a failed call. `mark`: the mark that waits for the answers. */
+export function hurryNodes({ state, effects }: PipeTurn, mark: number): void {
   for (const [node, { ref }] of state.nodes.entries()) {
     if (ref === undefined) continue;
-    const about = { type: 'attempted', mark: mark.number, node } as const;
+    const about = { type: 'attempted', mark, node } as const;
     effects.push(
       effect.ask(ref, (replyTo) => ({ type: 'attemptNow', replyTo }), {
         answered: (answered): PipeActorMessage => ({ ...about, isWaiting: answered.isWaiting }),

@@ -2,12 +2,14 @@
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { MessageOf } from '../protocol/handlers.js';
+import type { OriginRequest } from '../protocol/origin-messages.js';
 import type { PipeFeed } from '../protocol/pipe-feed.js';
 import type { NodeReport, NodeRequest } from '../protocol/pipe-messages.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 
 export type PipeActorMessage =
   | ReducerRequest
+  | OriginRequest
   | PipeFeed
   | NodeReport
   | { readonly type: 'nodeStarted'; readonly node: number; readonly ref: Ref<NodeRequest> }

@@ -7,10 +7,15 @@ import type { NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { PipeOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export function createNodes({ definitions }: Pick<PipeOptions, 'definitions'>): readonly NodeEntry[] {
-  return definitions.map(({ name = 'node' }, index) => {
-    return { name: `${name}/${index}`, ref: undefined, lastReceived: 0, isWaiting: false };
+export function createNodes(options: Pick<PipeOptions, 'definitions' | 'firstNode'>): readonly NodeEntry[] {
+  const { firstNode = 0 } = options;
+  return namesOf(options).map((name, index) => {
+    return { name: `${name}/${firstNode + index}`, ref: undefined, lastReceived: 0, isWaiting: false };
   });
+}
+
+function namesOf({ definitions }: Pick<PipeOptions, 'definitions'>): readonly string[] {
+  return definitions.map(({ name = 'node' }) => name);
 }
 
 /** Whether a failed call holds a node. */
@@ -19,15 +24,19 @@ export function isWaiting({ nodes }: Pick<PipeState, 'nodes'>): boolean {
 }
 
 export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, index: number): Effect<PipeActorMessage> {
-  const { definitions, makeNode, callDeadlineMs, answerDeadlineMs, credit: _, stages: __, ...failure } = options;
+  const { application, onFailure, answerDeadlineMs, clock, random, doubtOf, leftItems } = options;
+  const { definitions, format, makeNode, callDeadlineMs } = options;
   const { name } = nodes[index] as NodeEntry;
   const behaviour = makeNode({
-    ...failure,
-    answerDeadlineMs,
+    ...{ application, onFailure, answerDeadlineMs, clock, random },
+    ...(doubtOf === undefined ? {} : { doubtOf }),
+    ...(leftItems === undefined ? {} : { leftItems }),
     pipe: options.index,
     index,
     name,
     definition: definitions[index] as PipeOptions['definitions'][number],
+    format,
+    nodeNames: namesOf(options),
     // With a `callDeadlineMs` of 0 no restart waits for a call, but each call gets time all the same.
     timeoutMs: answerDeadlineMs,
     pipeRef: self,

@@ -1,15 +1,20 @@
 // The options of a pipe.
 import type { Behaviour, Ref } from '../protocol/actor.js';
+import type { DeliveredItem } from '../protocol/item.js';
 import type { FailureOptions } from '../protocol/pending-failures.js';
+import type { SentMessage } from '../protocol/pipe-message.js';
 import type { NodeRequest } from '../protocol/pipe-messages.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { PipeNodeOptions } from '../pipe-node/options.js';
+import type { MessageFormat } from '../../src/api/message-format.js';
 import type { AnyNode } from '../../src/api/pipe.js';
 
 export interface PipeOptions extends FailureOptions {
   readonly index: number;
   /** The nodes in order, at least one. */
   readonly definitions: readonly AnyNode[];
+  /** How values become bytes; absent if the pipe does not say it. */
+  readonly format?: MessageFormat | undefined;
   readonly stages: readonly Ref<StageMessage>[];
   /** How many items a stage may have sent to this pipe that the first node has not processed. */
   readonly credit: number;
@@ -19,5 +24,14 @@ export interface PipeOptions extends FailureOptions {
   readonly callDeadlineMs: number;
   /** Counts the items that this and other pipes have settled. */
   readonly progress: { settled: number };
+  /**
+   * True: while a failed call holds a node, credit and punctuation wait, too. For a pipe that is fed by hand: its callers wait for what
+   * these say. Default false: they come back at once.
+   */
+  readonly holdsCredit?: boolean;
+  /** Makes the first message of an item. Default: its value on the main route, with the bytes of its record. */
+  readonly messageOf?: (item: DeliveredItem) => SentMessage;
+  /** The place of the first node in the pipe of which these nodes are the rest. Default 0. */
+  readonly firstNode?: number;
   readonly makeNode: (options: PipeNodeOptions) => Behaviour<never, NodeRequest>;
 }

@@ -1,17 +1,16 @@
-// The actor that stands in the place of a reducer and sends its items through a chain of nodes, its children. It speaks with the stages
-// as a reducer does: credit, numbers, punctuation, lost tenures. It may also stand behind a reducer (behind-reducer.ts). The nodes tell it
-// which items are done. Invariant: an item is reported
-// as settled only when a node says that everything which embodies it is done.
+// The actor that stands in the place of a reducer and sends its items through a chain of nodes, its children. It speaks with the stages as
+// a reducer does: credit, numbers, punctuation, lost tenures. It may also stand behind a reducer (behind-reducer.ts). The nodes tell it
+// which items are done. Invariant: an item is reported as settled only when a node says that everything that stands for it is done.
 import { hasFailed, type Behaviour, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { acceptNumber } from '../protocol/stage-numbers.js';
 import { createStageReports, sendStageReports } from '../protocol/stage-reports.js';
-import { failWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
+import { beginDrain, endWhenDrained, nodeDown, nodeDrained, nodeEnds } from './ending.js';
 import { acceptFeed, createFeeder, queueEmitted, sendNews } from './behind-reducer.js';
 import { creditAll, fed, feedFirstNode, queueItems } from './feeding.js';
 import { noteLeft } from './left-items.js';
 import { locate, located, reportAckWait } from './locating.js';
-import { attempted, flushed, proceedMarks, queuePunctuation } from './marks.js';
+import { attempted, flushed, hurryNodes, proceedMarks, queuePunctuation } from './marks.js';
 import { acceptReport, createNodes, nodeStarted, spawnNode } from './nodes.js';
 import { emittedLost, reportEndedTenures, revoked, settled } from './settling.js';
 import { pipeStatus, type PipeStatus } from './status.js';
@@ -63,6 +62,7 @@ function initialState(options: PipeOptions, self: Ref<PipeActorMessage>): PipeSt
     lastReceived: new Map(),
     reports: createStageReports(),
     end: undefined,
+    hasUpstreamFailed: false,
     settledAt: now,
     activeAt: now,
   };
@@ -91,6 +91,8 @@ const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   attempted,
   located,
   nodeDrained,
+  upstreamFailed: ({ state }) => (state.hasUpstreamFailed = true),
+  hurry: (turn) => hurryNodes(turn, 0),
 };
 
 /** A handler of what shows that the pipe goes on. */
@@ -118,9 +120,10 @@ function isFeed(message: PipeActorMessage): message is PipeFeed {
   return type === 'emitted' || type === 'emittedMark' || type === 'emittedLost';
 }
 
-function nodeWaits({ state }: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+function nodeWaits(turn: PipeTurn, { node, isWaiting: waits }: Message<'nodeWaits'>): void {
+  const { state } = turn;
   (state.nodes[node] as NodeEntry).isWaiting = waits;
-  if (waits) creditAll(state);
+  if (waits) creditAll(turn);
   // The policy may have said `stopShard`.
   else reportEndedTenures(state);
 }
@@ -130,7 +133,8 @@ function proceed(turn: PipeTurn): void {
   const { options, state } = turn;
   proceedMarks(turn);
   feedFirstNode(turn);
+  beginDrain(turn);
   if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
   sendNews(turn);
-  failWhenDrained(turn);
+  endWhenDrained(turn);
 }

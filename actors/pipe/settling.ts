@@ -17,7 +17,7 @@ export function settled({ options, state, effects }: PipeTurn, message: Message<
   if (stale > 0) effects.push(effect.count('staleSettles', stale));
 }
 
-/** What is open of the worker is forgotten. The nodes drop what belongs to it alone, and count what was processed after the loss. */
+/** What is open of the shard worker is forgotten. The nodes drop what belongs to it alone, and count what was processed after the loss. */
 export function revoked(turn: PipeTurn, { worker }: Message<'revoked'>): void {
   const { options, state } = turn;
   noteLeft(options, state, worker);

@@ -55,14 +55,17 @@ export interface Feeder {
   isWaiting: boolean;
 }
 
-/** A node has ended the pipe. */
+/** A node has ended the pipe, or its origin. */
 export interface PipeEnd {
-  /** What the pipe fails with, once its nodes have drained: the first failure, or that a node has asked for the end. */
-  error: Error;
+  /**
+   * What the pipe fails with, once its nodes have drained: the first failure, or that a node has asked for the end. Undefined: it ends
+   * without a failure, because nothing more comes.
+   */
+  error: Error | undefined;
   /** No node has failed so far. */
   isExit: boolean;
-  /** When the nodes are not waited for any longer. */
-  readonly dueAt: number;
+  /** When the nodes are not waited for any longer; Infinity if they have all the time that the origin gives them. */
+  dueAt: number;
   /** The last node, in the order of the pipe, that has reported its end. */
   node: number;
   /** The nodes that have not answered. */
@@ -85,6 +88,8 @@ export interface PipeState {
   readonly lastReceived: StageNumbers;
   readonly reports: StageReports;
   end: PipeEnd | undefined;
+  /** Nothing more comes: the end begins when nothing waits for the first node. */
+  hasUpstreamFailed: boolean;
   settledAt: number;
   /** When something last came, was processed or settled here. */
   activeAt: number;

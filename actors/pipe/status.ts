@@ -7,7 +7,7 @@ import { oldestOrdinal } from '../protocol/open-records.js';
 import type { PipeState } from './state.js';
 
 export interface PipeStatus {
-  /** The oldest open record of each worker. `unknown`: it is in a node. */
+  /** The oldest open record of each shard worker. `unknown`: it is in a node. */
   readonly holding: readonly HeldRecord[];
   /** `waiting`: a failed call holds a node. `ending`: a node has ended the pipe, and the others drain. */
   readonly doing: 'starting' | 'idle' | 'feeding' | 'waiting' | 'ending';

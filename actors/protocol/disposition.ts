@@ -3,16 +3,16 @@
 
 import type { OldestOpen } from '../../src/api/status.js';
 
-/** The dispositions of one worker. `ordinals[i]` and `items[i]` name one item. */
+/** The dispositions of one shard worker. `ordinals[i]` and `items[i]` name one item. */
 export interface WorkerDispositions {
   readonly worker: number;
   readonly ordinals: number[];
   readonly items: number[];
-  /** A reducer found that this worker's tenure has ended, or the failure policy ended the tenure. */
+  /** A reducer found that this shard worker's tenure has ended, or the failure policy ended the tenure. */
   ended?: boolean;
 }
 
-/** The dispositions that a stage sends to a worker with its next reply to `notify` or `collect`. */
+/** The dispositions that a stage sends to a shard worker with its next reply to `notify` or `collect`. */
 export interface Dispositions {
   /** Pairs: ordinal, number of items. No pair comes after the first settled item of its record. */
   readonly itemCounts: number[];
@@ -29,7 +29,7 @@ export function hasDispositions(dispositions: Dispositions): boolean {
   return dispositions.ordinals.length > 0 || dispositions.itemCounts.length > 0 || dispositions.ended === true;
 }
 
-/** Where a worker's oldest open item is, for the watchdog and for `status()`. */
+/** Where a shard worker's oldest open item is, for the watchdog and for `status()`. */
 export interface Whereabouts {
   /** Path of the actor that holds the item. */
   readonly holder: string;
@@ -59,7 +59,7 @@ export interface Disposed {
   readonly dispositions: readonly WorkerDispositions[];
 }
 
-/** The oldest record of one worker that a reducer or a stage holds. */
+/** The oldest record of one shard worker that a reducer or a stage holds. */
 export interface HeldRecord {
   readonly worker: number;
   readonly ordinal: number;

@@ -1,7 +1,7 @@
-// The messages about leases. A coordinator gets them from keepers, the pipeline and the consumer. A keeper gets them from its
-// coordinator and its worker, and a worker gets them from its keeper. A notice is a message that nobody asked for. A keeper's notice
-// carries its news; the final news says what became of the lease, and then the keeper ends. The final report of a worker is
-// `workerEnded`, which a worker that crashes does not send.
+// The messages about leases. A coordinator gets them from keepers, the pipeline and the consumer. A keeper gets them from its coordinator
+// and its shard worker, and a shard worker gets them from its keeper. A notice is a message that nobody asked for. A keeper's notice
+// carries its news; the final news says what became of the lease, and then the keeper ends. The final report of a shard worker is
+// `workerEnded`, which a shard worker that crashes does not send.
 import type { Ref, ReplyTo } from './actor.js';
 import type { FrontierReport, TenureAnswer, WorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
@@ -20,7 +20,7 @@ export type ShardEndPlan =
    * `waits`: the holder of another shard has to make a row first, so any other holder of this shard would wait as well.
    */
   | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number; readonly waits?: boolean }
-  /** The listings contradict the end: a worker must continue to read the shard. */
+  /** The listings contradict the end: a shard worker must continue to read the shard. */
   | { readonly type: 'readOn'; readonly reason: string };
 
 /** What became of one lease that was to be released. `consumer.stop()` reports it as a `ReleasedLease`. */
@@ -31,7 +31,7 @@ export interface ReleaseOutcome {
   /** The key of the lease's row in the lease table. */
   readonly leaseKey: string;
   /**
-   * Records that were open when the lease was given up: they will be delivered again. Unknown if the worker did not report in time
+   * Records that were open when the lease was given up: they will be delivered again. Unknown if the shard worker did not report in time
    * or was gone already.
    */
   readonly recordsLeft: number | 'unknown';
@@ -62,7 +62,7 @@ export type LeaseCoordinatorRequest =
   /** Sends all HeldLeases at once, and then every change, until the subscriber stops. */
   | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
   /**
-   * A keeper whose worker reached the end of its shard asks whether SHARD_END may be written (docs/kcl-compatibility.md,
+   * A keeper whose shard worker reached the end of its shard asks whether SHARD_END may be written (docs/kcl-compatibility.md,
    * 2.7).
    */
   | {
@@ -99,14 +99,14 @@ export type LeaseCoordinatorRequest =
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleaseOutcome[]>;
     }
-  /** From the consumer: its pipeline has crashed, and starts again after this delay. Until then no worker can read a shard. */
+  /** From the consumer: its pipeline has crashed, and starts again after this delay. Until then no shard worker can read a shard. */
   | { readonly type: 'pipelineDelayed'; readonly forMs: number }
   /** From the consumer: its pipeline has ended for good, and nothing waits for the pipeline's user calls any longer. */
   | { readonly type: 'callsEnded' }
   /** The answer comes when table, streams and shards were checked once and leases are taken, or when that failed. */
   | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
-/** From a keeper to the worker that delivers under its tenure. */
+/** From a keeper to the shard worker that delivers under its tenure. */
 export type ShardWorkerRequest =
   /** The tenure has ended: deliver nothing more, drop the queued items, and end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
@@ -123,7 +123,7 @@ export type ShardWorkerRequest =
   | { readonly type: 'resume'; readonly fence: number; readonly number: number };
 
 export type LeaseKeeperRequest =
-  /** A worker's first question. The keeper renews once; the counter that this write returns is the fence. */
+  /** A shard worker's first question. The keeper renews once; the counter that this write returns is the fence. */
   | {
       readonly type: 'beginTenure';
       readonly worker: number;
@@ -134,20 +134,20 @@ export type LeaseKeeperRequest =
   | { readonly type: 'frontier'; readonly frontier: FrontierReport }
   /** `forMs` 0: a read has succeeded, for the first time or again. Otherwise: reads have failed for `forMs`. */
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
-  /** A worker ended normally. A death watch reports a worker that crashed or was stopped. */
+  /** A shard worker ended normally. A death watch reports a shard worker that crashed or was stopped. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly end: WorkerEnd }
-  /** From a worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
+  /** From a shard worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
   | { readonly type: 'cannotDrain'; readonly worker: number; readonly fence: number }
   /**
-   * From the worker: its reader has found another stream than the row names, or none. No records come until a shard sync has
+   * From the shard worker: its reader has found another stream than the row names, or none. No records come until a shard sync has
    * decided.
    */
   | { readonly type: 'streamDoubted' }
-  /** Give the lease up: drain the worker for at most `deadlineMs`, then checkpoint and release in one write. */
+  /** Give the lease up: drain the shard worker for at most `deadlineMs`, then checkpoint and release in one write. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  /** From the coordinator: a worker may start the shard, because all its parents have ended. */
+  /** From the coordinator: a shard worker may start the shard, because all its parents have ended. */
   | { readonly type: 'startAllowed' }
-  /** From the coordinator: the user calls of a crashed pipeline have settled, or the process no longer waits for them. */
+  /** From the coordinator: the user calls of a crashed pipeline have ended, or the process no longer waits for them. */
   | { readonly type: 'callsEnded' };
 
 /**
@@ -165,20 +165,20 @@ export type KeeperNews =
       /** This keeper left a wish, and the holder did not hand the lease over. */
       readonly wishFailed?: boolean;
     }
-  /** A worker delivers under this fence. */
+  /** A shard worker delivers under this fence. */
   | { readonly type: 'working'; readonly fence: number }
   /** The frontier has moved under this fence, for the first time. */
   | { readonly type: 'advanced'; readonly fence: number }
   /**
-   * The lease is still held, but its worker no longer delivers: it crashed, shut down, or lost its tenure. `openRecords`: that
-   * worker had handed out records, and the frontier never moved under its tenure.
+   * The lease is still held, but its shard worker no longer delivers: it crashed, shut down, or lost its tenure. `openRecords`: that
+   * shard worker had handed out records, and the frontier never moved under its tenure.
    */
   | { readonly type: 'idle'; readonly fence: number; readonly openRecords: boolean; readonly reason: string }
-  /** A read of the worker has succeeded, for the first time or after failures. */
+  /** A read of the shard worker has succeeded, for the first time or after failures. */
   | { readonly type: 'readsWork' }
   /** Reads of the shard have failed for `forMs`. */
   | { readonly type: 'readsFail'; readonly forMs: number }
-  /** The worker has found another stream than the row names, or none. The shard still drains before a release. */
+  /** The shard worker has found another stream than the row names, or none. The shard still drains before a release. */
   | { readonly type: 'streamDoubted' }
   /** The row belongs to another worker. `retake`: as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly retake: boolean }

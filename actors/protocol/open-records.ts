@@ -1,5 +1,5 @@
-// The records that are open in a pipe, by worker: those of which an item has come and is not settled. One step per item, whatever is open.
-// A pipe keeps them, or the reducer that it stands behind.
+// The records that are open in a pipe, by shard worker: those of which an item has come and is not settled. One step per item, whatever
+// is open. A pipe keeps them, or the reducer that it stands behind.
 import type { Ref } from './actor.js';
 import type { Disposed } from './disposition.js';
 import type { DeliveredItem } from './item.js';
@@ -7,7 +7,7 @@ import type { SettledItems } from './pipe-messages.js';
 import { dispositionsFor, type StageReports } from './stage-reports.js';
 import type { Tenure } from './tenure.js';
 
-/** The open records of one worker. */
+/** The open records of one shard worker. */
 interface WorkerRecords {
   readonly tenure: Tenure;
   /** The stage that sent the first of them. */
@@ -16,7 +16,7 @@ interface WorkerRecords {
   readonly items: Map<number, number>;
 }
 
-/** By worker. */
+/** By shard worker. */
 export type OpenRecords = Map<number, WorkerRecords>;
 
 export function noteOpen(open: OpenRecords, { tenure, stage, ordinal }: DeliveredItem): void {
@@ -42,12 +42,12 @@ export function isOpen(open: OpenRecords, worker: number, ordinal: number): bool
   return open.get(worker)?.items.has(ordinal) === true;
 }
 
-/** The ordinals of the worker's open records. */
+/** The ordinals of the shard worker's open records. */
 export function openOrdinals(open: OpenRecords, worker: number): readonly number[] {
   return [...(open.get(worker)?.items.keys() ?? [])];
 }
 
-/** The lowest of them. It looks at all: only a full shard, the watchdog and `status()` ask. */
+/** The lowest of them. It looks at all: only a full ledger, the watchdog and `status()` ask. */
 export function oldestOrdinal(open: OpenRecords, worker: number): number | undefined {
   let oldest: number | undefined;
   for (const ordinal of open.get(worker)?.items.keys() ?? [])
@@ -55,7 +55,7 @@ export function oldestOrdinal(open: OpenRecords, worker: number): number | undef
   return oldest;
 }
 
-/** Forgets the workers whose tenures have ended, and returns their records. */
+/** Forgets the shard workers whose tenures have ended, and returns their records. */
 function takeEnded(open: OpenRecords): readonly WorkerRecords[] {
   const ended: WorkerRecords[] = [];
   for (const [worker, records] of open) {

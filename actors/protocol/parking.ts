@@ -1,23 +1,25 @@
-// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that
-// may be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the
-// same failure. A call that has not settled may still succeed.
+// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that may
+// be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the same
+// failure. A call that has not ended may still succeed.
 import { effect } from './actor.js';
 import { verdictNotParked, type Failure, type Verdict } from './failure-policy.js';
-import { DeliveredItem } from './item.js';
+import { ParkableMessage } from './parkable-message.js';
+import { entryOf, isLate, itemsIn, nameOf, tenuresOf, type Parkable } from './parkable.js';
 import {
   addPending,
   pendingOf,
   type FailureTurn,
-  type Parkable,
   type Parking,
   type ParkingDue,
   type ParkingEnded,
   type ParkingOverdue,
   type PendingFailure,
 } from './pending-failures.js';
-import { endLate, type Tenure } from './tenure.js';
+import type { Tenure } from './tenure.js';
 import { isThenable } from '../../src/core/callback.js';
 import { exponentialMs } from '../../src/core/backoff.js';
+import type { RecordEvent } from '../../src/api/event-members.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
 import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
 
@@ -50,7 +52,8 @@ export function beginParking<Subject>(
   const { policy, items: notParked, failedSince } = parking;
   const doubt = turn.options.doubtOf?.(policy.sink);
   if (doubt !== undefined) turn.effects.push(effect.emit({ name: 'warning', data: { message: doubt } }));
-  const tenures = new Set(notParked.map(({ tenure }) => tenure));
+  const tenures = new Set<Tenure>();
+  for (const each of notParked) for (const tenure of tenuresOf(each)) tenures.add(tenure);
   const begun: Parking = { policy, failedSince, notParked, attempt: 0, error: undefined, phase: 'queued' };
   const { number } = addPending(pendingFailures, { subject, failure, tenures, parking: begun });
   pendingFailures.queued.push(number);
@@ -82,7 +85,7 @@ function callSink<Subject>(
   const parkedAt = clock.wallNow();
   const why = { at: failure.failed.at, attempts: failure.attempt, error: failure.cause };
   const times = { failedAt: Math.round(parkedAt - (now - failedSince)), parkedAt };
-  const parked = (each: Parkable): ParkedItem => ({ ...placeOf(each), application, ...why, ...times });
+  const parked = (each: Parkable): ParkedItem => ({ ...entryOf(each), application, ...why, ...times });
   const name = `park#${number}`;
   effects.push(
     effect.after(name, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: false }),
@@ -124,30 +127,6 @@ async function parkAll(
   return errors.length === 0 ? { parked } : { parked, error: errors[0] };
 }
 
-type Place = Omit<ParkedItem, 'application' | 'at' | 'attempts' | 'error' | 'failedAt' | 'parkedAt'>;
-
-function placeOf(parkable: Parkable): Place {
-  const { tenure, record } = parkable;
-  const { sequenceNumber, subSequenceNumber, partitionKey, explicitHashKey, data, arrivedAt } = record;
-  const { source, stream, shardId, idempotencyPrefix } = tenure;
-  const item =
-    parkable instanceof DeliveredItem
-      ? { idempotencyKey: parkable.idempotencyKey, itemIndex: parkable.index, key: parkable.key }
-      : { idempotencyKey: `${idempotencyPrefix}/${sequenceNumber}/${subSequenceNumber ?? '-'}/-` };
-  return {
-    ...item,
-    source,
-    stream,
-    shardId,
-    sequenceNumber,
-    subSequenceNumber,
-    partitionKey,
-    explicitHashKey,
-    data,
-    arrivedAt,
-  };
-}
-
 /** A call of a sink has ended. Undefined if nobody waits for it any more. */
 export function parkingEnded<Subject>(
   turn: FailureTurn<Subject>,
@@ -169,7 +148,7 @@ export function parkingEnded<Subject>(
   reportParked(turn, failure, parked);
   const kept = new Set(parked);
   parking.notParked = parking.notParked.filter((each) => !kept.has(each));
-  const late = giveUpLate(turn, pending, parking);
+  const late = takeOutLate(turn, pending, parking);
   const { notParked } = parking;
   if (notParked.length === 0) return { pending, parked, late, notParked };
 
@@ -204,7 +183,8 @@ function pauseParking<Subject>(
   // The first, second, fourth, eighth … failure.
   if ((attempt & (attempt - 1)) !== 0) return;
   const [oldest] = notParked as [Parkable, ...Parkable[]];
-  const data = { ...eventPlace(oldest), at: failure.failed.at, items: notParked.length, attempt, delayMs, error };
+  const items = sumOf(notParked);
+  const data = { ...eventPlace(oldest), ...whereOf(failure), items, attempt, delayMs, error };
   effects.push(effect.emit({ name: 'parkingFailed', data }));
 }
 
@@ -213,21 +193,21 @@ function isCalled({ phase }: Parking): boolean {
 }
 
 /** Removes what belongs to leases that have ended, and the parking itself if nothing is left. */
-function giveUpLate<Subject>(
+function takeOutLate<Subject>(
   { options, state, effects }: FailureTurn<Subject>,
   { number }: PendingFailure<Subject>,
   parking: Parking,
 ): readonly Parkable[] {
-  endLate(parking.notParked, options.clock);
-  const late = parking.notParked.filter(({ tenure }) => tenure.ended);
-  if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.ended);
+  const late = parking.notParked.filter((each) => isLate(each, options.clock));
+  const isGone = new Set(late);
+  if (late.length > 0) parking.notParked = parking.notParked.filter((each) => !isGone.has(each));
   if (parking.notParked.length > 0) return late;
   state.pendingFailures.byNumber.delete(number);
   if (parking.phase === 'paused') effects.push(effect.cancel(`park#${number}`));
   return late;
 }
 
-/** The deadline of a call has passed: its signal aborts. A call that does not settle even then ends as `crash`. */
+/** The deadline of a call has passed: its signal aborts. If the call does not end even then, `crash` applies. */
 export function parkingOverdue<Subject>(
   turn: FailureTurn<Subject>,
   { number, isLast }: ParkingOverdue,
@@ -248,7 +228,7 @@ export function parkingOverdue<Subject>(
     effects.push(effect.after(`park#${number}`, answerDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
     return undefined;
   }
-  const late = giveUpLate(turn, pending, parking);
+  const late = takeOutLate(turn, pending, parking);
   const { notParked } = parking;
   if (notParked.length === 0) {
     // The next owner decides. The call must not take a place for ever.
@@ -268,7 +248,7 @@ export function parkingDue<Subject>(
 ): ParkingNews<Subject> | undefined {
   const pending = turn.state.pendingFailures.byNumber.get(number);
   if (pending?.parking?.phase !== 'paused') return undefined;
-  const late = giveUpLate(turn, pending, pending.parking);
+  const late = takeOutLate(turn, pending, pending.parking);
   const { notParked } = pending.parking;
   if (notParked.length > 0) {
     pending.parking.phase = 'queued';
@@ -290,13 +270,13 @@ export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (ten
   callSinks(turn);
 }
 
-/** Ends the parkings of a worker that has ended, if no other worker has a part in them. Their calls are aborted. */
+/** Ends the parkings of a shard worker that has ended, if no other shard worker has a part in them. Their calls are aborted. */
 export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number): readonly ParkingNews<Subject>[] {
   const news: ParkingNews<Subject>[] = [];
   for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {
     const { parking, number } = pending;
     if (parking === undefined) continue;
-    const late = giveUpLate(turn, pending, parking);
+    const late = takeOutLate(turn, pending, parking);
     if (parking.notParked.length === 0 && isCalled(parking)) {
       // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
       const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };
@@ -312,24 +292,26 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
 
 function reportParked<Subject>({ effects }: FailureTurn<Subject>, failure: Failure, parked: readonly Parkable[]): void {
   if (parked.length === 0) return;
-  effects.push(effect.count('parkedItems', parked.length));
-  const { at } = failure.failed;
+  effects.push(effect.count('parkedItems', sumOf(parked)));
   for (const each of parked) {
-    const { idempotencyKey, key, partitionKey } = placeOf(each);
+    const { idempotencyKey, key, partitionKey } = nameOf(each);
     const named = key === undefined && partitionKey !== undefined ? { partitionKey } : {};
-    const call = { at, attempts: failure.attempt, idempotencyKey, error: failure.cause };
-    const data = { ...eventPlace(each), ...named, ...call };
+    const several = each instanceof ParkableMessage ? { items: each.items } : {};
+    const call = { ...whereOf(failure), attempts: failure.attempt, idempotencyKey, error: failure.cause };
+    const data = { ...eventPlace(each), ...named, ...several, ...call };
     effects.push(effect.emit({ name: 'itemParked', data }));
   }
 }
 
-function eventPlace(parkable: Parkable): {
-  readonly source: string;
-  readonly shardId: string;
-  readonly sequenceNumber: string;
-  readonly subSequenceNumber: number;
-  readonly key?: string;
-} {
-  const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = placeOf(parkable);
+function sumOf(parkables: readonly Parkable[]): number {
+  return parkables.reduce((sum, each) => sum + itemsIn(each), 0);
+}
+
+function whereOf({ failed: { at, node } }: Failure): Pick<FailedItem, 'at'> & { readonly node?: string } {
+  return { at, ...(node === undefined ? {} : { node }) };
+}
+
+function eventPlace(parkable: Parkable): RecordEvent {
+  const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = nameOf(parkable);
   return { source, shardId, sequenceNumber, subSequenceNumber, ...(key === undefined ? {} : { key }) };
 }

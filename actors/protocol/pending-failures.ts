@@ -4,13 +4,13 @@
 import { effect, type Effect } from './actor.js';
 import { judgeFailure, unanswered, type Failure, type Verdict } from './failure-policy.js';
 import type { Whereabouts } from './disposition.js';
-import type { DeliveredItem } from './item.js';
 import type { LeftItems } from './left-items.js';
+import type { Parkable } from './parkable.js';
 import type { Tenure } from './tenure.js';
 import { createDeque, type Deque } from '../../src/core/deque.js';
 import { chainText } from '../../src/core/thrown.js';
 import type { OnFailure, Park } from '../../src/api/failure-policy.js';
-import type { Clock, Random, UserRecord } from '../../src/api/ports.js';
+import type { Clock, Random } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { DoubtOf } from '../../src/options/policy-sinks.js';
 
@@ -48,9 +48,6 @@ export interface Decided {
   /** Absent if the function has not answered in time. */
   readonly verdict?: Verdict;
 }
-
-/** What can be parked: an item, or a record that gave none. */
-export type Parkable = DeliveredItem | { readonly tenure: Tenure; readonly record: UserRecord };
 
 export interface Parking {
   readonly policy: Park;
@@ -162,7 +159,7 @@ export function takeDecided<Subject>(
   return { ...known, verdict };
 }
 
-/** The pending failures of one worker. */
+/** The pending failures of one shard worker. */
 export function* pendingOf<Subject>(
   { byNumber }: PendingFailures<Subject>,
   worker: number,
@@ -175,7 +172,7 @@ export function* pendingOf<Subject>(
       }
 }
 
-/** Whether an answer about this worker is on its way: of a policy, or of a sink that is called or about to be called. */
+/** Whether an answer about this shard worker is on its way: of a policy, or of a sink that is called or about to be called. */
 export function awaitsAnswer<Subject>(pending: PendingFailures<Subject>, worker: number): boolean {
   for (const { parking } of pendingOf(pending, worker)) if (parking?.phase !== 'paused') return true;
   return false;

@@ -32,7 +32,7 @@ export type NodeRequest =
   | { readonly type: 'upstreamFailed'; readonly replyTo: ReplyTo<void> }
   /** Stop at once: nothing can be sent on. What is queued is dropped, and a call that runs is aborted and waited for. Then answer. */
   | { readonly type: 'downstreamFailed'; readonly error: Error; readonly replyTo: ReplyTo<void> }
-  /** The tenure of a worker has ended: drop what belongs to it alone. */
+  /** The tenure of a shard worker has ended: drop what belongs to it alone. */
   | { readonly type: 'revoked'; readonly worker: number }
   /**
    * A drain waits: make an attempt that is pending now, once, and then answer. If none is pending, answer when no call runs: at the end
@@ -53,7 +53,7 @@ export interface AttemptAnswer {
 }
 
 /**
- * Items that are done, of one worker and stage. `ordinals[i]` and `items[i]` name one item. If the tenure has ended, the pipe settles
+ * Items that are done, of one shard worker and stage. `ordinals[i]` and `items[i]` name one item. If the tenure has ended, the pipe settles
  * nothing, and tells the stage that it has ended.
  */
 export interface SettledItems {

@@ -10,7 +10,7 @@ export type StageMessage =
   /** A reducer has started and grants its first credit. */
   | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerRequest>; readonly credit: number }
   /**
-   * Hands over records, in order. The answer signals demand: all items of the batch have left the stage, or few of the worker's
+   * Hands over records, in order. The answer signals demand: all items of the batch have left the stage, or few of the shard worker's
    * records wait there.
    */
   | {
@@ -25,11 +25,11 @@ export type StageMessage =
     }
   /** A stage's message to itself: extract the next slice. */
   | { readonly type: 'extract'; readonly slice: number }
-  /** A worker with open records asks for dispositions. The answer comes as soon as there is one. */
+  /** A shard worker with open records asks for dispositions. The answer comes as soon as there is one. */
   | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
   /**
-   * Puts punctuation behind this worker's data. The answer comes once every reducer has answered the punctuation. It names the
-   * worker's records that wait for another attempt: before the answer to a `drain`, they were tried once more.
+   * Puts punctuation behind this shard worker's data. The answer comes once every reducer has answered the punctuation. It names the
+   * shard worker's records that wait for another attempt: before the answer to a `drain`, they were tried once more.
    */
   | {
       readonly type: 'punctuate';
@@ -38,7 +38,7 @@ export type StageMessage =
       readonly replyTo: ReplyTo<readonly number[]>;
     }
   /**
-   * Asks where this record is; without an ordinal, where the worker's last punctuation is. The stage or the reducer that holds it
+   * Asks where this record is; without an ordinal, where the shard worker's last punctuation is. The stage or the reducer that holds it
    * answers.
    */
   | {
@@ -48,8 +48,8 @@ export type StageMessage =
       readonly replyTo: ReplyTo<Whereabouts>;
     }
   /**
-   * Asks for how long all open records of this worker have waited for the application's acknowledgement alone, in milliseconds. 0: some
-   * record waits for something else, or a reducer runs a call. The stages are asked in turn, then the reducers.
+   * Asks for how long all open records of this shard worker have waited for the application's acknowledgement alone, in milliseconds. 0:
+   * some record waits for something else, or a reducer runs a call. The stages are asked in turn, then the reducers.
    */
   | {
       readonly type: 'waitsForAck';
@@ -57,10 +57,10 @@ export type StageMessage =
       readonly nextStages: readonly Ref<StageMessage>[];
       readonly replyTo: ReplyTo<number>;
     }
-  /** The worker's tenure has ended: drop what is queued for it and inform the reducers. */
+  /** The shard worker's tenure has ended: drop what is queued for it and inform the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
   | Disposed
-  /** `waiting`: the ordinals of the worker's records that wait for another attempt in this reducer. */
+  /** `waiting`: the ordinals of the shard worker's records that wait for another attempt in this reducer. */
   | {
       readonly type: 'punctuated';
       readonly reducer: number;

@@ -1,5 +1,5 @@
-// Collects what a reducer or a pipe reports to its stages: credit for items taken in or dropped, and settled items by worker. At the end of
-// each turn it sends one message per stage, never one per item.
+// Collects what a reducer or a pipe reports to its stages: credit for items taken in or dropped, and settled items by shard worker. At the
+// end of each turn it sends one message per stage, never one per item.
 import { effect, type Effect, type Ref } from './actor.js';
 import type { Disposed, WorkerDispositions } from './disposition.js';
 import type { DeliveredItem } from './item.js';
@@ -31,7 +31,7 @@ function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
   return report;
 }
 
-/** What the next message to this stage says of this worker. */
+/** What the next message to this stage says of this shard worker. */
 export function dispositionsFor(reports: StageReports, stage: Ref<Disposed>, worker: number): WorkerDispositions {
   const { dispositions } = reportTo(reports, stage);
   let workerDispositions = dispositions.get(worker);
@@ -64,7 +64,7 @@ export function settleItem(reports: StageReports, item: DeliveredItem): void {
   workerDispositions.items.push(item.index);
 }
 
-/** Reports to a worker that its tenure has ended: the worker gets no more dispositions. */
+/** Reports to a shard worker that its tenure has ended: the shard worker gets no more dispositions. */
 export function reportEnded(reports: StageReports, item: DeliveredItem): void {
   dispositionsFor(reports, item.stage, item.tenure.workerNumber).ended = true;
 }

@@ -1,12 +1,12 @@
-// The tenure: one worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a
-// shard worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
+// The tenure: one shard worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a shard
+// worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
 // `wallDeadline` and `renewalBegunAt`. Before every call of user code, the stage or reducer compares the two deadlines with the
 // two clocks (`endIfLate`).
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
 export interface Tenure {
-  /** The worker's address inside the process: a number that is unique over all streams, shards and restarts. */
+  /** The shard worker's address inside the process: a number that is unique over all streams, shards and restarts. */
   readonly workerNumber: number;
   readonly leaseKey: string;
   readonly shardId: string;
@@ -24,7 +24,7 @@ export interface Tenure {
   readonly hashKeyRange?: HashKeyRange;
   /**
    * Records of this tenure may be delivered until this time (monotonic milliseconds). The keeper moves it forward with every
-   * renewal (`renewal start + failover - margin`), and sets it to 0 when the lease is lost or the worker ends.
+   * renewal (`renewal start + failover - margin`), and sets it to 0 when the lease is lost or the shard worker ends.
    */
   deadline: number;
   /** When the last renewal began that succeeded: the lease was still ours after that. Monotonic milliseconds. */
@@ -39,20 +39,21 @@ export interface Tenure {
    * - `endIfLate`, when a stage or a reducer finds that the deadline has passed;
    * - `stopTenure`, when the failure policy stops the shard;
    * - the shard worker when it ends (`finish`), or its stop hook (`stopped`) after a crash;
-   * - a stage whose worker has ended or died (`retire`);
+   * - a stage whose shard worker has ended or died (`retire`);
    * - the keeper when it ends the tenure (`endTenure`).
    */
   ended: boolean;
   /**
-   * Whether a call may still run for a record that an earlier worker of this process handed out (under this or an earlier
+   * Whether a call may still run for a record that an earlier shard worker of this process handed out (under this or an earlier
    * ownership of the lease). Default false.
    */
   readonly hasPredecessor?: boolean;
   /**
-   * A release waits for calls of earlier workers. This worker reads nothing, and ends when those calls have ended. Default false.
+   * A release waits for calls of earlier shard workers. This shard worker reads nothing, and ends when those calls have ended. Default
+   * false.
    */
   readonly onlyAwaitsCalls?: boolean;
-  /** The newest record that the worker has handed to a stage. It is stored here because a worker may die without a report. */
+  /** The newest record that the shard worker has handed to a stage. It is stored here because a shard worker may die without a report. */
   newestHandedOut?: Position | undefined;
   /** Set with `ended` when the failure policy stopped this shard. */
   stopError?: Error;
@@ -72,7 +73,7 @@ export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): bool
 }
 
 /** Ends each tenure of these items whose deadline has passed. Afterwards `ended` says which of them have ended. */
-export function endLate(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
+export function endLateTenures(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
   for (const { tenure } of items) endIfLate(tenure, clock);
 }
 
@@ -87,12 +88,12 @@ export type TenureAnswer =
   | { readonly type: 'granted'; readonly tenure: Tenure }
   | { readonly type: 'refused'; readonly reason: string };
 
-/** How a worker ended normally, as it reports to its keeper. */
+/** How a shard worker ended normally, as it reports to its keeper. */
 export type WorkerEnd =
   /** Every record that was read is settled, and as far as the reader can tell there are no more. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly notFound: boolean }
   /**
-   * The worker was asked to drain. `isCut`: `open` records were left behind. Either the tenure ended first, and calls may still run,
+   * The shard worker was asked to drain. `isCut`: `open` records were left behind. Either the tenure ended first, and calls may still run,
    * or only records that wait for another attempt were left.
    */
   | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
@@ -100,12 +101,12 @@ export type WorkerEnd =
   | { readonly type: 'tenureEnded' }
   | { readonly type: 'stopShard'; readonly error: Error };
 
-/** A worker's report that everything up to this position is settled. It is the keeper's next checkpoint. */
+/** A shard worker's report that everything up to this position is settled. It is the keeper's next checkpoint. */
 export interface FrontierReport {
   readonly worker: number;
   readonly fence: number;
   readonly position: Position;
-  /** How many of the worker's records this covers, from the first one on. */
+  /** How many of the shard worker's records this covers, from the first one on. */
   readonly records: number;
   /** When the oldest record arrived that the last report did not cover, epoch milliseconds; NaN or absent if that is not known. */
   readonly arrivedAt?: number;

@@ -39,9 +39,9 @@ export type FailedCall =
   | { readonly type: 'flush'; readonly group: FlushGroup }
   /** A call with several items (bisection.ts). `apply` applies the verdict. */
   | { readonly type: 'batch'; readonly task: Task; readonly apply: (turn: ReducerTurn, verdict: Verdict) => void }
-  /** A call of a raw behaviour without an item that could be delivered again. `live`: its items whose leases are held. */
+  /** A call of a raw behaviour that had no items, or has acknowledged all of them. `live`: its items whose leases are held. */
   | {
-      readonly type: 'message';
+      readonly type: 'rawCall';
       readonly job: RawJob;
       readonly live: readonly DeliveredItem[];
       readonly failed: FailedItem;
@@ -57,7 +57,7 @@ export type WaitingCall = {
 } & (
   | { readonly type: 'flush'; readonly groups: FlushGroup[] }
   | { readonly type: 'batch'; tasks: Task[] }
-  | { readonly type: 'message'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
+  | { readonly type: 'rawCall'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
 );
 
 export interface ReducerState {
@@ -68,7 +68,7 @@ export interface ReducerState {
   /** The job whose call is under way, or that gave way between two calls. */
   running: RunningJob | undefined;
   /**
-   * A slot is one state of the application, with the items folded into it. There is one per worker with `stateBy: 'shard'`, otherwise
+   * A slot is one state of the application, with the items folded into it. There is one per shard worker with `stateBy: 'shard'`, otherwise
    * one under the key -1.
    */
   readonly slots: Map<number, StateSlot>;
@@ -106,7 +106,7 @@ export interface ReducerState {
   drainsTriedFor: WeakSet<Mark>;
   /** The marks that a raw behaviour has got as a message. */
   readonly toldMarks: WeakSet<Mark>;
-  /** Drains that are answered once a policy or a sink has answered about their worker. */
+  /** Drains that are answered once a policy or a sink has answered about their shard worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
   readonly batching: Batching;
   /** The pipe behind the reducer; undefined if there is none. */

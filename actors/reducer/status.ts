@@ -121,7 +121,7 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
 }
 
 /**
- * Answers for how long the worker's items have waited for `ctx.ack` alone, here and in the reducers asked before. A reducer makes
+ * Answers for how long the shard worker's items have waited for `ctx.ack` alone, here and in the reducers asked before. A reducer makes
  * progress if a call runs, or if it has settled something of any shard: it may acknowledge without more items of this one.
  */
 export function reportAckWait({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
@@ -143,7 +143,7 @@ export function reportAckWait({ state, now, effects }: ReducerTurn, question: Wa
   else effects.push(effect.reply(replyTo, heldForMs === Infinity ? 0 : heldForMs));
 }
 
-/** Whether an item of the worker waits for a call: for its own, or for the flush of its state. */
+/** Whether an item of the shard worker waits for a call: for its own, or for the flush of its state. */
 function waitsForCall(state: ReducerState, worker: number): boolean {
   const { running, carry, slots, queue, unacknowledged, keys, waitingCall, batching } = state;
   const isOurs = (item: DeliveredItem): boolean => item.tenure.workerNumber === worker;
@@ -277,7 +277,7 @@ function outageOf({ keys: { outage, byKey } }: ReducerState, now: number): Outag
 
 /** A reducer as `status()` shows it. `current` names the call under way and the record that the call is about. */
 export interface ReducerStatus {
-  /** The oldest record of each worker in this reducer. */
+  /** The oldest record of each shard worker in this reducer. */
   readonly holding: readonly HeldRecord[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour' | 'process';
   readonly queued: number;

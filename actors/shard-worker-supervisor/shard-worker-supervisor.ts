@@ -1,6 +1,6 @@
 // The actor that runs one shard worker for each held lease that may start. At its start it subscribes to every coordinator. Each
 // update of the held leases of a table has a version number. After a gap the actor subscribes again, so it misses no start message.
-// A worker that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
+// A shard worker that ends normally leaves the tree. A shard worker that crashes also crashes this actor, and with it the whole pipeline.
 import { effect, type Behaviour, type Effect, type Ending, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/lease-messages.js';
@@ -11,7 +11,7 @@ export interface ShardWorkerSupervisorOptions {
   readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
   /** Undefined if the source of the lease was removed: the news that the lease is gone is on its way. */
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never> | undefined;
-  /** How long to wait before a lease that is still held gets another worker. */
+  /** How long to wait before a lease that is still held gets another shard worker. */
   readonly againMs: number;
 }
 
@@ -27,11 +27,12 @@ export type ShardWorkerSupervisorMessage =
   | { readonly type: 'ended'; readonly name: string; readonly how: Ending }
   | { readonly type: 'again'; readonly name: string };
 
-interface Slot {
-  /** The lease, with its keeper, that this worker reads under. */
+/** A lease, with the shard worker that reads it, or has just ended. */
+interface ShardEntry {
+  /** The lease, with its keeper, that this shard worker reads under. */
   readonly lease: HeldLease;
   readonly table: string;
-  /** The worker has ended, and may get a successor at the next `again`. */
+  /** The shard worker has ended, and may get a successor at the next `again`. */
   resting: boolean;
 }
 
@@ -44,7 +45,7 @@ interface HeldTable {
 export interface ShardWorkerSupervisorState {
   readonly self: Ref<ShardWorkerSupervisorMessage>;
   readonly tables: Map<string, HeldTable>;
-  readonly slots: Map<string, Slot>;
+  readonly entries: Map<string, ShardEntry>;
 }
 
 /** One call of `receive`. No clock: nothing here depends on the time. */
@@ -60,7 +61,7 @@ export function shardWorkerSupervisor(
   return {
     kind: 'shard-worker-supervisor',
     initial: (self): Step<ShardWorkerSupervisorState, ShardWorkerSupervisorMessage> => [
-      { self, tables: new Map(), slots: new Map() },
+      { self, tables: new Map(), entries: new Map() },
       options.coordinators().map((to) => effect.send(to, { type: 'subscribe', subscriber: self })),
     ],
     receive: (state, message) => {
@@ -68,7 +69,7 @@ export function shardWorkerSupervisor(
       handle(handlers, turn, message);
       return [state, turn.effects];
     },
-    status: (state) => ({ workers: state.slots.size }),
+    status: (state) => ({ workers: state.entries.size }),
   };
 }
 
@@ -77,7 +78,7 @@ type Message<Type extends ShardWorkerSupervisorMessage['type']> = MessageOf<Shar
 const handlers: Handlers<SupervisorTurn, ShardWorkerSupervisorMessage> = {
   held,
   tableAdded,
-  // Nothing to do: `startFor` has filled the slot already.
+  // Nothing to do: `startFor` has started the next shard worker already.
   started: () => undefined,
   ended,
   again,
@@ -110,12 +111,12 @@ function tableAdded({ state, effects }: SupervisorTurn, { table, coordinator }: 
 }
 
 function again(turn: SupervisorTurn, { name }: Message<'again'>): void {
-  const { slots } = turn.state;
-  // A lease that was taken again in the meantime has its worker already.
-  const slot = slots.get(name);
-  if (slot?.resting !== true) return;
-  slots.delete(name);
-  startIfHeld(turn, slot);
+  const { entries } = turn.state;
+  // A lease that was taken again in the meantime has its shard worker already.
+  const entry = entries.get(name);
+  if (entry?.resting !== true) return;
+  entries.delete(name);
+  startIfHeld(turn, entry);
 }
 
 /** The name of a lease in this actor. It has the table and the lease key, because two streams or tables may share shard ids. */
@@ -125,13 +126,13 @@ function nameOf(table: string, lease: HeldLease): string {
 
 function startFor({ options, state, effects }: SupervisorTurn, table: string, lease: HeldLease): void {
   const name = nameOf(table, lease);
-  const slot = state.slots.get(name);
-  // If a worker of an earlier keeper still runs, its end starts the next one.
-  if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
+  const entry = state.entries.get(name);
+  // If a shard worker of an earlier keeper still runs, its end starts the next one.
+  if (!lease.startable || (entry !== undefined && (!entry.resting || entry.lease.keeper === lease.keeper))) return;
 
   const worker = options.makeWorker(lease);
   if (worker === undefined) return;
-  state.slots.set(name, { table, lease, resting: false });
+  state.entries.set(name, { table, lease, resting: false });
   effects.push(
     effect.spawn(lease.leaseKey, worker, {
       spawned: (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
@@ -142,8 +143,8 @@ function startFor({ options, state, effects }: SupervisorTurn, table: string, le
 
 function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
   const { options, state, effects } = turn;
-  const slot = state.slots.get(name);
-  if (slot === undefined) return;
+  const entry = state.entries.get(name);
+  if (entry === undefined) return;
 
   if (how.reason === 'crash') {
     effects.push(
@@ -152,14 +153,14 @@ function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
     return;
   }
 
-  slot.resting = true;
-  // If the lease is still held, for instance after a suspension, another worker starts. The wait prevents a hot loop.
+  entry.resting = true;
+  // If the lease is still held, for instance after a suspension, another shard worker starts. The wait prevents a hot loop.
   effects.push(effect.after(name, options.againMs, { type: 'again', name }));
-  startIfHeld(turn, slot);
+  startIfHeld(turn, entry);
 }
 
-/** Starts the next worker of the lease that a slot had, if the lease is still held, or held again. */
-function startIfHeld(turn: SupervisorTurn, { table, lease: { leaseKey } }: Slot): void {
+/** Starts the next shard worker of the lease that an entry had, if the lease is still held, or held again. */
+function startIfHeld(turn: SupervisorTurn, { table, lease: { leaseKey } }: ShardEntry): void {
   const lease = turn.state.tables.get(table)?.leases.get(leaseKey);
   if (lease !== undefined) startFor(turn, table, lease);
 }

@@ -1,5 +1,5 @@
-// A shard worker's part in the byte budget of the process. The worker opens an account for its tenure, updates it after every
-// message, and closes it when the worker ends. `countingReader` asks the account before each read of a reader that counts
+// A shard worker's part in the byte budget of the process. The shard worker opens an account for its tenure, updates it after every
+// message, and closes it when the shard worker ends. `countingReader` asks the account before each read of a reader that counts
 // nothing itself.
 import type { ShardWorkerState } from './state.js';
 import type { WorkerTurn } from './turn.js';
@@ -39,7 +39,7 @@ export function noteReadOver({ account, admission, ledger }: ShardWorkerState): 
   if (account !== undefined) setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, true);
 }
 
-/** Updates the account, or closes it once the worker has ended. */
+/** Updates the account, or closes it once the shard worker has ended. */
 export function updateAccount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);

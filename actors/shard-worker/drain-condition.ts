@@ -1,7 +1,7 @@
-// Decides how far a shard has drained. `isQuiet` is for a pause before a hand-over, and `isDrained` for a worker that is to end.
+// Decides how far a shard has drained. `isQuiet` is for a pause before a hand-over, and `isDrained` for a shard worker that is to end.
 // `onlyWaits` says that only items which wait for another attempt are left. That no record is open is not enough: a call may outlive its
-// record, because it acknowledged early or belongs to an earlier worker. Only the reducers know, so the worker asks them with a drain
-// punctuation. The answer holds until more records are handed over or settled.
+// record, because it acknowledged early or belongs to an earlier shard worker. Only the reducers know, so the shard worker asks them with a
+// drain punctuation. The answer holds until more records are handed over or settled.
 import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
@@ -15,8 +15,8 @@ export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channel
 }
 
 /**
- * Whether a paused worker may hand its shard over: no record is open, and every reducer has answered a drain since the last record was
- * settled. So no call for the shard runs.
+ * Whether a paused shard worker may hand its shard over: no record is open, and every reducer has answered a drain since the last record
+ * was settled. So no call for the shard runs.
  */
 export function isQuiet(state: ShardWorkerState): boolean {
   const { admission, ledger, lastPunctuation } = state;
@@ -38,13 +38,13 @@ function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
 /** Whether every open record waits for another attempt, even though it was tried once more for the last drain. */
 export function onlyWaits(state: ShardWorkerState): boolean {
   const { admission, channels, ledger, lastPunctuation } = state;
-  // What is fetched but not admitted is dropped at the end of a worker, and so does not keep it from draining.
+  // What is fetched but not admitted is dropped at the end of a shard worker, and so does not keep it from draining.
   if (ledger.openRecords === 0 || mustFinishCurrent(admission) || punctuatingChannel(state) !== undefined) return false;
   if (lastPunctuation.kind !== 'drain' || hasMovedSince(state)) return false;
   return new Set([...pausedParts(state), ...channels.flatMap(({ waiting }) => waiting)]).size >= ledger.openRecords;
 }
 
-/** Whether a worker that is to end may end: everything is settled, and no call of the application for this shard can still run. */
+/** Whether a shard worker that is to end may end: everything is settled, and no call of the application for this shard can still run. */
 export function isDrained({ options, state }: WorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission) || isHookRunning(state.startHook)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
@@ -58,7 +58,7 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
   return acksEarly || tenure?.hasPredecessor === true;
 }
 
-/** Whether the worker must learn from the reducers that no call runs any more, although all its records may be settled. */
+/** Whether the shard worker must learn from the reducers that no call runs any more, although all its records may be settled. */
 export function mustAwaitCalls({ options, state }: WorkerTurn): boolean {
   const { ending, pausedForHandOver } = state;
   return mayHaveCalls(state) && (pausedForHandOver || (ending !== undefined && callsMayOutlive(options, state)));

@@ -1,6 +1,6 @@
-// What the lease keeper orders: to end at once (`revoked`), to drain and end (`drain`), or to pause for a hand-over. A pause is a
-// drain that `resume` takes back, so the worker ends only when it is quiet (drain-condition.ts). Pauses are numbered, because a repeated
-// or late order must not undo a newer one.
+// What the lease keeper orders: to end at once (`revoked`), to drain and end (`drain`), or to pause for a hand-over. A pause is a drain
+// that `resume` takes back, so the shard worker ends only when it is quiet (drain-condition.ts). Pauses are numbered, because a repeated or
+// late order must not undo a newer one.
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { WorkerTurn } from './turn.js';

@@ -1,5 +1,5 @@
-// How far a shard is behind, by time. Each figure is a bound that is never too low, as far as the worker can know, and takes one look at
-// the ledger. The wall clock may be wrong, so a record is never younger than the time for which the worker has had it.
+// How far a shard is behind, by time. Each figure is a bound that is never too low, as far as the shard worker can know, and takes one look
+// at the ledger. The wall clock may be wrong, so a record is never younger than the time for which the shard worker has had it.
 //   readLagMs   the age of the oldest record that is not read. 0: the last answer, a few seconds old at most, reached the tip.
 //   lagMs       the age of the oldest record that is not settled; if every record read is settled, and none was dropped, readLagMs.
 // `workerStatus` and retention.ts call it.
@@ -20,7 +20,7 @@ interface Worker {
 }
 
 /**
- * Undefined: no answer has come yet, and the worker is not old enough for that to mean anything. Or records were left out up to a
+ * Undefined: no answer has come yet, and the shard worker is not old enough for that to mean anything. Or records were left out up to a
  * checkpoint that no record has reached yet: start-check.ts.
  */
 export function readLagMs({ options, state, now }: Worker): number | undefined {
@@ -52,7 +52,7 @@ export function lagMs(worker: Worker): number | undefined {
   return state.dropped === undefined ? readLagMs(worker) : ageOf(worker, state.dropped);
 }
 
-/** `at`: when the worker got the record, monotonic. */
+/** `at`: when the shard worker got the record, monotonic. */
 function ageOf(
   { options, now }: Worker,
   { arrivedAt, at }: { readonly arrivedAt: number; readonly at: number },

@@ -21,14 +21,14 @@ export type ShardWorkerMessage =
   | { readonly type: 'punctuated'; readonly channel: number; readonly waiting: readonly number[] }
   | FailureMessage
   | HookMessage
-  /** The worker's message to itself: admit the next slice. */
+  /** The shard worker's message to itself: admit the next slice. */
   | { readonly type: 'admit'; readonly slice: number }
-  /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
+  /** The byte budget of the process is full, and this shard worker holds much of it or waits for some. */
   | { readonly type: 'askedToFlush' }
   /** Where the record of this ordinal is. If `ordinal` is undefined: where the unanswered punctuation is. */
   | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
-  /** The shard may have been full for too long: see pending-limit.ts. */
+  /** The ledger may have been full for too long: see pending-limit.ts. */
   | { readonly type: 'limitDue' }
   | { readonly type: 'heldForAck'; readonly heldForMs: number }
   /** The age of the oldest record is to be compared with the stream's retention: see retention.ts. */

@@ -15,7 +15,7 @@ export interface ShardWorkerOptions extends FailureOptions {
   readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
   readonly onDuplicate: 'skip' | 'crash';
   readonly lease: HeldLease;
-  /** The worker's number, unique in the process. */
+  /** The shard worker's number, unique in the process. */
   readonly workerNumber: number;
   readonly source: StreamSource;
   readonly stages: readonly Ref<StageMessage>[];
@@ -33,7 +33,7 @@ export interface ShardWorkerOptions extends FailureOptions {
   readonly watchdogMs: number;
   /** The application's hook, called before the shard is read. */
   readonly onShardStarted?: ((shard: StartedShard) => unknown) | undefined;
-  /** Whether acknowledgements may wait for a flush. If so, a worker with a full ledger asks for one. */
+  /** Whether acknowledgements may wait for a flush. If so, a shard worker with a full ledger asks for one. */
   readonly flushes: boolean;
   /** Whether the application may acknowledge an item before its call has ended. */
   readonly acksEarly: boolean;

@@ -1,6 +1,6 @@
-// Warns early of a bound that is too small for the reducer: the shard is full, and the reducer waits for more items before it
-// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. It does
-// not come while a call is under way, or while the reducer settles something.
+// Warns early of a bound that is too small for the reducer: the ledger is full, and the reducer waits for more items before it
+// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. It does not come
+// while a call is under way, or while the reducer settles something.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
 import type { ShardWorkerState } from './state.js';
@@ -9,22 +9,22 @@ import { isIntakePaused } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
-/** How long a shard must be full, and everything in it unacknowledged, before the worker warns. */
+/** How long a ledger must be full, and everything in it unacknowledged, before the shard worker warns. */
 export const limitWarningMs = 10_000;
-/** How soon the worker asks again if something else goes on in the reducers. */
+/** How soon the shard worker asks again if something else goes on in the reducers. */
 const askAgainMs = 1_000;
 
-/** Whether the shard can take no more records, because of its own bounds or those of the process. */
+/** Whether no more records can be admitted, because of the bounds of the shard or of the process. */
 export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
-/** Whether the worker may read, now or as soon as there is room. */
+/** Whether the shard worker may read, now or as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
   return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
-/** Notes since when the shard has been full, and sets the timer. Called after every message. */
+/** Notes since when the ledger has been full, and sets the timer. Called after every message. */
 export function watchLimit(turn: WorkerTurn): void {
   const { state, now } = turn;
   const { pendingLimit, ledger } = state;
@@ -38,7 +38,7 @@ function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
   effects.push(effect.after('limit', Math.max(1, Math.ceil(ms)), { type: 'limitDue' }));
 }
 
-/** Asks the stages, and through them the reducers, if the shard has been full and has settled nothing for long enough. */
+/** Asks the stages, and through them the reducers, if the ledger has been full and nothing was settled for long enough. */
 export function limitDue(turn: WorkerTurn): void {
   const { options, state, effects } = turn;
   const { pendingLimit, channels } = state;
@@ -58,7 +58,7 @@ export function limitDue(turn: WorkerTurn): void {
   );
 }
 
-/** How long the shard has been full and has settled nothing. */
+/** How long the ledger has been full and nothing was settled. */
 function stillForMs({ state, now }: WorkerTurn): number {
   return now - Math.max(state.pendingLimit.fullSince ?? now, state.settledAt);
 }
@@ -83,7 +83,7 @@ export function heldForAck(turn: WorkerTurn, { heldForMs }: { readonly heldForMs
 function warningText({ options, state }: WorkerTurn): string {
   const { bound, reached } = reachedBound(state);
   return (
-    `Shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +
+    `The ledger of shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +
     `open records for ${limitWarningMs / 1_000} s although no call runs. Nothing more of the shard is delivered until it does. ` +
     `Raise ${bound === 'span' ? 'maxPending' : bound}, or acknowledge earlier; after watchdogMs (${options.watchdogMs}) the pipeline restarts.`
   );

@@ -1,4 +1,4 @@
-// How the worker reports to its keeper whether reads of the shard succeed. It reports the first success, the first success
+// How the shard worker reports to its keeper whether reads of the shard succeed. It reports the first success, the first success
 // after failures, and failures that last. The coordinator decides what these reports mean.
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerState } from './state.js';

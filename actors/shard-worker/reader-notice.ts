@@ -1,4 +1,4 @@
-// Turns a reader's notices into the worker's events and counters.
+// Turns a reader's notices into the shard worker's events and counters.
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { WorkerTurn } from './turn.js';

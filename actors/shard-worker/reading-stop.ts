@@ -1,5 +1,5 @@
-// Reports that the reading of a shard has stopped because records wait for another attempt, and later that it goes on again. A shard
-// that is full for any other reason is ordinary back-pressure, and silent. So the worker asks where its oldest open record is, once
+// Reports that the reading of a shard has stopped because records wait for another attempt, and later that it goes on again. A ledger that
+// is full for any other reason is ordinary back-pressure, and silent. So the shard worker asks where its oldest open record is, once
 // nothing has been admitted for a second, and then once a second.
 import { effect } from '../protocol/actor.js';
 import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';
@@ -8,7 +8,7 @@ import type { WorkerTurn } from './turn.js';
 import type { Message } from './messages.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
-/** How long nothing must have been admitted before the worker asks, and how soon it asks again. */
+/** How long nothing must have been admitted before the shard worker asks, and how soon it asks again. */
 const askAfterMs = 1_000;
 
 /** Notes since when nothing could be admitted, and reports when a reported stop is over. Called after every message. */

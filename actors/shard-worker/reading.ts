@@ -81,7 +81,7 @@ export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): voi
 }
 
 /**
- * Acts on the end of the shard that a read has found, unless the intake is paused or the worker ends for another reason. If the
+ * Acts on the end of the shard that a read has found, unless the intake is paused or the shard worker ends for another reason. If the
  * checkpoint is not of this shard, no record of it was delivered, and SHARD_END would hide that.
  */
 export function noteFoundEnd({ options, state }: WorkerTurn): void {
@@ -93,7 +93,7 @@ export function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): 
   const { state, effects } = turn;
   noteReadOver(state);
 
-  // A read that the worker gave up on purpose has not failed.
+  // A read that the shard worker gave up on purpose has not failed.
   if (state.ending !== undefined) {
     state.reading = false;
     return;

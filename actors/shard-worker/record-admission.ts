@@ -1,4 +1,4 @@
-// Admission: how raw records become admitted ones. The worker unpacks them, skips the records that were settled before this tenure,
+// Admission: how raw records become admitted ones. The shard worker unpacks them, skips the records that were settled before this tenure,
 // drops duplicates and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -145,10 +145,10 @@ function beginRecord(
 
 /** Whether an indivisible aggregate is half admitted. No checkpoint may land inside it, so its first part would be delivered again. */
 export function mustFinishCurrent({ current }: Admission): boolean {
-  return current !== undefined && current.next > 0 && !current.unpacked.divisible;
+  return current !== undefined && current.next > 0 && !current.unpacked.isDivisible;
 }
 
-/** Drops the records that are not admitted. Returns the admission of a worker that has stopped reading. */
+/** Drops the records that are not admitted. Returns the admission of a shard worker that has stopped reading. */
 export function abandon(admission: Admission, ledger: Ledger): Admission {
   const { current, duplicates } = admission;
   if (mustFinishCurrent(admission)) return { ...createAdmission(undefined), duplicates, current };
@@ -166,11 +166,11 @@ function admitAggregateEnd(
   { record, unpacked }: CurrentRecord,
 ): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;
-  const { divisible, records, undecoded } = unpacked;
+  const { isDivisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
 
-  if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, divisible)) return undefined;
+  if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, isDivisible)) return undefined;
   admission.startPosition = undefined;
 
   const position = { sequenceNumber, subSequenceNumber };
@@ -201,12 +201,12 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   const { state, now, effects } = turn;
   const { admission, ledger } = state;
   const current = admission.current as CurrentRecord;
-  const { divisible, filtered, records, undecoded } = current.unpacked;
+  const { isDivisible, filtered, records, undecoded } = current.unpacked;
 
   const isFiltered = filtered?.[current.nextFiltered] === current.next;
   if (isFiltered) current.nextFiltered += 1;
 
-  if (wasDoneBefore(admission, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
+  if (wasDoneBefore(admission, record.sequenceNumber, record.subSequenceNumber, isDivisible)) return undefined;
   admission.startPosition = undefined;
 
   const position: Position = {
@@ -216,7 +216,8 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
 
   // If the rest cannot be decoded, the last decoded record is not the end of the aggregate.
   const isLast = current.next === records.length - 1 && undecoded === undefined;
-  const ordinal = divisible || isLast ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
+  const ordinal =
+    isDivisible || isLast ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
   if (ordinal === -1) return handleDuplicate(turn, tenure, position);
   noteArrivalOf(state, ordinal, record.arrivedAt);
 
@@ -256,13 +257,13 @@ function wasDoneBefore(
   admission: Admission,
   sequenceNumber: string,
   subSequenceNumber: number | undefined,
-  divisible: boolean,
+  isDivisible: boolean,
 ): boolean {
   const done = admission.startPosition;
   if (done === undefined) return false;
   const order = compareSequenceNumbers(sequenceNumber, done.sequenceNumber);
   if (order < 0) return true;
-  return order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber);
+  return order === 0 && (!isDivisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber);
 }
 
 function handleDuplicate(

@@ -1,5 +1,5 @@
 // After every message, adds the records that the ledger has settled since the previous message to the meter's tally. So nothing
-// is left to report when the worker ends or crashes.
+// is left to report when the shard worker ends or crashes.
 import type { WorkerTurn } from './turn.js';
 import { addSettled } from '../../src/core/settled-tally.js';
 

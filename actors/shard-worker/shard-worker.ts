@@ -59,7 +59,8 @@ export function shardWorker(
       return [state, turn.effects];
     },
     stopped: (state) => {
-      // Its keeper hears of a crash only when the calls of a policy or a sink have ended. Until then items would still be handed out.
+      // After a crash, the keeper gets the news only when calls of a policy or a sink have ended. The tenure ends here, so that the
+      // reducers hand out no more items until then.
       if (state.tenure !== undefined) state.tenure.ended = true;
       noteLeftParts(options, state);
       state.unwatchIntake?.();
@@ -322,7 +323,7 @@ function watchdog(turn: WorkerTurn): void {
 
   const leftMs = options.watchdogMs - (now - since);
   if (leftMs > 0) {
-    // A timer may fire slightly early. The rest must not be shorter than a clock can show.
+    // The timer has fired slightly early. The rest is at least 1 ms, or the next timer would fire early again and again.
     watchAgain(Math.max(1, Math.ceil(leftMs)));
     return;
   }
@@ -357,7 +358,7 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
     watchdogMs: options.watchdogMs,
     stillForMs: now - since,
     settledNothingForMs: now - state.settledAt,
-    full: isHeldUp(state),
+    isFull: isHeldUp(state),
     intakePaused: isIntakePaused(options),
     whereabouts,
     oldest,

@@ -78,7 +78,7 @@ function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channe
   );
 }
 
-/** The stage has died. The failure is only counted, because the supervisor is about to stop this worker as well. */
+/** The stage has died. The failure is only counted, because the supervisor is about to stop this shard worker as well. */
 function askFailed(): ShardWorkerMessage {
   return { type: 'askFailed' };
 }
@@ -90,7 +90,7 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
 
 /**
  * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will come.
- * A pause of the application counts, too. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the
+ * A pause of the application counts, too. Otherwise items that wait for a fuller batch would wait forever. The shard worker repeats the
  * request only after records were handed over or settled.
  */
 export function punctuate(turn: WorkerTurn, tenure: Tenure): void {

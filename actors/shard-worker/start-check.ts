@@ -1,7 +1,7 @@
-// Whether the checkpoint at which the worker has begun is one of this shard's records. The numbers of a shard's records rise. So if the
-// newest record has a lower number than the checkpoint, somebody has set the checkpoint, or it is of another stream. Each record up to it
-// would be left out in silence. The worker then reads no further, settles nothing, and says so: it never skips, nor replays, on its own.
-// A shard without records proves nothing, because all of them may have expired. `readDone` calls `noteAnswer` for each answer.
+// Whether the checkpoint at which the shard worker has begun is one of this shard's records. The numbers of a shard's records rise. So if
+// the newest record has a lower number than the checkpoint, somebody has set the checkpoint, or it is of another stream. Each record up to
+// it would be left out in silence. The shard worker then reads no further, settles nothing, and says so: it never skips, nor replays, on
+// its own. A shard without records proves nothing, because all of them may have expired. `readDone` calls `noteAnswer` for each answer.
 import { effect } from '../protocol/actor.js';
 import type { StartCheck } from './state.js';
 import type { WorkerTurn } from './turn.js';
@@ -49,7 +49,7 @@ export function noteAnswer(turn: WorkerTurn, tenure: Tenure, result: ReadResult)
   if (!answersIdle || now - check.tipSince >= secondLookMs) prove(turn, tenure, check, check.newest);
 }
 
-/** Whether the checkpoint is not of this shard: the worker reads and settles nothing. */
+/** Whether the checkpoint is not of this shard: the shard worker reads and settles nothing. */
 export function isStartRefuted(check: StartCheck | undefined): check is StartCheck & { readonly proven: string } {
   return check?.proven !== undefined;
 }

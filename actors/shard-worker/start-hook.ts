@@ -1,5 +1,5 @@
-// `onShardStarted`: the worker opens its reader only when the hook has succeeded. So the hook ends before the first record of this tenure
-// is read, and before any item reaches a reducer. A hook that is stuck crashes the worker, as a stuck call of a reducer does.
+// `onShardStarted`: the shard worker opens its reader only when the hook has succeeded. So the hook ends before the first record of this
+// tenure is read, and before any item reaches a reducer. A hook that is stuck crashes the shard worker, as a stuck call of a reducer does.
 import { effect } from '../protocol/actor.js';
 import {
   callHook,
@@ -16,7 +16,7 @@ import type { WorkerTurn } from './turn.js';
 import type { ShardWorkerOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-/** Whether the worker need not wait for the hook: there is none, or it has succeeded. */
+/** Whether the shard worker need not wait for the hook: there is none, or it has succeeded. */
 export function isStartHookOver({ options, state }: WorkerTurn): boolean {
   return options.onShardStarted === undefined || state.startHook.phase === 'done';
 }

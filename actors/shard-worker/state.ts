@@ -21,7 +21,7 @@ export interface ShardWorkerState {
   readonly keeper: Ref<LeaseKeeperRequest>;
   tenure: Tenure | undefined;
   reader: ShardReader | undefined;
-  /** The worker's account in the byte budget. It is opened together with the reader. */
+  /** The shard worker's account in the byte budget. It is opened together with the reader. */
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
   admission: Admission;
@@ -36,7 +36,7 @@ export interface ShardWorkerState {
   foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
   /** Ends the messages `intakeChanged`. */
   unwatchIntake: (() => void) | undefined;
-  /** What is known about the checkpoint at which the worker began; undefined once it is known to be of this shard. */
+  /** What is known about the checkpoint at which the shard worker began; undefined once it is known to be of this shard. */
   startCheck: StartCheck | undefined;
   /** The calls of the reader that have failed in a row. */
   failing: RepeatedFailure | undefined;
@@ -44,7 +44,7 @@ export interface ShardWorkerState {
   hasRead: boolean;
   failingSince: number | undefined;
   reportFailingAt: number;
-  /** Why the worker fetches nothing more. The worker ends once everything admitted is settled. */
+  /** Why the shard worker fetches nothing more. The shard worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
   pausedForHandOver: boolean;
@@ -78,17 +78,19 @@ export interface ShardWorkerState {
     readonly why?: RetrievalReason;
     readonly error?: unknown;
   };
-  /** When the service gave the last answer that the worker has, or the tenure began. */
+  /** When the service gave the last answer that the shard worker has, or the tenure began. */
   readAt: number;
   /** The same by the wall clock: the monotonic one may stand still while the machine sleeps. */
   readAtWall: number;
-  /** The oldest record that was read and dropped because the worker ends: see lag.ts. */
+  /** The oldest record that was read and dropped because the shard worker ends: see lag.ts. */
   dropped: { readonly arrivedAt: number; readonly at: number } | undefined;
   /** What is known about a record that may expire: see retention.ts. */
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
   /** Whether reading has stopped because records wait: see reading-stop.ts. */
   readonly readingStop: ReadingStop;
-  /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
+  /**
+   * Since when the ledger has been full, whether a timer or a question about that is under way, and whether the shard worker has warned.
+   */
   readonly pendingLimit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
   /** The last pause that cannot succeed, as the keeper has been told. 0 before the first one. */
@@ -96,7 +98,7 @@ export interface ShardWorkerState {
   readonly pendingFailures: PendingFailures<UndecodedPart>;
 }
 
-/** What is known about the checkpoint at which the worker began: see start-check.ts. */
+/** What is known about the checkpoint at which the shard worker began: see start-check.ts. */
 export interface StartCheck {
   /** The number of the record at the checkpoint. */
   readonly checkpoint: string;
@@ -122,7 +124,7 @@ export interface UndecodedPart {
   readonly since: number;
 }
 
-/** What the worker knows about a stop of its reading. */
+/** What the shard worker knows about a stop of its reading. */
 export interface ReadingStop {
   /** Since when nothing more could be admitted; undefined if something can. */
   since: number | undefined;
@@ -177,7 +179,7 @@ export interface Admission {
   duplicates: number;
 }
 
-/** How a worker must end at a record, because a policy requires it. */
+/** How a shard worker must end at a record, because a policy requires it. */
 export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };

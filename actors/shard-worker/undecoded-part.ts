@@ -29,7 +29,7 @@ import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 
-/** Applies the failure policy to a part. Undefined: the worker goes on. */
+/** Applies the failure policy to a part. Undefined: the shard worker goes on. */
 export function partNotDecoded(
   turn: WorkerTurn,
   tenure: Tenure,

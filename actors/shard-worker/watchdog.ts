@@ -1,4 +1,4 @@
-// Decides when a shard counts as stalled, and shows the worker's status. The functions are pure: the worker asks where its
+// Decides when a shard counts as stalled, and shows the shard worker's status. The functions are pure: the shard worker asks where its
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
@@ -23,7 +23,7 @@ export interface StallFacts {
   readonly stillForMs: number;
   readonly settledNothingForMs: number;
   /** The ledger has no room. */
-  readonly full: boolean;
+  readonly isFull: boolean;
   readonly whereabouts: Whereabouts;
   /** The application has paused the intake. */
   readonly intakePaused: boolean;
@@ -42,7 +42,7 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
   unknown: 'not found',
 };
 
-/** Since when the worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
+/** Since when the shard worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
 export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'state'>): number | undefined {
   const { advancedAt, ending, ledger, lastPunctuation } = state;
   const oldest = oldestOpen(ledger);
@@ -59,9 +59,9 @@ export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'sta
  */
 export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
-  // A failed call is repeated in time, and reported otherwise. The rate limit is the application's own wish.
+  // A failed call is repeated, and has events of its own. The rate limit is what the application wants.
   if (whereabouts.state === 'waiting' || whereabouts.state === 'limited') return undefined;
-  // Nothing more comes by the application's own wish, and the reducer may wait for it. A call that runs still counts.
+  // The application has paused the intake, and the reducer may wait for more items. A call that runs still counts.
   if (facts.intakePaused && whereabouts.state === 'folded') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
 
@@ -78,7 +78,7 @@ export function stallError(facts: StallFacts): KinactError | undefined {
   }
 
   const { sequenceNumber, subSequenceNumber } = oldest.position;
-  const unacknowledged = state === 'folded' && facts.full && facts.settledNothingForMs >= watchdogMs;
+  const unacknowledged = state === 'folded' && facts.isFull && facts.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
     ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
     : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${stateInWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;
@@ -97,7 +97,7 @@ export interface WorkerStatus {
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
-  /** The bytes of the process's budget that the worker holds, and how many of them were fetched ahead. */
+  /** The bytes of the process's budget that the shard worker holds, and how many of them were fetched ahead. */
   readonly heldBytes: number;
   readonly prefetchedBytes: number;
   readonly admitted: number;

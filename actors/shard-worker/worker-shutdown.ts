@@ -1,5 +1,5 @@
 // How a shard worker ends: at its keeper's order (keeper-orders.ts), with its tenure, or by itself at the end of its shard.
-// `beginEnding` stops the reading, and `finish` ends the worker once it has drained.
+// `beginEnding` stops the reading, and `finish` ends the shard worker once it has drained.
 import { effect } from '../protocol/actor.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { noteDropped } from './lag.js';
@@ -32,7 +32,7 @@ export function endWithTenure(turn: WorkerTurn): void {
 }
 
 export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: WorkerEnd): void {
-  // End the tenure first: no reducer may hand out an item of a worker that has ended.
+  // End the tenure first: no reducer may hand out an item of a shard worker that has ended.
   tenure.ended = true;
   state.finished = true;
   state.reader?.close();

@@ -1,6 +1,6 @@
-// Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the
-// reducers. It gives way after a time slice and continues later, with the workers in turn. The order within a worker is kept: its
-// next batch comes only after this one is extracted completely.
+// Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the reducers. It gives
+// way after a time slice and continues later, with the shard workers in turn. The order within a shard worker is kept: its next batch comes
+// only after this one is extracted completely.
 import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { recordFailed } from './failed-record.js';
@@ -14,7 +14,7 @@ import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Extracted, RecordContext } from '../../src/api/reducer.js';
 
-/** One worker's batch in one turn. */
+/** One shard worker's batch in one turn. */
 interface Extraction {
   readonly turn: StageTurn;
   readonly entry: WorkerEntry;
@@ -26,13 +26,13 @@ export function isExtracted({ next, records }: Batch): boolean {
   return next >= records.length;
 }
 
-/** Whether a record of this worker, or the record `ordinal`, waits for extraction. */
+/** Whether a record of this shard worker, or the record `ordinal`, waits for extraction. */
 export function waitsForExtraction({ openNotify }: WorkerEntry, ordinal?: number): boolean {
   if (openNotify === undefined || isExtracted(openNotify.batch)) return false;
   return ordinal === undefined || openNotify.batch.ordinals.includes(ordinal, openNotify.batch.next);
 }
 
-/** The oldest record of a worker that waits for extraction, for `status()`. */
+/** The oldest record of a shard worker that waits for extraction, for `status()`. */
 export function unextracted(
   { tenure, openNotify, extractedAt }: WorkerEntry,
   now: number,
@@ -49,7 +49,7 @@ export function extractForAWhile(turn: StageTurn): boolean {
   const { extractionQueue, workerEntries } = state;
 
   for (let entry = extractionQueue.shift(); entry !== undefined; entry = extractionQueue.shift()) {
-    // A worker that has retired since can no longer settle its records.
+    // A shard worker that has retired since can no longer settle its records.
     if (workerEntries.get(entry.tenure.workerNumber) !== entry) continue;
     if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
@@ -84,7 +84,7 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
   entry.extractedAt = options.clock.now();
   if (!tenure.ended) return true;
 
-  // The lease's new holder extracts the rest again. `ended` tells the worker to end.
+  // The lease's new holder extracts the rest again. `ended` tells the shard worker to end.
   batch.next = batch.records.length;
   entry.outbox.ended = true;
   return true;

@@ -61,7 +61,7 @@ export function recordDecided(turn: StageTurn, message: Decided): void {
   if (isOpen(turn, subject)) endRecord(turn, subject, failure, verdict);
 }
 
-/** Ends the tenure of the record if its deadline has passed. The worker hears of it with the next dispositions. */
+/** Ends the tenure of the record if its deadline has passed. The shard worker hears of it with the next dispositions. */
 function closeIfLate({ options }: StageTurn, { entry }: FailedRecord): void {
   if (endIfLate(entry.tenure, options.clock)) entry.outbox.ended = true;
 }
@@ -92,22 +92,22 @@ function applyNews(turn: StageTurn, news: ParkingNews<FailedRecord> | undefined)
   if (news.verdict !== undefined) endRecord(turn, subject, failure, news.verdict);
 }
 
-/** Ends the parkings for a worker that has ended. */
+/** Ends the parkings for a shard worker that has ended. */
 export function dropFailedRecords(turn: StageTurn, worker: number): void {
   dropParkings(turn, worker);
 }
 
-/** Tries once more what waits of this worker. */
+/** Tries once more what waits of this shard worker. */
 export function hurryFailedRecords(turn: StageTurn, worker: number): void {
   hurryParkings(turn, (tenure) => tenure.workerNumber === worker);
 }
 
-/** The ordinals of the worker's records that have failed and are not over. */
+/** The ordinals of the shard worker's records that have failed and are not over. */
 export function failedOrdinals({ pendingFailures }: StageState, worker: number): readonly number[] {
   return [...pendingOf(pendingFailures, worker)].map(({ subject }) => subject.ordinal);
 }
 
-/** The oldest of each worker, for `status()`. */
+/** The oldest of each shard worker, for `status()`. */
 export function oldestFailed({ pendingFailures }: StageState, now: number): readonly HeldRecord[] {
   const oldest = new Map<number, HeldRecord>();
   for (const { subject } of pendingFailures.byNumber.values()) {
@@ -135,7 +135,7 @@ export function waitingRecords({ pendingFailures }: StageState, now: number): re
   return parked.map((pending) => pendingSnapshot(pending, now));
 }
 
-/** Notes for the report of a stop what waits of this worker; of all workers without one. */
+/** Notes for the report of a stop what waits of this shard worker; of all shard workers without one. */
 export function noteLeftRecords({ leftItems }: StageOptions, state: StageState, now: number, worker?: number): void {
   if (leftItems?.isStopping !== true) return;
   for (const pending of state.pendingFailures.byNumber.values()) {

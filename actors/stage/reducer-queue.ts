@@ -75,7 +75,7 @@ function countDown(record: WaitingRecord): void {
   record.batch.recordsQueued -= 1;
 }
 
-/** Drops the queued items of one worker: they would use up credit and be processed twice. */
+/** Drops the queued items of one shard worker: they would use up credit and be processed twice. */
 export function discard(queue: ReducerQueue, workerNumber: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
     const entry = queue.entries.shift() as QueueEntry;
@@ -101,7 +101,7 @@ export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number 
   return undefined;
 }
 
-/** The oldest record of each worker that waits here, for `status()`. */
+/** The oldest record of each shard worker that waits here, for `status()`. */
 export function oldestQueued(
   queue: ReducerQueue,
   now: number,

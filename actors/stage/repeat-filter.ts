@@ -1,4 +1,4 @@
-// Recognizes messages that a stage has received before. Reducers number their messages, and the questions of a worker have rising
+// Recognizes messages that a stage has received before. Reducers number their messages, and the questions of a shard worker have rising
 // numbers. A repeated message is dropped and counted.
 import { effect, type Effect, type ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';

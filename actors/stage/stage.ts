@@ -144,7 +144,7 @@ function join(turn: StageTurn, message: Message<'join'>): void {
   answerAll(turn);
 }
 
-/** The entry of a worker, made at its first notify. */
+/** The entry of a shard worker, made at its first notify. */
 function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef: Ref<never>): WorkerEntry {
   let entry = state.workerEntries.get(tenure.workerNumber);
   if (entry === undefined) {
@@ -159,7 +159,7 @@ function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef
       lastQuestion: 0,
     };
     state.workerEntries.set(tenure.workerNumber, entry);
-    // If a worker dies without a `retire`, its items must not stay queued: their dispositions would have no receiver.
+    // If a shard worker dies without a `retire`, its items must not stay queued: their dispositions would have no receiver.
     effects.push(effect.watch(workerRef, () => ({ type: 'workerDown', worker: tenure.workerNumber })));
   }
   return entry;
@@ -201,7 +201,7 @@ function extract(turn: StageTurn, message: Message<'extract'>): void {
 
 function collect(turn: StageTurn, message: Message<'collect'>): void {
   const entry = turn.state.workerEntries.get(message.worker);
-  // A collect never comes before the notify that makes the entry. So a worker without an entry has retired and needs no answer.
+  // A collect never comes before the notify that makes the entry. So a shard worker without an entry has retired and needs no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
   entry.openCollect = message.replyTo;
   answerDemand(turn, entry);
@@ -336,7 +336,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   else effects.push(effect.send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
 }
 
-/** Answers 0 if a record of the worker waits here, else asks the next stage, or the reducers one after the other. */
+/** Answers 0 if a record of the shard worker waits here, else asks the next stage, or the reducers one after the other. */
 function reportAckWait({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
   const { worker, nextStages, replyTo } = question;
   const entry = state.workerEntries.get(worker);
@@ -350,20 +350,20 @@ function reportAckWait({ state, effects }: StageTurn, question: Message<'waitsFo
   else effects.push(effect.send(first, { type: 'waitsForAck', worker, heldForMs: Infinity, next, replyTo }));
 }
 
-/** The last punctuation of this worker that some reducer has not answered. */
+/** The last punctuation of this shard worker that some reducer has not answered. */
 function punctuationOf({ punctuations, self }: StageState, workerNumber: number): LocateTarget | undefined {
   const [last] = [...punctuations].filter(([, open]) => open.workerNumber === workerNumber).slice(-1);
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
-/** Handles a worker that has ended or died. Its items are dropped. Their records are delivered again under the shard's next fence. */
+/** Handles a shard worker that has ended or died. Its items are dropped. Their records are delivered again under the shard's next fence. */
 function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): void {
   const { state, effects } = turn;
   const entry = state.workerEntries.get(worker);
   if (entry === undefined) return;
 
   state.workerEntries.delete(worker);
-  // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
+  // A shard worker that died has not ended its tenure itself. Reducers must not fold the items of this shard worker that they still hold.
   entry.tenure.ended = true;
   noteLeftRecords(turn.options, state, turn.now, worker);
   dropFailedRecords(turn, worker);

@@ -9,21 +9,21 @@ import type { UserRecord } from '../../src/api/ports.js';
 import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 
-/** The stage's entry for one worker. */
+/** The stage's entry for one shard worker. */
 export interface WorkerEntry {
   readonly tenure: Tenure;
   /** How many records have at least one item in a queue. */
   recordsQueued: number;
-  /** The dispositions for this worker, kept until the stage answers one of its questions. */
+  /** The dispositions for this shard worker, kept until the stage answers one of its questions. */
   outbox: Dispositions;
-  /** The questions of the worker that have no answer yet. */
+  /** The questions of the shard worker that have no answer yet. */
   openNotify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
   /** Punctuation that waits for records before it to be extracted. */
   readonly deferredPunctuation: Punctuation[];
-  /** When the stage last received or extracted records of this worker, monotonic milliseconds. */
+  /** When the stage last received or extracted records of this shard worker, monotonic milliseconds. */
   extractedAt: number;
   openCollect: ReplyTo<Dispositions> | undefined;
-  /** The number of the worker's last question: a repeated question is dropped. */
+  /** The number of the shard worker's last question: a repeated question is dropped. */
   lastQuestion: number;
 }
 
@@ -67,12 +67,12 @@ export interface ReducerQueue {
   settledAt: number;
 }
 
-/** A worker's request for a flush or a drain, and how many reducers have not answered it. */
+/** A shard worker's request for a flush or a drain, and how many reducers have not answered it. */
 interface OpenPunctuation {
   readonly kind: 'flush' | 'drain';
   readonly workerNumber: number;
   readonly replyTo: ReplyTo<readonly number[]>;
-  /** The ordinals of the worker's records that wait for another attempt. */
+  /** The ordinals of the shard worker's records that wait for another attempt. */
   readonly waiting: number[];
   missing: number;
 }
@@ -80,9 +80,9 @@ interface OpenPunctuation {
 export interface StageState {
   readonly self: Ref<StageMessage>;
   readonly queues: readonly ReducerQueue[];
-  /** By worker number. */
+  /** By shard worker number. */
   readonly workerEntries: Map<number, WorkerEntry>;
-  /** The workers with records to extract, the next one first. */
+  /** The shard workers with records to extract, the next one first. */
   readonly extractionQueue: Deque<WorkerEntry>;
   /** The number of the last slice of extraction that was asked for, and whether it is still to come. */
   lastSlice: number;
@@ -105,7 +105,7 @@ export interface FailedRecord {
 export interface StageStatus {
   /** How many shard workers have an entry in the stage. */
   readonly workers: number;
-  /** The oldest record of each worker in this stage. */
+  /** The oldest record of each shard worker in this stage. */
   readonly holding: readonly HeldRecord[];
   /** The records that have failed and that a sink does not keep yet. */
   readonly waiting: readonly WaitingSnapshot[];

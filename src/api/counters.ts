@@ -55,7 +55,7 @@ const ordinary = {
   staleFrontier: 'Reports of settled records from a shard worker that no longer has the lease.',
   frontierNotAhead: 'Reports that did not advance the frontier.',
   staleReads: 'Reports of reads from a shard worker that no longer has the lease.',
-  staleSettles: 'Records that an earlier worker of the shard had delivered. They were settled too late to count.',
+  staleSettles: 'Records that an earlier shard worker had delivered. They were settled too late to count.',
   staleWorkerEnd: 'Ends of shard workers that no longer had the lease.',
   staleKeeperNotice: 'Reports on a lease from a keeper that no longer keeps it.',
 } as const;

@@ -25,15 +25,17 @@ export const errorCodes = {
   LEASE_LOST:
     'The right to deliver this item has ended: the lease went to another worker, or this worker stopped, restarted or finished the shard.',
   PENDING_LIMIT_TOO_SMALL:
-    'A shard is full, and the reducer waits for more items before it acknowledges. It is full when maxPending records are open, maxPendingBytes or maxBytes is reached, or 64 × maxPending records follow the oldest open one.',
+    'The ledger of a shard is full, and the reducer waits for more items before it acknowledges. A ledger is full when maxPending records are open, when maxPendingBytes or maxBytes is reached, or when 64 × maxPending records follow the oldest open one.',
   WATCHDOG:
     "A shard's checkpoint did not advance for watchdogMs, and the error names the holder of the oldest open record. Or a shard's end waited that long for a call that acknowledged before it ended.",
   POISON_RECORD:
     'The same record failed restart.intensity + 1 times in a row, across pipeline restarts, while other records succeeded.',
-  SINK_FAILING:
-    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash. The sink in the name is what these functions write to. `cause` is the last failure.',
+  TOO_MANY_FAILURES:
+    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash. `cause` is the last failure.',
   RESTART_INTENSITY: 'More crashes than restart.intensity within restart.periodMs.',
   PIPE_EXITED: 'A callback of a node has asked for the end of its pipe.',
+  PIPE_TIMEOUT:
+    'A call of an open pipe was not done within its deadlineMs. What has begun goes on; the message says whether it has.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
   DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'crash'.",
   PARKING_FAILED:
@@ -105,6 +107,8 @@ export interface ErrorData {
   readonly sequenceNumber?: string;
   /** Its index inside an aggregate. */
   readonly subSequenceNumber?: number;
+  /** PIPE_TIMEOUT: the offset of the fed message, of several the last. Only if it was handed to the first node. */
+  readonly offset?: number;
   /** The key of the failed item. */
   readonly key?: string;
   /** Path of the actor that holds the record, that failed, or that was asked. */
@@ -123,7 +127,10 @@ export interface ErrorData {
   readonly bytes?: number;
   /** PARKING_FAILED: how many bytes it may have. Only if it is full. */
   readonly maxBytes?: number;
-  /** True for a failed write that the service may have carried out: its reply was lost, or kinact stopped waiting. */
+  /**
+   * True for a failed write that the service may have carried out: its reply was lost, or kinact stopped waiting. PIPE_TIMEOUT: true if
+   * the call goes on.
+   */
   readonly outcomeUnknown?: boolean;
 }
 

@@ -27,6 +27,12 @@ export interface FailedCallEvent extends RecordEvent {
   readonly node?: string;
 }
 
+/** The members of the event about what a sink keeps. */
+export interface ParkedEvent extends FailedCallEvent {
+  /** Only for a message of a pipe: how many items it stands for. The other members name the first, and are empty if there is none. */
+  readonly items?: number;
+}
+
 /** The members of events about a row that somebody must correct. */
 export interface RowEvent extends ShardEvent {
   /** The name of the lease table. */

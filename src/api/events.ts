@@ -5,6 +5,7 @@ import type { FailureKind, KinactError } from './errors.js';
 import type {
   CheckpointEvent,
   FailedCallEvent,
+  ParkedEvent,
   PauseEvent,
   RecordEvent,
   RowEvent,
@@ -86,7 +87,7 @@ export interface ConsumerEvents {
   };
   /**
    * Reading of a shard has stopped, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
-   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard that is full for a moment.
+   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard whose ledger is full for a moment.
    */
   readingStopped: RecordEvent & {
     /** The bound that is reached. */
@@ -123,7 +124,7 @@ export interface ConsumerEvents {
     readonly forMs: number;
   };
   /** The sink of `park` keeps this failed item, which is settled. `idempotencyKey` names it in the sink. */
-  itemParked: FailedCallEvent & {
+  itemParked: ParkedEvent & {
     /** The record's partition key, if `key` is absent because no item was made. For a table's change: the key of the changed item. */
     readonly partitionKey?: string;
     /** How often the call had failed. */
@@ -364,7 +365,7 @@ export interface ConsumerEvents {
     /** Why it restarts. */
     readonly error: Error;
   };
-  /** User effects have not settled by a stop deadline, and may still act. */
+  /** User effects have not ended by a stop deadline, and may still act. */
   orphaned: {
     /** The actor's path. */
     readonly actor: string;

@@ -1,16 +1,54 @@
 // The items that the policy `park` sets aside, and the sinks that keep them. `park` (src/options/park-policy.ts) makes the policy.
 import type { FailedItem } from './failed-item.js';
 
-/** A failed item that is set aside, with all that a replay needs. */
+/** The part of a parked message of one lease. */
+export interface ParkedRange {
+  /** The source's name. */
+  readonly source: string;
+  /** The identity of the stream, as in `ParkedItem`. */
+  readonly stream?: string | undefined;
+  /** The shard that the records came from. */
+  readonly shardId: string;
+  /** The fencing token of the lease. */
+  readonly fence: number;
+  /** The sequence number of the first record. Others between `first` and `last` may not belong to it. */
+  readonly first: string;
+  /** The sequence number of the last record. */
+  readonly last: string;
+  /** How many items. An item of which the message is one of several shares counts, too. */
+  readonly items: number;
+}
+
+/** Where a parked message of a pipe failed, and what it stands for. */
+export interface ParkedMessage {
+  /** The name of the node on which it failed, without its number. */
+  readonly node: string;
+  /** The place of this node among `nodes`. */
+  readonly index: number;
+  /** The names of all nodes of the pipe. */
+  readonly nodes: readonly string[];
+  /** The heads of its route, the newest last. */
+  readonly route: readonly string[];
+  /** What it stands for, by lease. None if it stands for nothing. */
+  readonly standsFor: readonly ParkedRange[];
+  /**
+   * How many bytes of `data` each value has, in order: one value, or those of a batch that has failed. Absent: `data` is the bytes of the
+   * record, and the value is the item that `extract` makes of it.
+   */
+  readonly valueBytes?: readonly number[] | undefined;
+}
+
+/** A failed item, or a failed message of a pipe, that is set aside, with all that a replay needs. */
 export interface ParkedItem {
   /**
    * The same as `token.idempotencyKey` of the item, for every delivery on any machine. A record that gave no item (`decode`, `key`,
-   * `extract`) has `-` in place of the item's index.
+   * `extract`) has `-` in place of the item's index. A message of a pipe that does not stand for one whole item has the key of its first
+   * item. The node, and a hash of route and value, follow it.
    */
   readonly idempotencyKey: string;
   /** The application that parked the item. */
   readonly application: string;
-  /** The source's name. */
+  /** The source's name. Of a message that stands for several items, this and the place that follows are those of the first of them. */
   readonly source: string;
   /**
    * The identity of the stream: `<arn>#<creation epoch seconds>`, or the ARN alone for a table's stream. Absent if the service has not
@@ -23,15 +61,21 @@ export interface ParkedItem {
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
-  /** Index among the items that `extract` made of the record, from 0. Absent if the record gave no item. */
+  /**
+   * Index among the items that `extract` made of the record, from 0. Absent if the record gave no item, and for a message that does not
+   * stand for one whole item.
+   */
   readonly itemIndex?: number | undefined;
-  /** The key of the item. Absent if the record gave no item. */
+  /** The key of the item. Absent where `itemIndex` is. */
   readonly key?: string | undefined;
   /** The partition key of the record; absent if the producer gave none. */
   readonly partitionKey?: string | undefined;
   /** The producer's hash key, decimal, if it gave one. */
   readonly explicitHashKey?: string | undefined;
-  /** The bytes of the record, not a copy: keep a copy if you keep them beyond the call. */
+  /**
+   * The bytes of the record, not a copy: keep a copy if you keep them beyond the call. For a message with `valueBytes`: the bytes of its
+   * values, one after the other.
+   */
   readonly data: Buffer;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number | undefined;
@@ -45,6 +89,8 @@ export interface ParkedItem {
   readonly failedAt: number;
   /** When this attempt to park it began, milliseconds since the epoch. */
   readonly parkedAt: number;
+  /** Only for what failed in a pipe: where it goes on, and what it stands for. */
+  readonly message?: ParkedMessage | undefined;
 }
 
 /** What a sink gets beside the item. */

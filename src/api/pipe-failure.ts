@@ -10,11 +10,13 @@ const brand = Symbol.for('kinact.nodeFailure');
  * - `skip`: everything in `of` is settled, and the state becomes `state`. Then the call is repeated with it, unless `of` has the
  *   message of the call. So `handleFlush` and `handleTimer` are called again, because they may have more to do.
  * - `stopShard`: the shards of what is in `of` stop, and what belongs to them is taken out of the state.
+ * - `park`: the sink keeps `values`, as one entry, and then it goes on as under `skip`. Without `values`, messages in `of` are parked each
+ *   for itself. A holding cannot be parked without them, because only the state knows what is in it: `crash` applies.
  * - `crash`: the pipeline restarts, and everything comes again.
  *
- * A call that throws any other error has failed because of its message alone. `handleFlush` and `handleTimer` have no message: under `skip`
- * all that the state keeps is settled, and the state ends; the next message gets a state from `init`. So throw a `NodeFailure` there, if
- * less has failed.
+ * A call that throws any other error has failed because of its message alone. `handleFlush` and `handleTimer` have no message: under
+ * `skip` or `park` all that the state keeps is settled, and the state ends; the next message gets a state from `init`. So throw a
+ * `NodeFailure` there, if less has failed.
  */
 export class NodeFailure<State = unknown> extends Error {
   /** Always `NodeFailure`. */
@@ -23,6 +25,8 @@ export class NodeFailure<State = unknown> extends Error {
   readonly of: readonly Held[];
   /** The state without them. */
   readonly state: State;
+  /** The values of the messages in `of`, as they came to this node. Undefined: not known. */
+  readonly values: readonly unknown[] | undefined;
   /** Marks the errors of every copy of the package. */
   readonly [brand] = true;
 
@@ -34,11 +38,17 @@ export class NodeFailure<State = unknown> extends Error {
       readonly of: readonly Held[];
       /** The state to go on with once these are settled. */
       readonly state: State;
+      /**
+       * The values of all messages in `of`, in order, as this node got them; with `park`, a replay hands each to `handleMessage` again.
+       * Default: not known.
+       */
+      readonly values?: readonly unknown[] | undefined;
     },
   ) {
     super(cause instanceof Error ? cause.message : 'a call of a node failed', { cause });
     this.of = what.of;
     this.state = what.state;
+    this.values = what.values;
   }
 }
 

@@ -1,5 +1,6 @@
 // The types for pipes: messages, nodes, and what a callback of a node returns. src/pipes has the nodes that come with kinact, and `pipe()`,
 // which chains nodes.
+import type { MessageFormat } from './message-format.js';
 import type { Item } from './reducer.js';
 
 /** The shard grant that a message stands for: the right to deliver the items of one shard, from one start of reading to its end. */
@@ -147,16 +148,16 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   /** Handles a message. */
   readonly handleMessage: (state: State, message: PipeMessage<In>, context: NodeContext) => NodeAnswer<State, Out>;
   /**
-   * Emits what the state holds: before a stop and the end of a shard, and when a full shard waits for it. It is called for each state,
-   * the one with the oldest message first. Default: nothing is emitted, and what is kept stays kept. A stop does not wait for that.
+   * Emits what the state holds: before a stop and the end of a shard, and when a full ledger waits for it. It is called for each state, the
+   * one with the oldest message first. Default: nothing is emitted, and what is kept stays kept. A stop does not wait for that.
    */
   readonly handleFlush?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /** Called when the timer of the state is due: see `NodeResult.timerMs`. */
   readonly handleTimer?: ((state: State, context: NodeContext) => NodeAnswer<State, Out>) | undefined;
   /**
-   * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as
-   * it is, and an output that embodies the lost part is counted as `foldedAfterLoss`. In either case an output of which nothing is left
-   * is not sent on.
+   * Takes out of the state what belongs to a lease that has ended, and returns the state. It is synchronous. Default: the state stays as it
+   * is, and an output that stands for the lost part is counted as `foldedAfterLoss`. In either case an output of which nothing is left is
+   * not sent on.
    *
    * It is called only if the state keeps something of the lease. A state that remembers what it has passed on, to refuse repeats, must
    * remember the lease, too. What it has passed on may be lost behind it, and comes again under the next lease.
@@ -170,6 +171,11 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
   readonly maxQueueLen?: number | undefined;
   /** How many bytes of messages wait for the next node. One message is always let in. Default 8,388,608. */
   readonly maxQueueBytes?: number | undefined;
+  /**
+   * The longest time for which a state keeps a message without a flush, in milliseconds: the interval of a batch, say. `createConsumer`
+   * refuses a pipe in which it is not less than `watchdogMs`, because each wait would look like a stall. Default: unknown.
+   */
+  readonly keepsForMs?: number | undefined;
   /** How many routes may have a state at once. Beyond it the route that was used longest ago is flushed and ended. Default 10,000. */
   readonly maxRoutes?: number | undefined;
   /** A route that holds nothing, and has had no message for this long, is ended. Default 60,000. */
@@ -184,6 +190,8 @@ export type AnyNode = NodeDefinition<any, any, any>;
 export interface Pipe<in In = never> {
   /** The nodes in order, at least one. */
   readonly nodes: readonly AnyNode[];
+  /** How its values become bytes. Absent: `park` can keep only records as they came, so `createConsumer` refuses it as a policy. */
+  readonly format?: MessageFormat | undefined;
   /** Never there; for the compiler only. */
   readonly takes?: (value: In) => void;
 }

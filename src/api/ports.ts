@@ -104,7 +104,7 @@ export interface Unpacked {
    * Whether a checkpoint may land inside this aggregate. False for erlmld's two formats, which no KCL opens: there a checkpoint
    * may land only at the end.
    */
-  readonly divisible: boolean;
+  readonly isDivisible: boolean;
   /** What was wrong with the record, for the counter and event `malformedAggregate`. The text names the rule that was applied. */
   readonly complaint?: string;
   /** Present if some user records could not be decoded (bad index, bad hash key); `records` has the ones before them. */

@@ -141,7 +141,7 @@ export type ReducerMessage<Value = Buffer> =
     }
   /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
-  /** A full shard waits for acknowledgements: acknowledge every item that you can. */
+  /** The ledger of a shard is full and waits for acknowledgements: acknowledge every item that you can. */
   | { readonly type: 'flush' }
   /**
    * The right to deliver this shard has ended. No more items of this source, shard and fence arrive, and acknowledgements of them
@@ -234,8 +234,8 @@ export interface RawReducer<State = unknown, Value = Buffer, Emits = never> {
   /** Makes a fresh state: at start and after every restart. It must be synchronous: a promise is refused (INVALID_OPTION). */
   readonly init: () => State;
   /**
-   * Handles a message and returns the new state. It may be async: no other message arrives until its promise has settled.
-   * Acknowledge items through `context.ack`. To return undefined, although `init` returned a state, counts as a throw.
+   * Handles a message and returns the new state. It may be async: no other message arrives until its call has ended. Acknowledge items
+   * through `context.ack`. To return undefined, although `init` returned a state, counts as a throw.
    */
   readonly behaviour: (
     state: State,
@@ -264,7 +264,7 @@ export interface ProcessReducer<Value = Buffer, Emits = never> {
    * second time. `this` is not set.
    */
   readonly process: (items: readonly Item<Value>[], context: FlushContext<Emits>) => unknown;
-  /** When a batch is handed out. A drain or a full shard hands out at once what there is. */
+  /** When a batch is handed out. A drain or a full ledger hands out at once what there is. */
   readonly batch?: Batch | undefined;
   /**
    * How many calls of one reducer may be under way at once. If it is given, even as 1, the items of one call have different keys,

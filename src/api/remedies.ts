@@ -26,14 +26,16 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   PENDING_LIMIT_TOO_SMALL:
     'Raise `maxPending`, `maxPendingBytes` or `maxBytes`, whichever is reached, or acknowledge earlier; `data.actor` holds the oldest record.',
   WATCHDOG: 'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
-  SINK_FAILING:
+  TOO_MANY_FAILURES:
     'Repair what your functions write to; `cause` says what failed. With the default `onFailure: retry()` the consumer waits for it instead.',
   POISON_RECORD:
     'Repair what fails on the record that `data` names, or choose an `onFailure`. Otherwise the next process ends in the same way.',
   RESTART_INTENSITY:
     '`cause` is the last crash: repair that. A supervisor of the process (systemd, Kubernetes) may start it again.',
   PIPE_EXITED:
-    'Nothing, if it was meant: the pipeline restarts. If a callback asks for the end again and again, the consumer ends with SINK_FAILING.',
+    'Nothing, if it was meant: the pipeline restarts. If a callback asks for the end again and again, the consumer ends with TOO_MANY_FAILURES.',
+  PIPE_TIMEOUT:
+    'If `data.outcomeUnknown` is true, what was fed may still be processed: wait until it is settled, or feed it again and refuse repeats. Otherwise feed it again. `status()` of the open pipe shows what its nodes do. See [pipes.md](pipes.md#a-pipe-without-a-consumer).',
   PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
   DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
   PARKING_FAILED:

@@ -1,5 +1,5 @@
-// Makes one attempt, bounded in time, of one SDK operation, with any client. Invariant: at most one request is sent. The call
-// settles in time even if a body stalls or the client ignores its signal.
+// Makes one attempt, bounded in time, of one SDK operation, with any client. Invariant: at most one request is sent. The call ends in time
+// even if a body stalls or the client ignores its signal.
 import type { Timers } from '../api/ports.js';
 
 /** Carries the first failure past the SDK's retry loop. It is not in `cause`, because the SDK looks there and would retry. */

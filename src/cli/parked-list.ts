@@ -2,7 +2,7 @@
 // they are escaped.
 import { chainText } from '../core/thrown.js';
 import { excerpt, visible } from '../core/visible.js';
-import type { StoredError, StoredFault, StoredItem } from '../parking/stored-item.js';
+import { valuesOf, type StoredError, type StoredFault, type StoredItem } from '../parking/stored-item.js';
 import { readOptions, required, say, type CommandIo } from './command.js';
 import {
   entryOf,
@@ -80,8 +80,10 @@ function textLine(item: StoredItem, replayedAt: string | undefined): string {
   const { idempotencyKey, parkedAt, partitionKey = '-', attempts, error } = item;
   // A record that gave no item has no other key.
   const { key = partitionKey } = item;
+  const { message } = item;
+  const node = message === undefined ? [] : [`at ${[message.node, ...message.route].join('/')}`];
   const times = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
-  const cells = [idempotencyKey, timeOf(parkedAt), positionOf(item), key, times];
+  const cells = [idempotencyKey, timeOf(parkedAt), positionOf(item), key, ...node, times];
   return [
     ...cells,
     ...(replayedAt === undefined ? [] : [`replayed ${replayedAt}`]),
@@ -104,7 +106,7 @@ function jsonLine(item: StoredItem, replayedAt: string | undefined): string {
 }
 
 function fieldLines(item: StoredItem, replayedAt: string | undefined): readonly string[] {
-  const { data, error, arrivedAt, failedAt, parkedAt, ...rest } = item;
+  const { data, error, arrivedAt, failedAt, parkedAt, message, ...rest } = item;
   const fields: Readonly<Record<string, string | number | undefined>> = {
     ...rest,
     arrivedAt: arrivedAt === undefined ? undefined : timeOf(arrivedAt),
@@ -116,10 +118,27 @@ function fieldLines(item: StoredItem, replayedAt: string | undefined): readonly 
     ...Object.entries(fields)
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${name}: ${value}`),
+    ...messageLines(message),
     ...errorLines(error),
-    ...dataLines(data),
+    ...dataLines(data, message),
   ];
 }
+
+/** Where a message of a pipe failed, and what it stands for. */
+function messageLines(message: StoredItem['message']): readonly string[] {
+  if (message === undefined) return [];
+  const { node, index, nodes, route, standsFor } = message;
+  return [
+    `node: ${node} (${index + 1} of ${nodes.length}: ${nodes.join(', ')})`,
+    ...(route.length === 0 ? [] : [`route: ${route.map((head) => JSON.stringify(head)).join(' ')}`]),
+    ...standsFor.map(({ source, shardId, fence, first, last, items }) => {
+      const range = first === last ? first : `${first} to ${last}`;
+      return `stands for: ${plural(items, 'item')} of ${source}/${shardId}, ${range}, fence ${fence}`;
+    }),
+  ];
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 function errorLines({ causes, ...error }: StoredError): readonly string[] {
   return [...faultLines('error', error), ...causes.flatMap((cause) => faultLines('caused by', cause))];
@@ -133,7 +152,10 @@ function faultLines(title: string, fault: StoredFault): readonly string[] {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function dataLines(data: Buffer): readonly string[] {
+/** The values of a message each have lines of their own. */
+function dataLines(data: Buffer, message?: StoredItem['message']): readonly string[] {
+  const values = message === undefined ? [] : valuesOf(data, message);
+  if (values.length > 1) return values.flatMap((value) => dataLines(value));
   const title = `${data.length} bytes`;
   try {
     return [`data (${title}, text): ${utf8.decode(data)}`];

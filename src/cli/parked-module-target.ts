@@ -1,24 +1,36 @@
-// `kinact parked replay --module`: runs parked items by the reducer of a module, in this process. Only the parked items run, with their
-// own keys and idempotency keys. Nothing is put into a stream.
+// `kinact parked replay --module`: runs parked items by the reducer or the pipe of a module, in this process. Only the parked items run,
+// with their own keys and idempotency keys. Nothing is put into a stream.
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { KinactError } from '../api/errors.js';
 import type { Timers } from '../api/ports.js';
 import { refuse, refuseName } from '../api/refusal.js';
-import { defineReducer, type FoldingReducer } from '../api/reducer.js';
+import type { Pipe } from '../api/pipe.js';
+import { defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
+import { consumerTable } from '../options/consumer-option-table.js';
+import { resolveTable } from '../options/option-table.js';
+import type { StoredItem } from '../parking/stored-item.js';
 import { chainText, messageOf } from '../core/thrown.js';
 import { watched } from './call-watch.js';
 import { say } from './command.js';
 import type { ParkedEntry } from '../parking/parked-entries.js';
-import { replayPipeline, type ReplayModule, type ReplayPipeline } from './replay-pipeline.js';
+import { replayPipeline, type ReplayOutcome, type ReplayPipeline } from './replay-pipeline.js';
+import { replayPipes, type ReplayPipes } from './replay-pipes.js';
+import type { ItemMakers } from './replayed-item.js';
 import type { ReplayTarget } from './replay-target.js';
+
+/** What a module exports for a replay: at least a reducer or a pipe. */
+export interface ReplayModule extends ItemMakers {
+  readonly reducer?: ReducerDefinition | undefined;
+  readonly pipe?: Pipe | undefined;
+}
 
 /** `timers`: for the reports of a call that takes long. */
 export function moduleTarget(path: string, timers: Timers = hostEnvironment.timers): ReplayTarget {
   let module: ReplayModule | undefined;
-  let pipeline: ReplayPipeline | undefined;
+  let running: Running | undefined;
   return {
     name: `module ${path}`,
     into: { module: path },
@@ -32,15 +44,14 @@ export function moduleTarget(path: string, timers: Timers = hostEnvironment.time
     },
     async replay(groups, reports, io) {
       const { signal } = io;
-      const running = (pipeline = replayPipeline(module as ReplayModule));
-      const stop = (): void => void running.stop();
-      signal.addEventListener('abort', stop, { once: true });
+      const runners = (running = runnersOf(module as ReplayModule));
+      const onAbort = (): void => void runners.stop();
+      signal.addEventListener('abort', onAbort, { once: true });
       if (groups.length === 0 || signal.aborted) return;
-      await running.start();
       for (const group of groups) {
         if (signal.aborted) break;
         const [entry] = group as [ParkedEntry];
-        const outcome = await watched(running.replay(await entry.read()), timers, (forMs) =>
+        const outcome = await watched(runners.replay(await entry.read()), timers, (forMs) =>
           say(io, `${entry.idempotencyKey}: its call has been under way for ${forMs / 1_000} s`),
         );
         if (outcome.type === 'left') break;
@@ -48,9 +59,37 @@ export function moduleTarget(path: string, timers: Timers = hostEnvironment.time
         else if (outcome.items === 0) await reports.madeNothing(group);
         else await reports.done([group]);
       }
-      signal.removeEventListener('abort', stop);
+      signal.removeEventListener('abort', onAbort);
     },
-    close: async () => pipeline?.stop(),
+    close: async () => running?.stop(),
+  };
+}
+
+interface Running {
+  replay(stored: StoredItem): Promise<ReplayOutcome>;
+  stop(): Promise<void>;
+}
+
+/** What failed in a pipe goes through the pipe of the module, and the rest through its reducer, as far as it has both. */
+function runnersOf({ reducer, pipe, ...makers }: ReplayModule): Running {
+  const pipes: ReplayPipes | undefined = pipe === undefined ? undefined : replayPipes(pipe, makers);
+  const pipeline: ReplayPipeline | undefined =
+    reducer === undefined ? undefined : replayPipeline({ reducer, ...makers });
+  let started: Promise<void> | undefined;
+  return {
+    async replay(stored) {
+      const { message } = stored;
+      if (pipes !== undefined && (message !== undefined || pipeline === undefined)) return pipes.replay(stored);
+      if (pipeline === undefined || message?.valueBytes !== undefined) {
+        const text = 'it is a message of a pipe: the module must export the pipe';
+        return { type: 'failed', error: new Error(text) };
+      }
+      await (started ??= pipeline.start());
+      return pipeline.replay(stored);
+    },
+    async stop() {
+      await Promise.all([pipes?.stop(), pipeline?.stop()]);
+    },
   };
 }
 
@@ -85,23 +124,27 @@ function cureOf(cause: unknown): string {
   return isUnknown || typeScriptCodes.includes(code) ? '; compile it to JavaScript first' : '';
 }
 
-/** The parts of a module: exports, or the members of its default export, or a reducer as its default export. */
+/** The parts of a module: exports, or the members of its default export, or a reducer or a pipe as its default export. */
 export function moduleOf(loaded: Readonly<Record<string, unknown>>): ReplayModule {
   const main = loaded['default'] as Readonly<Record<string, unknown>> | null | undefined;
-  const holder = loaded['reducer'] === undefined && main?.['reducer'] !== undefined ? main : loaded;
-  const reducer = holder['reducer'] ?? main;
-  if (holder['reducer'] === undefined && (holder['pipe'] ?? main?.['pipe']) !== undefined)
-    refuseName(
-      'module.pipe',
-      'parked items cannot be replayed through a pipe so far: export a reducer that does the same',
-    );
-  if (reducer === undefined) refuse('module', 'a reducer as default export, or an export reducer', reducer);
-  const { extract, key, numbers } = holder;
+  const isNamed = loaded['reducer'] !== undefined || loaded['pipe'] !== undefined;
+  const isWithin = !isNamed && (main?.['reducer'] !== undefined || main?.['pipe'] !== undefined);
+  const holder = isWithin ? main : loaded;
+  const isPipe = !isNamed && !isWithin && Array.isArray(main?.['nodes']);
+  const pipe = isPipe ? main : holder?.['pipe'];
+  const reducer = holder?.['reducer'] ?? (isNamed || isWithin || isPipe ? undefined : main);
+  if (reducer === undefined && pipe === undefined)
+    refuse('module', 'a reducer or a pipe as default export, or an export reducer or pipe', reducer);
+  const { extract, key, numbers } = holder ?? {};
   for (const [name, value] of Object.entries({ extract, key }))
     if (value !== undefined && typeof value !== 'function') refuse(`module.${name}`, 'a function', value);
   if (numbers !== undefined && !['number', 'string', 'bigint'].includes(numbers as string))
     refuse('module.numbers', "'number', 'string' or 'bigint', as in dynamodbStream", numbers);
   if (extract !== undefined && key !== undefined)
     refuseName('module.key', 'allowed only without extract, which gives every item its key');
-  return { reducer: defineReducer(reducer as FoldingReducer), extract, key, numbers } as ReplayModule;
+  return {
+    reducer: reducer === undefined || reducer === null ? undefined : defineReducer(reducer as FoldingReducer),
+    pipe: resolveTable({ pipe: consumerTable.pipe }, pipe === undefined ? {} : { pipe }, 'module').pipe,
+    ...({ extract, key, numbers } as ItemMakers),
+  };
 }

@@ -51,7 +51,15 @@ export function streamTarget(text: string): ReplayTarget {
       };
       for (const group of groups) {
         if (signal.aborted) break;
-        const record = recordOf(await group[0]!.read());
+        const stored = await group[0]!.read();
+        if (stored.message?.valueBytes !== undefined) {
+          reports.failed(
+            group,
+            "it is a message of a pipe, and no record: replay it by --module, with the pipe's module",
+          );
+          continue;
+        }
+        const record = recordOf(stored);
         const size = sizeOf(record);
         if (size > maxRecordBytes) {
           reports.failed(group, `it has ${size} bytes, and the stream takes ${maxRecordBytes}`);

@@ -7,8 +7,7 @@ import type { StoredItem } from '../parking/stored-item.js';
 import { itemsOf, replayReducer, type ItemMakers } from './replayed-item.js';
 import { replaySource } from './replay-source.js';
 
-/** What a module exports for a replay. */
-export interface ReplayModule extends ItemMakers {
+interface ReducerModule extends ItemMakers {
   readonly reducer: ReducerDefinition;
 }
 
@@ -37,7 +36,7 @@ interface Current {
   readonly settled: () => void;
 }
 
-export function replayPipeline(module: ReplayModule): ReplayPipeline {
+export function replayPipeline(module: ReducerModule): ReplayPipeline {
   const source = replaySource();
   let current: Current | undefined;
   let number = 0;

@@ -68,7 +68,7 @@ function portOf(clock: Environment['clock'], open: StreamSource['open']): Stream
     }),
     open,
     // The bytes are those of one user record, also if they look like an aggregate.
-    unpack: (record) => ({ records: [record], divisible: true }),
+    unpack: (record) => ({ records: [record], isDivisible: true }),
     close: () => undefined,
   };
 }

@@ -101,7 +101,7 @@ function changeOf(stored: StoredItem, numbers: NumberForm): ChangeRecord {
   return changeRecord({ ...recordOf(stored), data: stored.data }, numbers);
 }
 
-function recordOf(stored: StoredItem): UserRecord {
+export function recordOf(stored: StoredItem): UserRecord {
   const { sequenceNumber, subSequenceNumber, partitionKey, explicitHashKey, data, arrivedAt } = stored;
   return {
     sequenceNumber,
@@ -205,6 +205,6 @@ function replayed(item: Item, tokens: Tokens): Item {
 }
 
 /** The idempotency key of the item, as the stream gives it. A record that gave no item was parked with `-` for the index. */
-function keyOf({ idempotencyKey, itemIndex }: StoredItem, index: number): string {
+export function keyOf({ idempotencyKey, itemIndex }: StoredItem, index: number): string {
   return itemIndex === undefined ? idempotencyKey.replace(/\/-$/, `/${index}`) : idempotencyKey;
 }

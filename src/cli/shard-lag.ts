@@ -219,10 +219,16 @@ async function lagOf(
     return figures(undefined, 'LATEST of a table, before its first checkpoint');
   try {
     const look = await sourceOf(reference).look?.(shardId, start, signal);
-    return figures(look, look?.isKnown === false ? 'no record was found with a few reads' : undefined);
+    return figures(look, look?.isKnown === false ? problemOf(look) : undefined);
   } catch (error) {
     return figures(undefined, errorLine(error));
   }
+}
+
+function problemOf({ newestBelow, isTip }: PositionLook): string {
+  if (newestBelow === undefined) return 'no record was found with a few reads';
+  const what = isTip ? 'is beyond the newest record' : 'was answered with a record before it';
+  return `the checkpoint ${what}, ${newestBelow}: it is of another stream, or was set by hand`;
 }
 
 function startOf({ checkpoint, checkpointSubSequenceNumber: sub, kinactLatestAt }: SeenRow): StartPosition | undefined {

@@ -28,7 +28,7 @@ export function statusOf<K extends keyof StatusByKind>(
   return kind === wanted && state !== undefined && !('error' in state) ? (state as StatusByKind[K]) : undefined;
 }
 
-/** Keyed by worker and ordinal. */
+/** Keyed by shard worker and ordinal. */
 type Holders = ReadonlyMap<string, HeldRecord & { readonly path: string }>;
 
 /** The shards that a tree reads, each with the holder of its oldest open record. */
@@ -69,7 +69,7 @@ function uncheckpointedMs(actors: readonly ActorSnapshot[]): ReadonlyMap<string,
 export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnapshot[]): LagSnapshot {
   const actors = walk(tree);
   const readLags = actors.flatMap((actor) => statusOf(actor, 'shard-worker')?.readLagMs ?? []);
-  // A keeper may have records to checkpoint although the worker is gone that settled them.
+  // A keeper may have records to checkpoint although the shard worker is gone that settled them.
   const settled = [...uncheckpointedMs(actors).values()].filter((ms) => ms > 0);
   const ages = [...shards.flatMap(({ checkpointAgeMs }) => checkpointAgeMs ?? []), ...settled];
   const coordinators = actors.flatMap((actor) => statusOf(actor, 'lease-coordinator') ?? []);

@@ -15,7 +15,7 @@ export interface EscalationOptions {
   /** How many restarts kinact's own crashes may cause, and in which time: the crash after that many ends the consumer. */
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /**
-   * The longest delay of a restart, beside the limit of 30 s. Keepers without a worker give their leases up after `callDeadlineMs` +
+   * The longest delay of a restart, beside the limit of 30 s. Keepers without a shard worker give their leases up after `callDeadlineMs` +
    * `failoverMs`, so it must be shorter.
    */
   readonly maxDelayMs: number;
@@ -79,7 +79,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
         return isOver ? { end: tooManyRestarts(restart, error), delayMs: 0 } : { delayMs: 0 };
       }
       if (times > restart.intensity && othersSucceed) return { end: poison(failed, times), delayMs: 0 };
-      if (noteAndCheck(failures, userFailures, clock.now())) return { end: userCodeFailing(failed), delayMs: 0 };
+      if (noteAndCheck(failures, userFailures, clock.now())) return { end: tooManyFailures(failed), delayMs: 0 };
       return { delayMs: takeNextDelayMs() };
     },
     pipelineEnded: ({ reason: how, error }) => {
@@ -108,10 +108,10 @@ function tooManyRestarts({ intensity, periodMs }: EscalationOptions['restart'], 
   return new KinactError('RESTART_INTENSITY', text, { cause });
 }
 
-function userCodeFailing(failed: KinactError): KinactError {
+function tooManyFailures(failed: KinactError): KinactError {
   const { intensity, periodMs } = userFailures;
   const text = `Your code has crashed the pipeline more than ${intensity} times within ${periodMs / 60_000} minutes; last: ${failed.message}`;
-  return new KinactError('SINK_FAILING', text, { cause: failed, data: failed.data });
+  return new KinactError('TOO_MANY_FAILURES', text, { cause: failed, data: failed.data });
 }
 
 const codesOfUserCode: ReadonlySet<string> = new Set(['PROCESSING_FAILED', 'UNDECODABLE_RECORD', 'PIPE_EXITED']);

@@ -1,7 +1,7 @@
 // Releases left leases: those of keepers that were stopped while they held them, and that no coordinator can release any more. Used by
 // consumer-stop.ts, when a coordinator did not answer, and by source-changes.ts, when one crashed before a removal. Such keepers are
-// started again in a separate runtime, for one write each, once the calls of their pipeline have settled or are orphans. Keepers that
-// have crashed are never started again: their leases are only reported.
+// started again in a separate runtime, for one write each, once the calls of their pipeline have ended or are orphans. Keepers that have
+// crashed are never started again: their leases are only reported.
 import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
   type LeaseKeeperOptions,

@@ -1,5 +1,5 @@
 // `pause` and `resume` of a consumer: of the whole process, of a source, or of one shard. The pauses belong to this process and outlive
-// every worker. They do not know one another: each ends with its own `resume`.
+// every shard worker. They do not know one another: each ends with its own `resume`.
 import type { PauseSnapshot } from '../api/status.js';
 import { createIntake, forgetPauses, pauseIntake, resumeIntake, type Intake, type IntakePart } from '../core/intake.js';
 import { visible } from '../core/visible.js';

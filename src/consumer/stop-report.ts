@@ -38,7 +38,7 @@ export interface ReleasedLease {
   /** The key of the lease's row in the lease table. */
   readonly leaseKey: string;
   /**
-   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
+   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the shard worker did
    * not report in time or was gone already.
    */
   readonly recordsLeft: number;

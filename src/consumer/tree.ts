@@ -46,7 +46,7 @@ export interface TreeParts {
     stages: readonly Ref<StageMessage>[],
     coordinators: () => readonly Ref<LeaseCoordinatorRequest>[],
   ) => AnyBehaviour;
-  /** The current coordinators. The workers of every incarnation of the pipeline ask for them. */
+  /** The current coordinators. The shard workers of every incarnation of the pipeline ask for them. */
   readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
   /** Called when the supervisor of the coordinators has started. */
   readonly coordinatorsStarted: (coordinators: Ref<SupervisorMessage>) => void;

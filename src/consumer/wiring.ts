@@ -99,7 +99,7 @@ export const actors: Actors = {
   shardWorker,
 };
 
-/** The delay before a held lease gets a new worker after its old worker ended normally. */
+/** The delay before a held lease gets a new shard worker after its old shard worker ended normally. */
 const nextWorkerDelayMs = 1_000;
 /** The least default of `handOverMs`. Records behind a backlog may settle only after some seconds, even with a short `failoverMs`. */
 const minHandOverMs = 10_000;
@@ -277,6 +277,7 @@ function pipeOf(
     stages: isBehindReducer ? [] : stages,
     isBehindReducer,
     definitions: processing.pipe?.nodes ?? [],
+    format: processing.pipe?.format,
     clock,
     random,
     makeNode: (node) => actors.pipeNode(node) as unknown as Behaviour<never, NodeRequest>,

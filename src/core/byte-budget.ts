@@ -43,11 +43,11 @@ export interface ByteAccount {
   readonly askToFlush: () => void;
   /** Bytes reserved for the answer to the open request. */
   reservedBytes: number;
-  /** Bytes that the reader has fetched and the worker has not asked for yet. */
+  /** Bytes that the reader has fetched and the shard worker has not asked for yet. */
   aheadBytes: number;
-  /** Bytes on their way from the reader to the worker. */
+  /** Bytes on their way from the reader to the shard worker. */
   inTransitBytes: number;
-  /** Bytes that the worker has, admitted or waiting for admission. */
+  /** Bytes that the shard worker has, admitted or waiting for admission. */
   ownBytes: number;
   /** The sum of the four numbers above. */
   heldBytes: number;
@@ -110,7 +110,10 @@ export function allowance({ budget, heldBytes }: ByteAccount): number {
   return pool - budget.borrowedBytes + Math.max(0, shareOf(budget) - heldBytes);
 }
 
-/** Returns how many records the reader may request now, and reserves their bytes until `releaseReservation`; 0 if it must wait. */
+/**
+ * Reserves bytes for the records that the reader may request now, and returns how many records these are; 0 if it must wait. The bytes stay
+ * reserved until `releaseReservation`.
+ */
 export function requestNow(account: ByteAccount, request: ByteRequest): number {
   if (account.closed) return 1;
   const limit = limitFor(account, request);
@@ -141,11 +144,11 @@ export function requestRecords(
     if (account.waiter !== waiter) return;
     account.waiter = undefined;
     budget.waiting.delete(account);
-    clearFlushRequests(budget);
+    if (budget.waiting.size === 0) forgetFlushRequests(budget);
   };
 }
 
-/** Adds the bytes of an answer that the reader keeps until the worker asks for it. */
+/** Adds the bytes of an answer that the reader keeps until the shard worker asks for it. */
 export function keepAhead(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes += bytes;
@@ -159,7 +162,7 @@ export function releaseReservation(account: ByteAccount): void {
   change(account, -reservedBytes);
 }
 
-/** Moves bytes that were fetched ahead to the worker, which has asked for them. */
+/** Moves bytes that were fetched ahead to the shard worker, which has asked for them. */
 export function moveToWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
@@ -175,7 +178,7 @@ export function dropAhead(account: ByteAccount): void {
   change(account, -bytes);
 }
 
-/** Sets the bytes that the worker holds now. `received`: all `inTransitBytes` have arrived. */
+/** Sets the bytes that the shard worker holds now. `received`: all `inTransitBytes` have arrived. */
 export function setWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
   const before = account.ownBytes + (received ? account.inTransitBytes : 0);
@@ -237,7 +240,7 @@ function wake(budget: ByteBudget): void {
     granted(limit);
   }
   if (budget.waiting.size > 0) askToFlush(budget);
-  else clearFlushRequests(budget);
+  else forgetFlushRequests(budget);
 }
 
 function askToFlush(budget: ByteBudget): void {
@@ -251,7 +254,7 @@ function askToFlush(budget: ByteBudget): void {
   }
 }
 
-function clearFlushRequests(budget: ByteBudget): void {
-  if (budget.waiting.size > 0) return;
+/** No reader waits for bytes any more, so each account may be asked again when one does. */
+function forgetFlushRequests(budget: ByteBudget): void {
   for (const account of budget.accounts) account.askedToFlush = false;
 }

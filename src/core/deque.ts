@@ -1,5 +1,5 @@
 // A queue in a ring buffer. It removes the oldest item in O(1), while an array's `shift` takes O(n). The queues between stages,
-// reducers and workers use it, because they may hold thousands of items. An empty slot is cleared: otherwise the garbage
+// reducers and shard workers use it, because they may hold thousands of items. An empty slot is cleared: otherwise the garbage
 // collector could not free the removed item.
 
 /** First in, first out; amortized O(1) at both ends and by index. */

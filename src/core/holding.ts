@@ -74,9 +74,10 @@ export class HeldBundle {
   static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
     const { hasLost } = withoutEnded(holding.#bundle);
     holding.#hasEnded ||= hasLost;
-    // A state that has subtracted the part has one holding for each lease. What is left belongs to others, and was folded together with it.
+    // `handleLost` takes the part out of a state that has one holding for each lease. If something is left, the holding has several leases,
+    // and the part is still folded into the state.
     if (hasLost && (!wasSubtracted || !isEmptyBundle(holding.#bundle))) holding.#hasLost = true;
-    // What is left may be a rest in the state that stands for nothing.
+    // Otherwise the state may keep values that now stand for nothing, so they still count in `messages` and `sizeBytes`.
     if (isEmptyBundle(holding.#bundle) && wasSubtracted) {
       holding.#messages = 0;
       holding.#sizeBytes = 0;

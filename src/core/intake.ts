@@ -1,6 +1,7 @@
-// Whether the shard workers of a process may read and admit records. The application pauses and resumes all of them, those of a source,
-// or one shard: before the start, while the consumer runs, and during restarts. So the state outlives every worker: a worker looks at its
-// view of it in each turn, and is told of each change. Not to be confused with the pause of one worker for a hand-over.
+// Whether the shard workers of a process may read and admit records. The application pauses and resumes all of them, those of a source, or
+// one shard: before the start, while the consumer runs, and during restarts. So the state outlives every shard worker. Each shard worker
+// looks at its view of the state in each turn, and is informed of each change. The pause for a hand-over is another thing: it concerns one
+// shard worker.
 
 /** A part of what a consumer reads, for `pause` and `resume`: a source, or one shard of it. */
 export interface IntakePart {
@@ -78,7 +79,7 @@ export function forgetPauses({ parts, resumedParts }: Intake, source: string): v
   for (const names of [parts, resumedParts]) for (const name of names.keys()) if (isOfSource(name)) names.delete(name);
 }
 
-/** What a worker sees of the intake. */
+/** What a shard worker sees of the intake. */
 export function intakeOfShard(intake: Intake, shard: Required<IntakePart>): ShardIntake {
   const names = [nameOf({ source: shard.source }), nameOf(shard)];
   return {

@@ -60,7 +60,7 @@ export function observe(
   return rows.map((row) => {
     const seen = observations.get(row.leaseKey) ?? { since: now, seenAt: now };
     const ageMs = now - seen.since;
-    // A row first seen without an owner is infinitely old, but this worker has not seen it free for that long.
+    // A row that was first seen without an owner counts as infinitely old, but this worker has seen it free only since then.
     const stillForMs = row.leaseOwner === undefined ? now - seen.seenAt : ageMs;
     return {
       row,

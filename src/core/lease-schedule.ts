@@ -1,5 +1,5 @@
 // Decides which write a lease keeper sends next, and when the keeper must check again. The functions are pure: the result depends
-// on the keeper's state and the time. Invariants: one write at a time. While a worker may settle records, the keeper sends only
+// on the keeper's state and the time. Invariants: one write at a time. While a shard worker may settle records, the keeper sends only
 // renewals (answers and checkpoints count as renewals). If several writes are due, the first of these goes: SHARD_END, release,
 // hand-over, renewal, answer to a wish, extra checkpoint.
 export type LeaseWriteKind =
@@ -27,8 +27,9 @@ export type KeeperPhase =
   | 'over';
 
 /**
- * Whether earlier workers have left calls of user code behind for this shard. `none`: the last worker's final report says that none
- * runs. `possible`: nothing waits for them, but only the next worker can prove that none runs. `awaited`: a release waits for them.
+ * Whether earlier shard workers have left calls of user code behind for this shard. `none`: the last shard worker's final report says that
+ * none runs. `possible`: nothing waits for them, but only the next shard worker can prove that none runs. `awaited`: a release waits for
+ * them.
  */
 export type CallsLeftBehind = 'none' | 'possible' | 'awaited';
 
@@ -36,9 +37,9 @@ export type CallsLeftBehind = 'none' | 'possible' | 'awaited';
 export type ReceivedWishPhase =
   /** The wish is to be answered with `yielding`. */
   | 'asked'
-  /** The answer is in the row, and the worker delivers until `drainStartsAt`. */
+  /** The answer is in the row, and the shard worker delivers until `drainStartsAt`. */
   | 'answered'
-  /** The worker has been asked to pause, and the shard drains. */
+  /** The shard worker has been asked to pause, and the shard drains. */
   | 'draining'
   /** The shard is drained, and the next write hands the lease over. */
   | 'ready'
@@ -85,10 +86,10 @@ export interface KeeperSituation {
     readonly extraAt: number;
   };
   readonly workers: {
-    /** The request of a worker that waits for a renewal: the counter of that renewal becomes its fence. */
+    /** The request of a shard worker that waits for a renewal: the counter of that renewal becomes its fence. */
     readonly tenureRequest: unknown;
-    /** No worker may start the shard now, so the time without a worker does not count as idle. */
-    readonly noWorkerMayStart: boolean;
+    /** No shard worker may start the shard now, so the time without a shard worker does not count as idle. */
+    readonly mayNotStart: boolean;
     readonly idleSince: number;
   };
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
@@ -104,7 +105,7 @@ export interface KeeperSituation {
   readonly releaseOrder: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd:
     | {
-        /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
+        /** When the shard worker reported the end, or when the keeper last had to wait for another shard's holder. */
         readonly since: number;
         readonly asking: boolean;
         readonly askAt: number;
@@ -122,7 +123,9 @@ export interface KeeperSituation {
 export interface ScheduleLimits {
   /** After this long without an answer, the outcome of a write counts as unknown. */
   readonly writeTimeoutMs: number;
-  /** The keeper gives the lease up after `idleLimitMs` without a worker, or after `endLimitMs` without proof that its shard has ended. */
+  /**
+   * The keeper gives the lease up after `idleLimitMs` without a shard worker, or after `endLimitMs` without proof that its shard has ended.
+   */
   readonly idleLimitMs: number;
   readonly endLimitMs: number;
 }
@@ -185,7 +188,7 @@ function shardEndIsDue({ shardEnd, leftovers }: KeeperSituation, now: number): b
 function releaseIsDue(keeper: KeeperSituation, now: number): boolean {
   const { leftovers, releaseOrder } = keeper;
   if (releaseOrder === undefined) return false;
-  // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
+  // Until `cutAt` the release waits for these calls: they must not run beside those of the next owner.
   if ((leftovers.callsLeftBehind === 'awaited' || leftovers.hookCalls > 0) && now < releaseOrder.cutAt) return false;
 
   if (keeper.tenure !== undefined) return keeper.tenure.revoked && now >= releaseOrder.writeAt;
@@ -198,14 +201,14 @@ export function isWriteOverdue(keeper: KeeperSituation, limits: ScheduleLimits, 
   return current !== undefined && now >= current.startedAt + limits.writeTimeoutMs;
 }
 
-/** Whether the lease has been without a worker, or without proof of its shard's end, for too long and without an excuse. */
+/** Whether the lease has been without a shard worker, or without proof of its shard's end, for too long and without an excuse. */
 export function isIdleTooLong(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
   return now >= idleUntil(keeper, limits);
 }
 
 function idleUntil(keeper: KeeperSituation, limits: ScheduleLimits): number {
   const excused =
-    keeper.workers.noWorkerMayStart ||
+    keeper.workers.mayNotStart ||
     keeper.phase !== 'held' ||
     isInForce(keeper.tenure) ||
     keeper.workers.tenureRequest !== undefined ||

@@ -12,7 +12,7 @@ import type { InitialPosition, Position, StartPosition } from './position.js';
 export interface LeaseState {
   /** The row as last written or read; its counter is the condition of the next write. */
   row: LeaseRow;
-  /** Everything up to this position is settled: the furthest frontier that any worker under this keeper has reported. */
+  /** Everything up to this position is settled: the furthest frontier that any shard worker under this keeper has reported. */
   frontier: Position | undefined;
   /**
    * How many records the frontier has passed since the row's checkpoint. After a write whose reply was lost, the number may be
@@ -198,7 +198,7 @@ export function noteCheckpointDurable({ uncheckpointedTimes }: LeaseState): void
   uncheckpointedTimes.oldestAt = uncheckpointedTimes.nextOldestAt;
 }
 
-/** Where a worker starts; undefined if the shard has ended. */
+/** Where a shard worker starts; undefined if the shard has ended. */
 export function startOf(lease: LeaseState, initialPosition: InitialPosition): StartPosition | undefined {
   const { checkpoint, subSequenceNumber } = nextCheckpoint(lease) ?? durableCheckpoint(lease.row);
   if (!isSentinel(checkpoint)) {

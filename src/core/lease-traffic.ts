@@ -1,7 +1,7 @@
-// The queue of all writes of this process to one lease table. It limits the writes under way, and orders the rest by the cost of
-// a delay: a late renewal costs a lease, a late take costs nothing yet. Requests wait here, not at the table. Keepers and the
-// coordinator ask for a permit before each write. A keeper decides what to write when it has the permit, and sends at once. So
-// deadlines and time limits count from the permit. There is one such queue per table and process.
+// The queue of all writes of this process to one lease table. It limits the writes under way, and orders the rest by the cost of a delay: a
+// late renewal costs a lease, a late take costs nothing yet. Requests wait here, not at the table. Keepers and the coordinator ask for a
+// *permit*, the permission to send one write, before each of them. A keeper decides what to write when it has the permit, and sends at
+// once. So deadlines and time limits count from the permit. There is one such queue per table and process.
 import {
   createSendPace,
   maySend,
@@ -266,11 +266,11 @@ function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPer
     order,
     sentAt: now,
     end: (outcome) => {
-      const full = queue.underWay.size >= Math.floor(queue.pace.window);
+      const isFull = queue.underWay.size >= Math.floor(queue.pace.window);
       if (!queue.underWay.delete(permit)) return;
       const answeredAt = queue.options.clock.now();
       const tookMs = answeredAt - now - (queue.stalledMs - stalledBefore);
-      noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, full }, answeredAt);
+      noteOutcome(queue.pace, { outcome, sentAt: now, tookMs, isFull }, answeredAt);
       serve(queue);
       stopProbe(queue);
     },

@@ -133,7 +133,7 @@ export function hasRoom(ledger: Ledger, bytes = 1): boolean {
 }
 
 /**
- * Admits a record and returns its ordinal; ordinals count up from 0 without gaps. Returns -1, and changes nothing, for a
+ * Admits a record and returns its *ordinal*: its number in the ledger, from 0 without gaps. Returns -1, and changes nothing, for a
  * duplicate: a record whose position is not greater than that of the last admitted record. Throws RangeError if the ledger is
  * already full; it does not check whether `bytes` still fit.
  */

@@ -31,8 +31,10 @@ export interface PositionLook {
   readonly records: readonly { readonly sequenceNumber: string; readonly arrivedAt?: number }[];
   /** The last answer has reached the tip of the shard, or its end. */
   readonly isTip: boolean;
-  /** False: the answers have shown neither a record nor that there is none. */
+  /** False: the answers have shown neither a record nor that there is none, or the position is none of this shard's. */
   readonly isKnown: boolean;
+  /** The newest record that the service answered with, if its number is below the position: so that is none of this shard's. */
+  readonly newestBelow?: string | undefined;
   /** How far the first answer was behind the tip, in milliseconds. */
   readonly millisBehindLatest: number | undefined;
   /** How many calls of GetRecords it took. */

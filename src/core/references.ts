@@ -1,9 +1,12 @@
-// What a message of a pipe stands for: the items that it embodies. An item may be settled only when everything that embodies it is done.
-// So the items travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
+// What a message of a pipe stands for: its items. An item may be settled only when everything that stands for it is done. So the items
+// travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
 // - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
 // References move: they must not be used again where they were passed on.
+//
+// Ordinals mean nothing outside the process. So a bundle also notes the sequence numbers of the first and the last record of each grant.
+// These are two texts per grant, whatever it holds.
 import {
   addNumber,
   addRanges,
@@ -14,7 +17,7 @@ import {
   type NumberRanges,
 } from './number-ranges.js';
 
-/** The right to deliver the items of a shard. Once ended, it never lives again. */
+/** The right to deliver the items of a shard. For actors it is the tenure (actors/protocol/tenure.ts). Once ended, it never revives. */
 export interface Grant {
   readonly ended: boolean;
 }
@@ -25,6 +28,8 @@ export interface Reference<G extends Grant, Stage> {
   readonly stage: Stage;
   readonly ordinal: number;
   readonly index: number;
+  /** That of its record. It rises with the ordinal. Absent: not known. */
+  readonly sequenceNumber?: string | undefined;
 }
 
 /** `open`: how many shares are not settled yet. The references behind the shares settle with the last one. */
@@ -46,6 +51,16 @@ export interface Split<G extends Grant, Stage> {
 interface Part<Stage> {
   readonly stage: Stage;
   readonly byIndex: Map<number, NumberRanges>;
+  /** What they span. No item ever leaves a part. */
+  span: Span | undefined;
+}
+
+/** The first and the last record of some: the ordinals, and the sequence numbers as far as they are known. */
+interface Span {
+  low: number;
+  high: number;
+  first: string | undefined;
+  last: string | undefined;
 }
 
 export interface Bundle<G extends Grant, Stage, Item extends Reference<G, Stage> = Reference<G, Stage>> {
@@ -94,31 +109,52 @@ export function addTo<G extends Grant, Stage>(bundle: Bundle<G, Stage>, referenc
   if (isSplit(references)) addShares(bundle, references, 1);
   else if (isBundle(references)) {
     for (const [tenure, parts] of references.parts)
-      for (const { stage, byIndex } of parts)
-        for (const [index, ranges] of byIndex) addRanges(rangesOf(bundle, tenure, stage, index), ranges);
+      for (const { stage, byIndex, span } of parts) {
+        const part = partOf(bundle, tenure, stage);
+        for (const [index, ranges] of byIndex) addRanges(rangesOf(part, index), ranges);
+        part.span = spanOfBoth(part.span, span);
+      }
     for (const [split, count] of references.shares) addShares(bundle, split, count);
   } else {
-    const { tenure, stage, index, ordinal } = references;
-    addNumber(rangesOf(bundle, tenure, stage, index), ordinal);
+    const { tenure, stage, index, ordinal, sequenceNumber } = references;
+    const part = partOf(bundle, tenure, stage);
+    addNumber(rangesOf(part, index), ordinal);
+    widen(part, ordinal, sequenceNumber);
   }
+}
+
+function widen<Stage>(part: Part<Stage>, ordinal: number, sequenceNumber: string | undefined): void {
+  const { span } = part;
+  if (span === undefined) {
+    part.span = { low: ordinal, high: ordinal, first: sequenceNumber, last: sequenceNumber };
+    return;
+  }
+  if (ordinal > span.high) [span.high, span.last] = [ordinal, sequenceNumber];
+  if (ordinal < span.low) [span.low, span.first] = [ordinal, sequenceNumber];
+}
+
+/** A new span of both. */
+function spanOfBoth(one: Span | undefined, other: Span | undefined): Span | undefined {
+  if (one === undefined || other === undefined) return { ...(one ?? other) } as Span;
+  const [lower, higher] = [one.low <= other.low ? one : other, one.high >= other.high ? one : other];
+  return { low: lower.low, high: higher.high, first: lower.first, last: higher.last };
 }
 
 function addShares<G extends Grant, Stage>({ shares }: Bundle<G, Stage>, split: Split<G, Stage>, count: number): void {
   shares.set(split, (shares.get(split) ?? 0) + count);
 }
 
-function rangesOf<G extends Grant, Stage>(
-  { parts }: Bundle<G, Stage>,
-  tenure: G,
-  stage: Stage,
-  index: number,
-): NumberRanges {
+function partOf<G extends Grant, Stage>({ parts }: Bundle<G, Stage>, tenure: G, stage: Stage): Part<Stage> {
   let ofGrant = parts.get(tenure);
   if (ofGrant === undefined) parts.set(tenure, (ofGrant = []));
   let part = ofGrant.find((each) => each.stage === stage);
-  if (part === undefined) ofGrant.push((part = { stage, byIndex: new Map() }));
-  let ranges = part.byIndex.get(index);
-  if (ranges === undefined) part.byIndex.set(index, (ranges = emptyRanges()));
+  if (part === undefined) ofGrant.push((part = { stage, byIndex: new Map(), span: undefined }));
+  return part;
+}
+
+function rangesOf<Stage>({ byIndex }: Part<Stage>, index: number): NumberRanges {
+  let ranges = byIndex.get(index);
+  if (ranges === undefined) byIndex.set(index, (ranges = emptyRanges()));
   return ranges;
 }
 
@@ -215,7 +251,7 @@ export function forEachGrant<G extends Grant, Stage>(
     const { of } = references;
     if (of === undefined) return;
     const known = isBundle(of) ? grantsBehind(references, of) : undefined;
-    // An ended one may have been taken out.
+    // An ended grant may have been taken out of `of` meanwhile, so the list is not trusted.
     if (known === undefined || someEnded(known)) forEachGrant(of, visit);
     else known.forEach(visit);
   } else if (isBundle(references)) {

@@ -119,7 +119,7 @@ function evidenceLast(
   current: ReadonlyMap<string, LeaseRow>,
 ): readonly ResetStep[] {
   const rows = [...current].map(([shardId, row]) => ({ shardId, row }));
-  const verdict = judgeStream({ identity, shards, complete: true, rows, otherEpochs: [] });
+  const verdict = judgeStream({ identity, shards, isComplete: true, rows, otherEpochs: [] });
   const keys = new Set(verdict.type === 'changed' ? verdict.leaseKeys : []);
   const isEvidence = (step: ResetStep): boolean => step.type !== 'create' && keys.has(step.seen.leaseKey);
 

@@ -119,7 +119,7 @@ export interface Sent {
   /** How long the table took, without the time that this process lost to its own work. */
   readonly tookMs: number;
   /** The window was full when the answer came: a wider window would have been used. */
-  readonly full: boolean;
+  readonly isFull: boolean;
 }
 
 export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
@@ -149,11 +149,11 @@ function throttled(pace: SendPace, sentAt: number, now: number): void {
   pace.slotAt = Math.max(pace.slotAt, now);
 }
 
-function answered(pace: SendPace, { full, sentAt, tookMs }: Sent, now: number): void {
+function answered(pace: SendPace, { isFull, sentAt, tookMs }: Sent, now: number): void {
   noteAnswer(pace, now);
   noteQuickest(pace.quickest, tookMs, now);
   if (isSlow(pace, tookMs)) narrow(pace, sentAt, now);
-  else if (full) pace.window = Math.min(maxWindow, pace.window + 1 / pace.window);
+  else if (isFull) pace.window = Math.min(maxWindow, pace.window + 1 / pace.window);
   if (pace.perSecond === Infinity) return;
   pace.perSecond += now - pace.throttledAt > fastAfterMs ? fastGrowth : growth;
   if (pace.perSecond > maxPerSecond) pace.perSecond = Infinity;

@@ -1,14 +1,14 @@
-// Counts what the shard workers of a process have done since the last report to the meter: user records settled, their bytes, and the
-// reads of their readers. The tally outlives the workers, so what was settled right before a worker ends counts, too. Each message
-// of a worker costs a few additions, and each report empties the tally.
+// Counts what the shard workers of a process have done since the last report to the meter: user records settled, their bytes, and the reads
+// of their readers. The tally outlives the shard workers, so what was settled right before a shard worker ends counts, too. Each message of
+// a shard worker costs a few additions, and each report empties the tally.
 import { addCall, createCallTally, takeCalls, type CallTally } from './call-tally.js';
 
-/** What is not reported yet. A worker with nothing to report has no entry. */
+/** What is not reported yet. A shard worker with nothing to report has no entry. */
 export interface SettledTally {
   unreported: TallyEntry[];
 }
 
-/** One worker's part in the tally. */
+/** One shard worker's part in the tally. */
 export interface TallyEntry {
   readonly tally: SettledTally;
   readonly source: string;
@@ -21,7 +21,7 @@ export interface TallyEntry {
   isListed: boolean;
 }
 
-/** What one worker has done since the last report. */
+/** What one shard worker has done since the last report. */
 export interface WorkDone extends Pick<TallyEntry, 'source' | 'shardId' | 'records' | 'bytes'> {
   readonly reads: { readonly calls: number; readonly ms: number };
 }
@@ -31,7 +31,9 @@ export function createSettledTally(): SettledTally {
   return { unreported: [] };
 }
 
-/** Creates the entry of one worker. A shard may have several workers, one after the other. `each` gets the time of each read. */
+/**
+ * Creates the entry of one shard worker. A shard may have several shard workers, one after the other. `each` gets the time of each read.
+ */
 export function openEntry(
   tally: SettledTally,
   { source, shardId }: Pick<TallyEntry, 'source' | 'shardId'>,
@@ -60,7 +62,7 @@ function list(entry: TallyEntry): void {
   entry.tally.unreported.push(entry);
 }
 
-/** Empties the tally, and returns what was done since the last call, with one element per worker of a shard. */
+/** Empties the tally, and returns what was done since the last call, with one element per shard worker of a shard. */
 export function takeSettled(tally: SettledTally): readonly WorkDone[] {
   const { unreported } = tally;
   tally.unreported = [];

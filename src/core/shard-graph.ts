@@ -1,6 +1,6 @@
-// The lineage of a shard is its ancestors and descendants, by splits and merges. This file decides what it means for leases: which
-// to create (KCL clauses 2.6, 2.7), which may start (2.8), and which may be removed (2.9). The functions work on listings and lease
-// rows; coordinators, keepers and `kinact reset` call them.
+// The *lineage* of a shard is its ancestors and descendants, by splits, merges and roll-overs. A *leaf* is a shard of which no child is
+// listed. This file decides what it means for leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), and which may be
+// removed (2.9). The functions work on listings and lease rows; coordinators, keepers and `kinact reset` call them.
 import { gapsIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';

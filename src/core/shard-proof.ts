@@ -73,7 +73,7 @@ export function afterAbsent(absences: Absences, absent: readonly string[], answe
   return next;
 }
 
-/** The absences without this shard. The worker has dropped the shard's lease, so a later absence starts a new count. */
+/** The absences without this shard. The shard worker has dropped the shard's lease, so a later absence starts a new count. */
 export function withoutAbsence(absences: Absences, shardId: string): Absences {
   if (!absences.has(shardId)) return absences;
   const next = new Map(absences);

@@ -1,6 +1,6 @@
-// The identity of the stream that a lease row belongs to: its ARN and creation time. The ARN alone is not enough, because a
-// stream that is deleted and created again keeps its ARN. Rows carry both as `kinactStream`, and kinact compares them before it
-// reads, restarts or ends a shard.
+// The identity of the stream that a lease row belongs to: its ARN and creation time. The ARN alone is not enough, because a stream that is
+// deleted and created again keeps its ARN. Rows carry both as `kinactStream` (a row is *stamped* once it has them), and kinact compares
+// them before it reads, restarts or ends a shard.
 
 /** What identifies a stream. `creationEpochSeconds` is 0 if the service has no creation time. */
 export interface IdentifiedStream {

@@ -17,7 +17,7 @@ export interface VerdictInput {
   readonly identity: string;
   readonly shards: readonly ListedShard[];
   /** Whether `shards` are all shards of the stream (shard-listing.ts). The absence of a shard means something only if they are. */
-  readonly complete: boolean;
+  readonly isComplete: boolean;
   /** The rows under the keys of this stream, ended rows included. */
   readonly rows: Iterable<ShardRow>;
   /** Multi-stream tables: rows of the same account and name under other epochs. */
@@ -37,7 +37,7 @@ export type StreamVerdict =
       readonly leaseKeys: readonly string[];
     };
 
-export function judgeStream({ identity, shards, complete, rows, otherEpochs }: VerdictInput): StreamVerdict {
+export function judgeStream({ identity, shards, isComplete, rows, otherEpochs }: VerdictInput): StreamVerdict {
   const listed = new Map(shards.map((shard) => [shard.shardId, shard]));
   const unstamped: LeaseRow[] = [];
   const differences: Difference[] = [];
@@ -47,7 +47,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
     const shard = listed.get(shardId);
     const evidence = foreignStamp(row, identity) ?? beforeStart(row, shard) ?? otherParents(row, shard);
     if (evidence !== undefined) differences.push({ row, evidence });
-    else if (row.kinactStream === undefined && (shard !== undefined || complete) && isPlausible(row, shard, listed))
+    else if (row.kinactStream === undefined && (shard !== undefined || isComplete) && isPlausible(row, shard, listed))
       unstamped.push(row);
     isUnderWay ||= row.leaseOwner !== undefined || isSequenceNumber(row.checkpoint);
   }
@@ -55,7 +55,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
   // Once the current stream is read under its own keys, the rows that an earlier stream left no longer matter.
   if (!isUnderWay) {
     for (const { shardId, row } of otherEpochs) {
-      const evidence = leftBehind(row, listed.get(shardId), complete, identity);
+      const evidence = leftBehind(row, listed.get(shardId), isComplete, identity);
       if (evidence !== undefined) differences.push({ row, evidence });
     }
   }
@@ -129,10 +129,10 @@ function isBehindEnd({ checkpoint }: LeaseRow, { endingSequenceNumber: end }: Li
 function leftBehind(
   row: LeaseRow,
   shard: ListedShard | undefined,
-  complete: boolean,
+  isComplete: boolean,
   identity: string,
 ): string | undefined {
   const foreign = foreignStamp(row, identity) ?? beforeStart(row, shard);
   if (foreign !== undefined) return foreign;
-  return shard === undefined && complete ? 'is for a shard that this stream does not have' : undefined;
+  return shard === undefined && isComplete ? 'is for a shard that this stream does not have' : undefined;
 }

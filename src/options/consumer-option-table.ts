@@ -27,6 +27,7 @@ import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
+import type { MessageFormat } from '../api/message-format.js';
 import type { AnyNode, Pipe } from '../api/pipe.js';
 import type { UserRecord } from '../api/ports.js';
 import { checkReducerShape } from '../api/reducer-check.js';
@@ -74,11 +75,16 @@ const pipe: Kind<Pipe<any>> = {
     // The builder has the methods that end a pipe.
     if (typeof (value as { readonly end?: unknown }).end === 'function')
       refuseShown(path, this.expected, 'one that has not ended: end it with to(…) or end()');
-    const { nodes } = membersOf(value, path);
+    const { nodes, format } = membersOf(value, path);
     if (!Array.isArray(nodes) || nodes.length === 0) return refuse(path, this.expected, value);
     const isNode = shaped<AnyNode>('a node made by defineNode', ['handleMessage']);
+    const isFormat = shaped<MessageFormat>('a format: json, or { serialize, deserialize }', [
+      'serialize',
+      'deserialize',
+    ]);
     return Object.freeze({
       nodes: Object.freeze(nodes.map((node: unknown, index) => isNode.parse(node, `${path}.nodes[${index}]`))),
+      ...(format === undefined ? {} : { format: isFormat.parse(format, `${path}.format`) }),
     });
   },
 };
@@ -160,7 +166,7 @@ export const consumerTable = {
   ),
   pipe: optional(
     pipe,
-    'A chain of nodes in place of a reducer, or behind each one. Not with `park` so far; alone not with `limit`.',
+    'A chain of nodes in place of a reducer, or behind each one. `park` needs a format. Alone not with `limit`.',
     { example: 'pipe().to((bytes) => console.log(bytes.length))' },
   ),
   extract: optional(

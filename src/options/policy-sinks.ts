@@ -1,8 +1,10 @@
-// The sinks of a failure policy, and whether one of them puts items into a stream that the consumer reads. Each of them would come back,
-// fail again and be parked again, for ever. A function as `onFailure` shows its sinks only at its first answers.
+// The sinks of a failure policy. Can a pipe use them, and does one of them put items into a stream that the consumer reads? Each of these
+// would come back, fail again and be parked again, for ever. A function as `onFailure` shows its sinks only at its first answers.
 import type { OnFailure } from '../api/failure-policy.js';
 import { refuseShown } from '../api/misplaced.js';
 import type { NamedStream, ParkSink } from '../api/parking.js';
+import type { Pipe } from '../api/pipe.js';
+import { refuseName } from '../api/refusal.js';
 import type { SourceSpec } from '../api/source.js';
 
 interface PlacedSink {
@@ -16,6 +18,16 @@ export function sinksOf(onFailure: OnFailure, path = 'onFailure'): readonly Plac
   if (typeof onFailure !== 'object') return [];
   if (onFailure.type === 'park') return [{ sink: onFailure.sink, path }];
   return sinksOf(onFailure.then, `${path}.then`);
+}
+
+/** Refuses the policy `park` for a pipe that does not say how its values become bytes. */
+export function refuseUnwritable(onFailure: OnFailure, { format }: Pick<Pipe, 'format'>): void {
+  const [parks] = sinksOf(onFailure);
+  if (parks === undefined || format !== undefined) return;
+  refuseName(
+    parks.path,
+    'park needs to know how the values of the pipe become bytes: write pipe({ format: json }), or give a format of your own',
+  );
 }
 
 /** Refuses a sink whose stream is certainly one that the consumer reads. */

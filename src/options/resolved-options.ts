@@ -7,7 +7,7 @@ import { refuseName } from '../api/refusal.js';
 import type { Pipe } from '../api/pipe.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
-import { createDoubts, refuseOwnStreams, sinksOf, type DoubtOf } from './policy-sinks.js';
+import { createDoubts, refuseOwnStreams, refuseUnwritable, type DoubtOf } from './policy-sinks.js';
 import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
@@ -93,9 +93,12 @@ function processingOf(
   // One of them is there: see the tables.
   if (pipe === undefined) return processReducer(reducer as ReducerDefinition, rest);
   if (reducer === undefined && rest.limit !== undefined) refuseName('limit', noLimit);
-  const [parks] = sinksOf(rest.onFailure);
-  if (parks !== undefined)
-    refuseName(parks.path, "park is not possible with a pipe so far: choose retry(), 'crash', 'skip' or 'stopShard'");
+  refuseUnwritable(rest.onFailure, pipe);
+  for (const [at, { name = 'node', keepsForMs = 0 }] of pipe.nodes.entries())
+    if (keepsForMs >= rest.watchdogMs) {
+      const expected = `less than watchdogMs (${rest.watchdogMs}), or each wait of ${name} looks like a stall`;
+      refuse(`pipe.nodes[${at}].keepsForMs`, expected, keepsForMs);
+    }
   return reducer === undefined
     ? Object.freeze({ kind: 'pipe', pipe })
     : Object.freeze({ ...processReducer(reducer, rest), pipe });

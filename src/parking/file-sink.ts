@@ -5,13 +5,14 @@ import { resolve } from 'node:path';
 import { KinactError } from '../api/errors.js';
 import type { FileSinkOptions } from '../api/options.js';
 import { marked, markMaker } from '../api/misplaced.js';
-import type { ParkSink, SinkCheck } from '../api/parking.js';
+import { NonRetryableError } from '../api/failure-policy.js';
+import type { ParkedItem, ParkSink, SinkCheck } from '../api/parking.js';
 import { messageOf } from '../core/thrown.js';
 import { resolveTable, type Resolved } from '../options/option-table.js';
 import { fileSinkTable } from '../options/sink-option-tables.js';
 import { hostDisk, type Disk } from './disk.js';
 import { parkedFileName } from './file-name.js';
-import { parkedLine } from './parked-line.js';
+import { maxLineBytes, parkedLine } from './parked-line.js';
 import { createParkingFile, type FileMaker, type ParkingFile } from './parking-file.js';
 import { WaitingLines, type WaitingLine } from './waiting-lines.js';
 
@@ -34,7 +35,8 @@ const maxWriteBytes = 8 * 1024 * 1024;
  * `start()` of a consumer creates the folder and an empty file in it, and removes the file. If that fails, it rejects.
  *
  * A call rejects with PARKING_FAILED if the folder is full, or if the disk fails. If its signal aborts before its line is written, it
- * rejects with the signal's reason, and the item is not kept.
+ * rejects with the signal's reason, and the item is not kept. A line of more than 64 MiB, which only a message of a pipe can have, is
+ * refused with a NonRetryableError.
  *
  * @throws KinactError INVALID_OPTION (path, expected, got).
  * @see {@link FileSinkOptions} for the options.
@@ -52,7 +54,7 @@ export function fileSink(options: FileSinkOptions): ParkSink {
 export function openFileSink(options: FileSinkOptions, host: SinkHost): ParkSink {
   const limits = resolveTable(fileSinkTable, options, 'fileSink');
   const writer = new LineWriter(limits, host);
-  const sink: ParkSink = (item, { signal }) => writer.add(parkedLine(item), signal);
+  const sink: ParkSink = async (item, { signal }) => writer.add(lineWithin(item), signal);
   const check: ParkSink['check'] = ({ warn }) => writer.check(warn);
   return marked(Object.assign(sink, { check }), {
     name: 'a sink made by fileSink',
@@ -62,6 +64,18 @@ export function openFileSink(options: FileSinkOptions, host: SinkHost): ParkSink
 }
 
 markMaker(fileSink, 'fileSink', '{ path: … }');
+
+/** What `kinact parked` could not read back is not written. */
+function lineWithin(item: ParkedItem): Buffer {
+  const refused = (bytes: number): NonRetryableError =>
+    new NonRetryableError(`its line would have ${bytes} bytes, and a line of a fileSink has at most ${maxLineBytes}`);
+  const { length } = item.data;
+  // A text of that length may not even be possible.
+  if (length > maxLineBytes) throw refused(length);
+  const line = parkedLine(item);
+  if (line.length > maxLineBytes) throw refused(line.length);
+  return line;
+}
 
 /** A disk without room is no wrong path: others may make room. */
 const full: readonly unknown[] = ['ENOSPC', 'EDQUOT'];

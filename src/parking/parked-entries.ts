@@ -6,7 +6,7 @@ export interface ParkedEntry {
   readonly application: string;
   readonly idempotencyKey: string;
   readonly parkedAt: number;
-  /** The same for all items of one record. */
+  /** The same for all items of one record. A message of a pipe that has values is alone. */
   readonly record: string;
   /** Reads the item. Only its place may be in memory. */
   read(): Promise<StoredItem>;
@@ -48,6 +48,8 @@ export function entryList(close = (): Promise<void> => Promise.resolve()): Entry
   };
 }
 
-function recordOf({ source, stream, shardId, sequenceNumber, subSequenceNumber }: StoredItem): string {
+function recordOf(item: StoredItem): string {
+  const { source, stream, shardId, sequenceNumber, subSequenceNumber, message, idempotencyKey } = item;
+  if (message?.valueBytes !== undefined) return JSON.stringify([idempotencyKey]);
   return JSON.stringify([source, stream, shardId, sequenceNumber, subSequenceNumber]);
 }

@@ -8,11 +8,8 @@ import { KinactError } from '../api/errors.js';
 import { isParkedFileName } from './file-name.js';
 import { lineFiles, type LineFiles, type LinePlace } from './line-files.js';
 import { entryList, type EntryList, type ParkedEntries } from './parked-entries.js';
-import { readParkedLine } from './parked-line.js';
+import { maxLineBytes, readParkedLine } from './parked-line.js';
 import type { StoredItem } from './stored-item.js';
-
-/** A longer line is reported, and not kept. */
-const maxLineBytes = 64 * 1024 * 1024;
 
 const newline = 0x0a;
 

@@ -1,16 +1,21 @@
-// The format of a parked item: one line of JSON, version 1, the data as base64. docs/parked.md describes it for other readers. Both
-// sinks write it, and the command `parked` reads it.
+// The format of a parked item: one line of JSON, the data as base64. docs/parked.md describes it for other readers. Both sinks write it,
+// and the command `parked` reads it. Version 1: the data is a record. Version 2: it is the values of a pipe's message. A reader that
+// knows only version 1 would take these for a record, so it must refuse them.
 import { causesOf, describeError } from '../core/thrown.js';
-import type { ParkedItem } from '../api/parking.js';
+import type { ParkedItem, ParkedMessage, ParkedRange } from '../api/parking.js';
 import type { StoredError, StoredFault, StoredItem } from './stored-item.js';
 
 /** A message or stack may be of any length, but the error is only a hint. */
 const maxErrorCharacters = 10_000;
 
+/** A longer line is reported, and not kept. */
+export const maxLineBytes = 64 * 1024 * 1024;
+
 /** The line of an item, with its newline. It has a copy of the data. */
 export function parkedLine(item: ParkedItem): Buffer {
   const { data, error, ...rest } = item;
-  const stored = { version: 1, ...rest, data: bytesOf(data).toString('base64'), error: storedError(error) };
+  const version = item.message?.valueBytes === undefined ? 1 : 2;
+  const stored = { version, ...rest, data: bytesOf(data).toString('base64'), error: storedError(error) };
   return Buffer.from(`${JSON.stringify(stored)}\n`);
 }
 
@@ -57,7 +62,8 @@ export function lineMembers(line: Uint8Array): Readonly<Record<string, unknown>>
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'it is no JSON object';
   const { version } = parsed as { readonly version?: unknown };
   if (version === undefined) return 'it is no parked item: it has no version';
-  if (version !== 1) return `its version is ${JSON.stringify(version)}; this kinact reads version 1`;
+  if (version !== 1 && version !== 2)
+    return `its version is ${JSON.stringify(version)}; this kinact reads the versions 1 and 2`;
   return parsed as Readonly<Record<string, unknown>>;
 }
 
@@ -91,7 +97,25 @@ const members: Readonly<Record<keyof StoredItem, Check>> = {
   error: (value) => isFault(value) && Array.isArray(value.causes) && value.causes.every(isFault),
   failedAt: isTime,
   parkedAt: isTime,
+  message: maybe(isMessage),
 };
+
+function isMessage(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { node, index, nodes, route, standsFor, valueBytes } = value as Partial<ParkedMessage>;
+  if (!isText(node) || !isCount(index) || !isList(isText)(nodes) || !isList(isText)(route)) return false;
+  return isList(isRange)(standsFor) && maybe(isList(isCount))(valueBytes);
+}
+
+function isRange(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { source, stream, shardId, fence, first, last, items } = value as Partial<ParkedRange>;
+  return [source, shardId, first, last].every(isText) && maybe(isText)(stream) && isCount(fence) && isCount(items);
+}
+
+function isList(check: Check): Check {
+  return (value) => Array.isArray(value) && value.every((each) => check(each));
+}
 
 function isFault(value: unknown): value is StoredFault & { readonly causes?: unknown } {
   if (typeof value !== 'object' || value === null) return false;
@@ -115,5 +139,13 @@ export function storedItem(read: Readonly<Record<string, unknown>>): StoredItem 
     if (!isValid(value)) return value === undefined ? `it has no ${name}` : `its ${name} is not valid`;
     if (value !== undefined) item[name] = value;
   }
-  return { ...item, data: Buffer.from(item['data'] as string, 'base64') } as unknown as StoredItem;
+  const stored = { ...item, data: Buffer.from(item['data'] as string, 'base64') } as unknown as StoredItem;
+  return isOfVersion(stored, read['version']) ? stored : 'its message is not valid';
+}
+
+/** Whether the data is what the version says: a record, or as many bytes as the values have. */
+function isOfVersion({ data, message }: StoredItem, version: unknown): boolean {
+  const bytes = message?.valueBytes;
+  if (bytes === undefined) return version === 1;
+  return version === 2 && bytes.length > 0 && bytes.reduce((sum, each) => sum + each, 0) === data.length;
 }

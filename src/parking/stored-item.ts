@@ -1,5 +1,5 @@
 // A parked item as it is kept: the item with its error as plain data, and what is read back from it.
-import type { ParkedItem } from '../api/parking.js';
+import type { ParkedItem, ParkedMessage } from '../api/parking.js';
 
 /** An error without its causes. */
 export interface StoredFault {
@@ -22,4 +22,10 @@ export interface StoredItem extends Omit<ParkedItem, 'error'> {
 export interface Complaint {
   readonly place: string;
   readonly reason: string;
+}
+
+/** The bytes of each value of a message. None: the data is a record. */
+export function valuesOf(data: Buffer, { valueBytes = [] }: ParkedMessage): readonly Buffer[] {
+  let end = 0;
+  return valueBytes.map((bytes) => data.subarray(end, (end += bytes)));
 }

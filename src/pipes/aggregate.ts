@@ -56,8 +56,8 @@ const aggregationMembers = { init: isFunction, push: isFunction, output: isFunct
 
 /**
  * Collects values, and sends on what `make` makes of them: after `count` messages, at `bytes`, `intervalMs` after the first, and at a
- * flush. (A flush comes before a stop, at the end of a shard, and when a full shard waits.) Without `make` the output is the list
- * itself. There is one aggregate per route.
+ * flush. (A flush comes before a stop, at the end of a shard, and when a full ledger waits.) Without `make` the output is the list itself.
+ * There is one aggregate per route.
  *
  * Order: kept. An output stands for all messages in it, and they are settled when it is done. Until then they hold their checkpoints
  * back. If `make` fails, the messages of the aggregate have failed together, with one verdict: see `NodeFailure`.

@@ -57,6 +57,7 @@ export function assembleChunks<In, Out>(options: AssembleChunksOptions<In, Out>)
   return defineNode<Chunks<In>, In, Out>({
     ...node,
     name: node.name ?? 'assembleChunks',
+    keepsForMs: maxAgeMs,
     init: () => ({ objects: new Map(), completed: new Map(), dueAt: undefined }),
     handleMessage: (state, message, context) => takeChunk(options, state, message, context),
     handleTimer: (state, context) => {
@@ -136,6 +137,7 @@ function failed<In>(
   throw new NodeFailure<Chunks<In>>(error, {
     of: message === undefined ? held : [...held, message],
     state: { objects: others, completed, dueAt },
+    values: [...(object?.values ?? []), ...(message === undefined ? [] : [message.value])],
   });
 }
 

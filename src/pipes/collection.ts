@@ -19,6 +19,8 @@ export interface Collection<In, Out> {
   /** Keeps the message that was offered last. */
   keep(message: PipeMessage<In>): Keep;
   held(): readonly Holding[];
+  /** The values of all that is kept, in order; undefined if they were folded. */
+  values(): readonly In[] | undefined;
   /** The message that was offered last is neither kept nor emitted: its leases have ended. */
   forgetOffered(): void;
   /** Takes out what belongs to the lease. */

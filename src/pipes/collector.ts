@@ -60,11 +60,12 @@ interface Due<In, Out> {
 
 type Callbacks<In, Out> = Pick<
   NodeDefinition<Collected<In, Out>, In, Out>,
-  'init' | 'handleMessage' | 'handleFlush' | 'handleTimer' | 'handleLost'
+  'init' | 'handleMessage' | 'handleFlush' | 'handleTimer' | 'handleLost' | 'keepsForMs'
 >;
 
 export function collector<In, Out>(options: CollectorOptions<In, Out>): Callbacks<In, Out> {
   return {
+    keepsForMs: options.intervalMs,
     init: () => ({ groups: new Map(), pending: undefined, dueAt: undefined }),
     handleMessage: (state, message, context) => takeIn(options, state, message, context),
     handleFlush: (state, context) => {
@@ -192,7 +193,9 @@ function emitGroups<In, Out>(
         return makeFrom(at + 1);
       },
       (error) => {
-        throw new NodeFailure(error, { of, state: without(state, next.group) });
+        const kept = next.group.collected.values();
+        const values = kept === undefined || next.offered === undefined ? kept : [...kept, next.offered.value];
+        throw new NodeFailure(error, { of, state: without(state, next.group), values });
       },
     );
   };

@@ -52,6 +52,7 @@ export const nodeOptions: Readonly<Record<keyof NodeOptions, Check>> = {
 
 const members: Readonly<Record<keyof NodeDefinition, Check>> = {
   ...nodeOptions,
+  keepsForMs: isMs,
   init: isFunction,
   handleMessage: isFunction,
   handleFlush: isFunction,

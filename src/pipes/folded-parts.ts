@@ -68,6 +68,7 @@ export function foldedParts<State, In, Out>({
       return keepUnder(holdings, offeredUnder, message);
     },
     held: () => holdingsIn(holdings),
+    values: () => undefined,
     forgetOffered: () => {
       // Of a part that keeps more, nothing can be taken out. It goes as a whole with its lease.
       if (!holdings.has(offeredUnder)) parts.delete(offeredUnder);

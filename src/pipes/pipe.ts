@@ -1,10 +1,12 @@
 // Chains nodes into a pipe. The compiler checks that each node takes what the one before sends on.
+import type { MessageFormat } from '../api/message-format.js';
 import type { AnyNode, NodeDefinition, Pipe, PipeMessage } from '../api/pipe.js';
+import { checkPlainObject } from '../api/plain-object.js';
 import { refuse, refuseName } from '../api/refusal.js';
 import { aggregate, type AggregateOptions } from './aggregate.js';
 import type { MessageFunction } from './answer.js';
 import { assembleChunks, type AssembleChunksOptions } from './assemble-chunks.js';
-import { defineNode, withRouteBounds, type NodeOptions } from './define-node.js';
+import { checkMembers, defineNode, isFunction, withRouteBounds, type NodeOptions } from './define-node.js';
 import type { Aggregation } from './folded-parts.js';
 import { routeDependent } from './route-dependent.js';
 import { demux, join, routeChangeOf, type DemuxOptions, type RouteBounds } from './routes.js';
@@ -60,8 +62,18 @@ export interface PipeBuilder<In, Value> {
   end(): Pipe<In>;
 }
 
+/** What a pipe as a whole may say. */
+export interface PipeOptions {
+  /**
+   * How the values become bytes: `json`, or a format of your own. Only `park` needs it. Default: none, and `createConsumer` refuses
+   * `park` as a policy.
+   */
+  readonly format?: MessageFormat | undefined;
+}
+
 /**
  * Begins a pipe, for the option `pipe` of `createConsumer`. Nothing runs here. `In` is what `extract` makes, or the source.
+ * @throws KinactError INVALID_OPTION naming the member, expected and got.
  *
  * @example
  * ```ts
@@ -77,18 +89,36 @@ export interface PipeBuilder<In, Value> {
  *   .to((orders) => save(orders));
  * ```
  */
-export function pipe<In = Buffer>(): PipeBuilder<In, In> {
-  return builder<In, In>([], []);
+export function pipe<In = Buffer>(options: PipeOptions = {}): PipeBuilder<In, In> {
+  checkPlainObject(options, 'pipe', 'an object of options');
+  checkMembers('pipe', options, { format: isFormat });
+  const { format } = options;
+  return builder<In, In>([], { bounds: [], format: format === undefined ? undefined : Object.freeze({ ...format }) });
 }
 
-/** `bounds`: of the routes that were added and not removed, the newest last. */
-function builder<In, Value>(nodes: readonly AnyNode[], bounds: readonly RouteBounds[]): PipeBuilder<In, Value> {
+function isFormat(path: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) refuse(path, 'json, or an object { serialize, deserialize }', value);
+  const { serialize, deserialize } = value as Partial<MessageFormat>;
+  isFunction(`${path}.serialize`, serialize);
+  isFunction(`${path}.deserialize`, deserialize);
+}
+
+interface Making {
+  /** Those of the routes that were added and not removed, the newest last. */
+  readonly bounds: readonly RouteBounds[];
+  readonly format: MessageFormat | undefined;
+}
+
+function builder<In, Value>(nodes: readonly AnyNode[], { bounds, format }: Making): PipeBuilder<In, Value> {
   const add = <Out>(node: NodeOf<Value, Out>): PipeBuilder<In, Out> => {
     const checked = routeChangeOf(node) === undefined ? (defineNode(node) as AnyNode) : node;
     const within = bounds.at(-1);
     const change = routeChangeOf(node);
     const next = change === 'removes' ? bounds.slice(0, -1) : change === undefined ? bounds : [...bounds, change.adds];
-    return builder([...nodes, within === undefined ? checked : withRouteBounds(checked, within)], next);
+    return builder([...nodes, within === undefined ? checked : withRouteBounds(checked, within)], {
+      bounds: next,
+      format,
+    });
   };
   return Object.freeze<PipeBuilder<In, Value>>({
     map: (f, options) => add(map(f, options)),
@@ -118,7 +148,7 @@ function builder<In, Value>(nodes: readonly AnyNode[], bounds: readonly RouteBou
     },
     end: () => {
       if (nodes.length === 0) refuseName('pipe', 'expected at least one node, got none');
-      return Object.freeze({ nodes: Object.freeze([...nodes]) });
+      return Object.freeze({ nodes: Object.freeze([...nodes]), ...(format === undefined ? {} : { format }) });
     },
   });
 }

@@ -67,7 +67,11 @@ function within<In, Out>(
     },
     (error) => {
       if (!isNodeFailure(error)) throw error;
-      throw new NodeFailure(error.cause, { of: error.of, state: { ...built, state: error.state } });
+      throw new NodeFailure(error.cause, {
+        of: error.of,
+        state: { ...built, state: error.state },
+        values: error.values,
+      });
     },
   );
 }

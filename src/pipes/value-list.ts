@@ -25,6 +25,7 @@ export function valueList<In, Out>(make: Make<In, Out>): Collection<In, Out> {
       return keepUnder(holdings, key, message);
     },
     held: () => holdingsIn(holdings),
+    values: () => [...values],
     forgetOffered: () => undefined,
     lose: (lease) => {
       const { gone } = loseLease(holdings, lease);

@@ -11,6 +11,7 @@ import { endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervisio
 import type { ConsumerEvents, KinactEvent } from '../api/events.js';
 import type { Pipe } from '../api/pipe.js';
 import { consumerTable } from '../options/consumer-option-table.js';
+import { refuseUnwritable } from '../options/policy-sinks.js';
 import { milliseconds, refuse, resolveTable } from '../options/option-table.js';
 import { answerDeadlineOf } from '../options/resolved-options.js';
 import { checkItems, createLease, endLease, makeItem, type DrivenItem, type DrivenLease } from './driven-items.js';
@@ -50,7 +51,7 @@ export interface PipeDriver {
   readonly open: readonly DrivenItem[];
   /** The items that `recordSkipped` names: for a message of several items, the first. `counts.skippedItems` counts them all. */
   readonly skipped: readonly DrivenItem[];
-  /** The items that a sink of the policy `park` keeps. */
+  /** The items that `itemParked` names: for a message of several items, the first. `counts.parkedItems` counts them all. */
   readonly parked: readonly DrivenItem[];
   /** Shards that the failure policy stopped. */
   readonly stopped: readonly string[];
@@ -81,6 +82,7 @@ export function drivePipe(pipe: Pipe, options: DrivePipeOptions = {}): PipeDrive
   const { onFailure, callDeadlineMs } = resolveTable(drivePipeTable, options, '');
   const definition = resolveTable({ pipe: consumerTable.pipe }, { pipe }, '').pipe;
   if (definition === undefined) return refuse('pipe', 'a pipe made by pipe()', pipe);
+  refuseUnwritable(onFailure, definition);
 
   const clock = new ManualClock();
   const book = createBook();
@@ -95,6 +97,7 @@ export function drivePipe(pipe: Pipe, options: DrivePipeOptions = {}): PipeDrive
     ...{ index: 0, application: 'drive', credit: Infinity, progress: { settled: 0 }, stages: [stage] },
     ...{ onFailure, callDeadlineMs, answerDeadlineMs: answerDeadlineOf(callDeadlineMs), clock, random: runtime.random },
     definitions: definition.nodes,
+    format: definition.format,
     makeNode: (node) => pipeNode(node) as unknown as Behaviour<never, NodeRequest>,
   });
   const root = spawnRoot(runtime, behaviour as never, 'driven', { shutdownMs: callDeadlineMs });

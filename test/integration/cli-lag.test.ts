@@ -189,6 +189,19 @@ describe('kinact lag', function () {
     expect(two!.problem).to.include('its row cannot be read');
   });
 
+  it('says of a checkpoint that is not of the shard that it is beyond the newest record, and not that it is settled', async () => {
+    server.kinesis.createStream('orders', 1);
+    const newest = put(first, 30_000, 20_000).at(-1);
+    for (const checkpoint of ['9'.repeat(56), `${BigInt(newest ?? 0) + 1n}`]) {
+      await row(first, checkpoint);
+      const ended = await lag('--stream', 'orders', '--json');
+      expect(ended.code, checkpoint).to.equal(1);
+      const [one] = linesOf(ended);
+      expect(one, checkpoint).to.include({ settledLagMs: null, readLagMs: null });
+      expect(one!.problem).to.include(`beyond the newest record, ${newest}`);
+    }
+  });
+
   it('is an error without a row of the application or of the stream, and if the service does not know the stream', async () => {
     const empty = await lag();
     expect({ code: empty.code, stdout: empty.stdout }).to.deep.equal({ code: 1, stdout: '' });

@@ -269,7 +269,7 @@ describe('a consumer', () => {
       expect((await endBesideOthers(only)).code).to.equal('POISON_RECORD');
     });
 
-    it('ends with SINK_FAILING, with the cause, when calls keep failing and none succeeds, and releases its leases', async () => {
+    it('ends with TOO_MANY_FAILURES, with the cause, when calls keep failing and none succeeds, and releases its leases', async () => {
       const only = virtualConsumer(clock, {
         onItem: () => {
           throw new Error('connect ECONNREFUSED');
@@ -279,7 +279,7 @@ describe('a consumer', () => {
       put(only.stream, ...ids(0, 10));
       await inVirtualTime(clock, only.consumer.start());
       const error = await inVirtualTime(clock, rejection(only.consumer.closed), 300_000);
-      expect(error.code).to.equal('SINK_FAILING');
+      expect(error.code).to.equal('TOO_MANY_FAILURES');
       expect(error.message).to.include('connect ECONNREFUSED');
       expect(only.consumer.status().restarts).to.equal(9);
       expect(owners(only.stream)).to.deep.equal([undefined]);

@@ -28,6 +28,7 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'emitted-sums': /^emitted-sums: 600 orders, sums of 30 customers, drained: true$/,
   'own-node': /^own-node: 200 orders paid, drained: true$/,
   'kflow-pipe': /^kflow-pipe: 12 rows, chunks of up to 100, newest values: true, drained: true$/,
+  'lines-of-a-file': /^lines-of-a-file: 1000 of 1000 lines written, \d+ came again$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 

@@ -117,7 +117,7 @@ for (const [name, make] of Object.entries(kinds)) {
       await inVirtualTime(clock, next.consumer.stop());
     });
 
-    it('waits out an outage of its sink: no restart, no end, and every record once', async () => {
+    it('waits out an outage of its store: no restart, no end, and every record once', async () => {
       let isDown = true;
       const { consumer, stream, done, heard } = await started(() => isDown);
       putAll(stream, 400, 100);

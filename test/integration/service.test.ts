@@ -176,7 +176,7 @@ describe('examples/service.ts', function () {
     await running.until(({ stderr }) => stderr.includes('itemRetrying'));
     running.child.kill('SIGTERM');
     expect(await running.ended).to.include({ code: 1 });
-    // That it does not wait for its deadline, a test in virtual time shows (failing-sink.test.ts).
+    // That it does not wait for its deadline, a test in virtual time shows (failing-store.test.ts).
     expect(running.output.stderr).to.match(/the stop has not drained: .*come again elsewhere.*has waited for/);
     expect(running.output.stdout).to.match(/\ndrained: false\n$/);
     await database.start();

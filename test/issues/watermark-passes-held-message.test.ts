@@ -1,6 +1,6 @@
 // In kflow each message carries one number: up to it, everything is processed. An output of one route, or of a chained aggregate, then
 // committed messages that another state still held, and after a crash they were lost (docs/seeds.md, O2 and O3). Here an output settles
-// what it embodies, and nothing else (I71).
+// what it stands for, and nothing else (I71).
 import { expect } from 'chai';
 import { aggregate } from '../../src/pipes/aggregate.js';
 import { demux, join } from '../../src/pipes/routes.js';

@@ -173,7 +173,7 @@ function check(data: Buffer): Outcome {
   expect(filtered.join()).to.equal(expected.filtered.join());
   expect(unpacked.undecoded !== undefined).to.equal(expected.undecoded);
   expect(unpacked.complaint !== undefined).to.equal(expected.undecoded);
-  expect(unpacked.divisible).to.equal(expected.divisible);
+  expect(unpacked.isDivisible).to.equal(expected.isDivisible);
   expect(records.every((record, i) => record.subSequenceNumber === i)).to.equal(true);
   expect(records.length * SMALLEST_RECORD).to.be.at.most(expected.bytes);
   expect(decoded.records!.length).to.be.at.least(records.length);

@@ -1,5 +1,5 @@
-// Reducers of any kind that emit into a pipe, with crashes, failed calls, lost leases, splits and full shards: nothing is lost, the values of
-// a key stay in order, and no checkpoint passes a record whose values are not done. KINACT_SEED and KINACT_RUNS choose the draws.
+// Reducers of any kind that emit into a pipe, with crashes, failed calls, lost leases, splits and full shards. Nothing is lost, the values
+// of a key stay in order, and no checkpoint passes a record whose values are not done. KINACT_SEED and KINACT_RUNS choose the draws.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { retry } from '../../src/options/retry-policy.js';

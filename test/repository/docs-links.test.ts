@@ -250,6 +250,17 @@ describe('docs/README.md', () => {
   });
 });
 
+describe('docs/glossary.md', () => {
+  it('has at most 40 rows, and no term twice', () => {
+    const terms = rowsOf(read('docs/glossary.md')).flatMap(([term = '']) =>
+      term === 'term' ? [] : [term.split(', ')],
+    );
+    expect(terms.length).to.be.at.most(40);
+    const all = terms.flat();
+    expect(all.filter((term, at) => all.indexOf(term) < at)).to.deep.equal([]);
+  });
+});
+
 describe('docs/code-map.md', () => {
   it('names a test beside each question', () => {
     const questions = rowsOf(read('docs/code-map.md')).filter(([question]) => question !== 'question');

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { runTable } from '../../src/options/stop-option-tables.js';
+import { drainTable, feedTable, flushTable, openPipeTable } from '../../src/options/open-pipe-option-tables.js';
 import { fileSinkTable, kinesisSinkTable } from '../../src/options/sink-option-tables.js';
 import { dynamodbStreamTable } from '../../src/options/dynamodb-stream-option-table.js';
 import { kinesisStreamTable } from '../../src/options/kinesis-stream-option-table.js';
@@ -27,6 +28,8 @@ describe('docs/options.md', () => {
         run: runTable,
         fileSink: fileSinkTable,
         kinesisSink: kinesisSinkTable,
+        openPipe: openPipeTable,
+        openPipeCalls: { 'feed, feedAll': feedTable, flush: flushTable, notifyUpstreamFailure: drainTable },
       },
       { reducer: read('src/api/reducer.ts') },
     );

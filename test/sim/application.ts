@@ -54,6 +54,8 @@ export interface Application {
   readonly onFailure: OnFailure;
   /** Its calls wait between two items of one run. */
   readonly reducesSlowly: boolean;
+  /** How many messages about calls may wait for a reducer. A pipe behind it tells it of each message that it has taken or settled. */
+  readonly callsAtOnce: number;
 }
 
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
@@ -276,12 +278,19 @@ export function application(world: World, machine: Machine, watched: Watched, di
     const inPlace = { pipe, ...(reducer === undefined ? {} : { reducer }) } as unknown as {
       readonly reducer: ReducerDefinition;
     };
-    return { ...inPlace, reducesSlowly: false, extract: (record) => extracted(extract(record)), onFailure: judge };
+    return {
+      ...inPlace,
+      reducesSlowly: false,
+      callsAtOnce: reducer === undefined ? 0 : 10_000,
+      extract: (record) => extracted(extract(record)),
+      onFailure: judge,
+    };
   }
   const definition = kind(work);
   return {
     reducer: timeoutMs === undefined ? definition : ({ ...definition, timeoutMs } as ReducerDefinition),
     reducesSlowly: kind === atOnce || kind === early,
+    callsAtOnce: definition.concurrency ?? 0,
     extract,
     onFailure: world.onFailure === 'crash' || world.onFailure === 'stopShard' ? world.onFailure : judge,
   };

@@ -42,7 +42,7 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
     },
     ...{ maxPending: 4, maxPendingBytes: 1_000_000, watchdogMs: 1_000, flushes: false, acksEarly: false },
     source: { name: 'orders', open, answersIdle: true } as StreamSource,
-    unpack: (record) => ({ records: [record], divisible: true }),
+    unpack: (record) => ({ records: [record], isDivisible: true }),
     sendFromOutside: () => {},
     ...options,
   });

@@ -90,7 +90,7 @@ export function listedStream({
     open: () => {
       throw new Error('not read in these tests');
     },
-    unpack: () => ({ records: [], divisible: true }),
+    unpack: () => ({ records: [], isDivisible: true }),
     close: () => undefined,
     rollOver: (shardId) => add([shardId], {}),
     split(shardId) {

@@ -9,7 +9,7 @@ export type NaiveUnpacked =
   | { type: 'raw'; parsed: boolean }
   | {
       type: 'aggregate';
-      divisible: boolean;
+      isDivisible: boolean;
       records: NaiveRecord[];
       filtered: number[];
       undecoded: boolean;
@@ -48,7 +48,7 @@ export function naiveUnpack(
   }
   return {
     type: 'aggregate',
-    divisible: magic.startsWith('f3'),
+    isDivisible: magic.startsWith('f3'),
     bytes: message.length,
     ...applyPolicy(tables, range, policy),
   };

@@ -34,7 +34,7 @@ export interface NodeChain {
 }
 
 export interface NodeChainOptions extends Partial<
-  Pick<PipeNodeOptions, 'onFailure' | 'timeoutMs' | 'answerDeadlineMs'>
+  Pick<PipeNodeOptions, 'onFailure' | 'timeoutMs' | 'answerDeadlineMs' | 'format'>
 > {
   /** When a node fails or exits, the others are ended as a pipe ends them. Default false. */
   readonly endsNodes?: boolean;
@@ -84,6 +84,7 @@ export async function nodeChain(
   for (const [index, definition] of [...definitions.entries()].reverse()) {
     const node = pipeNode({
       ...{ pipe: 0, index, name: `${definition.name ?? 'node'}/${index}`, definition, pipeRef, next },
+      nodeNames: definitions.map(({ name = 'node' }) => name),
       ...{ application: 'orders-app', onFailure: 'crash', timeoutMs: 10_000, answerDeadlineMs: 10_000 },
       ...{ clock: harness.clock, random: harness.random },
       ...options,

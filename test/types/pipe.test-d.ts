@@ -5,6 +5,7 @@ import { aggregate } from '../../src/pipes/aggregate.js';
 import { batchSink } from '../../src/pipes/batch-sink.js';
 import { defineNode } from '../../src/pipes/define-node.js';
 import { createHolding } from '../../src/pipes/holding.js';
+import { openPipe, type OpenPipe, type PipeEnding } from '../../src/consumer/open-pipe.js';
 import { pipe, type PipeBuilder } from '../../src/pipes/pipe.js';
 import { map, sink } from '../../src/pipes/single-nodes.js';
 
@@ -116,3 +117,23 @@ expectTypeOf(createHolding()).toEqualTypeOf<Holding>();
 expectTypeOf(defineNode({ init: () => [createHolding()], handleMessage: () => ({}) })).toEqualTypeOf<
   NodeDefinition<Holding[], unknown, unknown>
 >();
+
+// An open pipe takes what its pipe takes, and its events are those that it has.
+declare const opened: OpenPipe<Order>;
+expectTypeOf(openPipe(batches.to(write))).toEqualTypeOf<Promise<OpenPipe<Order>>>();
+expectTypeOf(openPipe(pipe().end())).toEqualTypeOf<Promise<OpenPipe<Buffer>>>();
+expectTypeOf(opened.feed({ tenant: 'a', cents: 1 }, { key: 'k', deadlineMs: 5 })).toEqualTypeOf<Promise<number>>();
+expectTypeOf(opened.feedAll(new Set<PaidOrder>())).toEqualTypeOf<Promise<number>>();
+expectTypeOf(opened.flush()).toEqualTypeOf<Promise<void>>();
+expectTypeOf(opened.notifyUpstreamFailure({ deadlineMs: 5 })).toEqualTypeOf<Promise<PipeEnding>>();
+expectTypeOf(opened.ended).toEqualTypeOf<Promise<PipeEnding>>();
+expectTypeOf<PipeEnding['reason']>().toEqualTypeOf<'crash' | 'exit' | 'upstreamFailure' | 'stop'>();
+opened.on('recordSkipped', ({ sequenceNumber }) => expectTypeOf(sequenceNumber).toEqualTypeOf<string>());
+// @ts-expect-error not what the pipe takes
+void opened.feed({ tenant: 'a' });
+// @ts-expect-error not a list of what the pipe takes
+void opened.feedAll(['a']);
+// @ts-expect-error an open pipe has no leases
+opened.on('leaseLost', () => undefined);
+// @ts-expect-error the pipe has not ended
+void openPipe(batches);

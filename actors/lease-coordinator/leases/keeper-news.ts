@@ -1,4 +1,4 @@
-// Acts on the notices of keepers: how far a keeper is with its lease, and whether workers read the shard.
+// Acts on the notices of keepers: how far a keeper is with its lease, and whether shard workers read the shard.
 import { effect } from '../../protocol/actor.js';
 import type { KeeperNotice } from '../../protocol/lease-messages.js';
 import { noteFailedWish, coolDown, retakeLater } from '../unread/cool-downs.js';

@@ -66,7 +66,7 @@ function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish: LeaseKeeperOpti
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
         serviceTimeMs: serviceNow(turn),
-        noWorkerMayStart: !startsAtOnce,
+        mayNotStart: !startsAtOnce,
         coordinator: state.self,
       },
       incarnation,

@@ -9,7 +9,7 @@ import type { CoordinatorTurn } from '../turn.js';
 export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {
   const { state, effects } = turn;
   if (!state.publishing.subscribers.has(subscriber.id)) {
-    // A new subscriber is a new pipeline. It begins only when the calls of the last pipeline have settled, or are orphans.
+    // A new subscriber is a new pipeline. It begins only when the calls of the last pipeline have ended, or are orphans.
     tellKeepersCallsEnded(turn);
     state.publishing.subscribers.set(subscriber.id, subscriber);
     effects.push(

@@ -7,7 +7,7 @@
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
 //   4. here           `gathered`, `startJudging`; `createRowsOfEnded` (evidence.ts) calls `proveEnd`, then creates the children's rows
-//   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker continues to read) or `blocked` (the keeper asks again)
+//   5. here           `shardEndJudged` answers `ready`, `readOn` (a shard worker continues to read) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/lease-messages.js';

@@ -1,4 +1,5 @@
-// Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue.
+// Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue. A reader or keeper
+// that finds another stream under the name, or none, *doubts* the stream: it reads and writes nothing until the shard sync has decided.
 import { effect } from '../../protocol/actor.js';
 import { answerJoins } from './joins.js';
 import { answerStart } from './start-outcome.js';

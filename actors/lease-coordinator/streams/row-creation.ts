@@ -1,6 +1,6 @@
-// Creates the missing rows of a stream, several at once, generation by generation, and reports the progress. Invariant: a row is
-// created only when the rows of all its parents exist. The shard sync calls `createRows`. It rejects with the first failure, after
-// every write under way has settled.
+// Creates the missing rows of a stream, several at once, generation by generation, and reports the progress. Invariant: a row is created
+// only when the rows of all its parents exist. The shard sync calls `createRows`. It rejects with the first failure, after every write
+// under way has ended.
 import { generationsOf } from '../../../src/core/row-generations.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore } from '../../../src/api/ports.js';

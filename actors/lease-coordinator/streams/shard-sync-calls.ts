@@ -91,7 +91,7 @@ export async function syncShards(
 
   const { retentionHours } = description;
   const known = { placement, retentionHours, doubtful };
-  const common = { shards: listing.shards, complete: !isFirst, unstamped, ...known, postponed, handledDeletedKeys };
+  const common = { shards: listing.shards, isComplete: !isFirst, unstamped, ...known, postponed, handledDeletedKeys };
   if (plan.type === 'create' && !postponed)
     return { ...common, inconsistent: undefined, ...(await createPlanned(sync, plan)) };
   const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;

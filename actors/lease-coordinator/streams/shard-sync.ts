@@ -120,7 +120,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   noteDoubtfulShards(turn, stream, result.doubtful);
   stream.ranges = rangesOf(result.shards);
   reportUnusualRows(turn, stream, result);
-  if (result.complete) noteContradictions(turn, stream, result.shards);
+  if (result.isComplete) noteContradictions(turn, stream, result.shards);
   stamp(turn, stream, result.unstamped);
   if (!stream.sync.done) beginStream(turn, stream);
   else if (result.created.length > 0) scanWithin(turn, 0);

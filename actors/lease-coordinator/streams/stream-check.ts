@@ -57,10 +57,10 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const identity = streamIdentityOf(description);
   const shards = listed ?? [];
   const isReadable = status === 'ACTIVE' || status === 'UPDATING';
-  const complete = isReadable && listed !== undefined && incompleteness(shards, source.listingProof) === undefined;
+  const isComplete = isReadable && listed !== undefined && incompleteness(shards, source.listingProof) === undefined;
 
   const judge = (rows: readonly ShardRow[], otherEpochs: readonly ShardRow[]): StreamVerdict =>
-    judgeStream({ identity, shards, complete, rows, otherEpochs });
+    judgeStream({ identity, shards, isComplete, rows, otherEpochs });
   const own = [...stream.rows].map(([shardId, row]) => ({ shardId, row }));
   const verdict = judge(own, stream.otherEpochs);
   if (verdict.type === 'same') return verdict.unstamped;

@@ -8,7 +8,7 @@ import type { CoolDown, Lease, CoordinatorState } from '../state.js';
 import type { CoordinatorOptions } from '../options.js';
 import type { CoordinatorTurn } from '../turn.js';
 
-/** Starts a cool-down. If the last worker began to read longer than `coolDownCapMs` ago, the count starts again at 1. */
+/** Starts a cool-down. If the last shard worker began to read longer than `coolDownCapMs` ago, the count starts again at 1. */
 export function coolDown(
   turn: CoordinatorTurn,
   lease: Lease,

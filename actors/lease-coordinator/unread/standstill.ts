@@ -1,4 +1,4 @@
-// Detects standstills: shards that make no progress although workers read them. Each tenure ends before the frontier has moved, and
+// Detects standstills: shards that make no progress although shard workers read them. Each tenure ends before the frontier has moved, and
 // the next tenure reads the same records again. One such end is normal, but several in a row are a fault that nothing else detects.
 import type { KeeperNews } from '../../protocol/lease-messages.js';
 import { emit, type CoordinatorTurn } from '../turn.js';

@@ -1,6 +1,6 @@
-// For how long a shard of this table has had no reader, as this worker knows. Its lease is held here without a worker or without an
-// answer. Or it is free, its owner has died, or its end is not durable yet. It is the part of the application's lag that no shard
-// worker can report. So every reason counts, even that a pipeline waits before it restarts. `status()` calls it.
+// For how long a shard of this table has had no reader, as far as this worker knows. Its lease may be held here without a shard worker or
+// without an answer. Or it is free, its owner has died, or its end is not durable yet. It is the part of the application's lag that no
+// shard worker can report. So every reason counts, even that a pipeline waits before it restarts. `status()` calls it.
 import { waitsForItself } from './unread-leases.js';
 import { readableRows } from './unread-since.js';
 import { mayStart, type CoordinatorState, type Lease } from '../state.js';

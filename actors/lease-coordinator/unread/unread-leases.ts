@@ -1,5 +1,5 @@
-// Detects leases that are held here but that no worker reads, reports them and heals them. The pipeline gets the held leases
-// again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
+// Detects leases that are held here but that no shard worker reads, reports them and heals them. The pipeline gets the held leases
+// again, and a keeper without a shard worker gives up. The coordinator calls these functions on notices of keepers and after scans.
 import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
 import { noteSomethingRead, noteUnread, noteUnreadWorking } from './unread-since.js';
@@ -8,14 +8,14 @@ import { mayStart, waitsForParents, type CoordinatorState, type Lease } from '..
 import { type CoordinatorOptions } from '../options.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 
-/** Notes that no worker reads the shard from now on, although a worker may. */
+/** Notes that no shard worker reads the shard from now on, although a shard worker may. */
 export function noteIdle(turn: CoordinatorTurn, lease: Lease, reason: string): void {
   lease.idleSince ??= turn.now;
   noteUnread(turn, lease.leaseKey);
   if (!lease.falseEnd) lease.idleReason = reason;
 }
 
-/** Notes that a worker has begun. After a false end this proves nothing: the new worker may reach the same false end. */
+/** Notes that a shard worker has begun. After a false end this proves nothing: the new shard worker may reach the same false end. */
 export function noteWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
   noteUnreadWorking(turn, lease);
   if (!lease.falseEnd) noteRead(lease);
@@ -27,7 +27,7 @@ export function noteAdvanced(turn: CoordinatorTurn, lease: Lease): void {
   noteRead(lease);
 }
 
-/** Notes that the shard is being read. After a false end, only progress or a worker that lasts proves this. */
+/** Notes that the shard is being read. After a false end, only progress or a shard worker that lasts proves this. */
 function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.waitsForOtherShard = false;
@@ -44,8 +44,8 @@ function isReading({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, 
 }
 
 /**
- * For how long no worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. `from`: the time before
- * that does not count.
+ * For how long no shard worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. `from`: the time
+ * before that does not count.
  */
 export function unreadMs(
   { options, state }: { readonly options: CoordinatorOptions; readonly state: CoordinatorState },
@@ -68,7 +68,7 @@ export function unreadMs(
   return ms > options.failoverMs ? ms : 0;
 }
 
-/** The pipeline waits before it restarts: no worker can read before that. */
+/** The pipeline waits before it restarts: no shard worker can read before that. */
 function excused({ pipelineBackAt }: CoordinatorState, now: number): { readonly now: number; readonly from: number } {
   return { now, from: pipelineBackAt };
 }

@@ -21,7 +21,7 @@ export function noteSomethingRead({ state }: Pick<CoordinatorTurn, 'state'>, lea
   if (state.unread.get(leaseKey)?.endIsProven === false) state.unread.delete(leaseKey);
 }
 
-/** Notes that a worker has begun. If its source answers also when the shard is idle, the first answer is what counts. */
+/** Notes that a shard worker has begun. If its source answers also when the shard is idle, the first answer is what counts. */
 export function noteUnreadWorking(turn: CoordinatorTurn, { leaseKey, stream, falseEnd }: Lease): void {
   if (!falseEnd && stream.sourceOptions.source.answersIdle !== true) noteSomethingRead(turn, leaseKey);
 }

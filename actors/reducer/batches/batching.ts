@@ -207,14 +207,14 @@ export function gatheredCount({ open, lanes }: Batching): number {
   return open.length + (lanes === undefined ? 0 : lanes.free.length + lanes.waiting);
 }
 
-/** The tasks with items of this worker. */
+/** The tasks with items of this shard worker. */
 export function tasksOf({ tasks }: Batching, worker: number): readonly Task[] {
   return [...tasks].filter((task) => hasItemOf(task, worker));
 }
 
 /**
- * The tasks that a drain for this worker waits for. It may be the successor of a worker whose tenure has ended, and its lease must not
- * be released beside a call of that one. So calls for ended tenures count, of whichever shard.
+ * The tasks that a drain for this shard worker waits for. An earlier shard worker of the same shard may have left a call behind, and the
+ * lease must not be released beside that call. So calls for ended tenures count, too, of whichever shard.
  */
 export function tasksForDrain({ tasks }: Batching, worker: number): readonly Task[] {
   return [...tasks].filter((task) => hasItemOf(task, worker) || (task.call !== undefined && isOfEndedTenure(task)));

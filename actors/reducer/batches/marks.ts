@@ -1,4 +1,4 @@
-// Marks in a reducer's queue: punctuation, the end of a worker, heartbeats. A raw behaviour gets each as a message; for any other
+// Marks in a reducer's queue: punctuation, the end of a shard worker, heartbeats. A raw behaviour gets each as a message; for any other
 // reducer a mark ends as soon as its turn comes.
 import { effect } from '../../protocol/actor.js';
 import { passOn } from '../emitting/passing.js';
@@ -45,7 +45,7 @@ export function requeueDeferredDrains({ state }: ReducerTurn): void {
 
 /**
  * Ends a mark. Punctuation is answered, with the records that wait for another attempt. While a policy or a sink is about to answer about
- * a record of the worker, a drain is not answered: the record may be settled then. Items of other workers go on meanwhile.
+ * a record of the shard worker, a drain is not answered: the record may be settled then. Items of other shard workers go on meanwhile.
  */
 export function finishOrDefer(turn: ReducerTurn, mark: Mark): void {
   const { state, effects } = turn;

@@ -3,13 +3,13 @@
 // - call-outcome.ts, with `process` process-outcome.ts: its call has succeeded, or its tenure had ended before the call.
 // - failed-call.ts: its call has failed, and the policy has decided, or its tenure has ended since.
 // - parked-call.ts: a sink has kept it, or has refused it.
-// - attempts.ts: its worker has ended while it waited for another attempt.
+// - attempts.ts: its shard worker has ended while it waited for another attempt.
 //
 // All others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts. Records whose `extract` fails or
 // returns no items end in stage/failed-record.ts and stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a
 // lost lease.
 import { effect } from '../../protocol/actor.js';
-import { endIfLate, endLate } from '../../protocol/tenure.js';
+import { endIfLate, endLateTenures } from '../../protocol/tenure.js';
 import { isolatesFailures } from '../batches/batching.js';
 import { flushPartFailed } from '../failures/bisection.js';
 import { emitForItem, emitForItems, settleOwn } from '../emitting/emitting.js';
@@ -21,7 +21,7 @@ import {
   endWait,
   itemsFailed,
   leaveKey,
-  messageFailed,
+  rawCallFailed,
 } from '../failures/failed-call.js';
 import { reportFlushRecovery, reportRecovery } from '../failures/failure-reports.js';
 import { isHolding } from '../failures/held-keys.js';
@@ -45,7 +45,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   if (job.failure !== undefined) {
     const { item, cause, at } = job.failure;
     returnCredit(state.reports, item);
-    // It fails once, although it may have failed by hand, too.
+    // The item fails once, even if your code has also called `ctx.fail` for it.
     const isByHand = state.failedInCall.delete(item);
     const isAcknowledged = turn.options.definition.acknowledge === 'manual' && !state.unacknowledged.has(item);
     settleAcknowledged(turn, [item]);
@@ -58,7 +58,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
 function acknowledgedFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown): void {
   leaveKey(turn, item);
   const job = createRawJob([item], { type: 'items', items: [item] }, turn.now);
-  if (!endIfLate(item.tenure, turn.options.clock)) messageFailed(turn, { ...job, failure: { cause } }, [item]);
+  if (!endIfLate(item.tenure, turn.options.clock)) rawCallFailed(turn, { ...job, failure: { cause } }, [item]);
 }
 
 /**
@@ -78,7 +78,7 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
   // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
   if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
-    // An attempt comes alone.
+    // The call of an attempt has one item.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
     callSucceeded(turn);
   }
@@ -162,7 +162,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   job.noted = job.next;
 
   for (const group of groups) {
-    if (group.outcome === 'failed') endLate(group.items, options.clock);
+    if (group.outcome === 'failed') endLateTenures(group.items, options.clock);
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !tenure.ended)) {
       if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
       else flushFailed(turn, group);
@@ -227,14 +227,14 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
   const unacknowledged = handedOut.filter((item) => state.unacknowledged.has(item));
   for (const item of handedOut) if (!state.unacknowledged.has(item)) leaveKey(turn, item);
-  endLate(handedOut, options.clock);
+  endLateTenures(handedOut, options.clock);
   const live = handedOut.filter((item) => !item.tenure.ended);
   if (unacknowledged.length > 0) itemsFailed(turn, unacknowledged, job.failure.cause, 'reduce');
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
-  else if (job.items.length === 0 || live.length > 0) messageFailed(turn, job, live);
+  else if (job.items.length === 0 || live.length > 0) rawCallFailed(turn, job, live);
 }
 
-/** Those of the items of a call that has ended which failed by hand during it. Their failure could not be handled beside the call. */
+/** Takes the items for which `ctx.fail` was called during the call that has now ended. Their failures had to wait for its end. */
 function takeFailedInCall(
   { failedInCall }: ReducerState,
   items: readonly DeliveredItem[],

@@ -19,7 +19,7 @@ import {
 } from './user-calls.js';
 import type { RawReducer } from '../../../src/api/reducer.js';
 
-/** The key of the only slot if there is no state per shard. No worker has this number. */
+/** The key of the only slot if there is no state per shard. No shard worker has this number. */
 export const sharedSlot = -1;
 
 /** Hands these items out, in one run. */

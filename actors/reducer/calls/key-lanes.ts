@@ -65,7 +65,7 @@ export function leaveLane(turn: ReducerTurn, item: DeliveredItem): void {
   lanes.byKey.delete(item.key);
 }
 
-/** Drops the gathered items of a worker that has ended. */
+/** Drops the gathered items of a shard worker that has ended. */
 export function dropGathered(turn: ReducerTurn, worker: number): void {
   const { batching, reports } = turn.state;
   const { lanes } = batching;

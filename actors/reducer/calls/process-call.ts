@@ -2,7 +2,7 @@
 // clock: the application gets no item whose tenure has ended. The message `processed` brings the outcome (process-outcome.ts).
 import { effect } from '../../protocol/actor.js';
 import type { DeliveredItem } from '../../protocol/item.js';
-import { endLate } from '../../protocol/tenure.js';
+import { endLateTenures } from '../../protocol/tenure.js';
 import { openFlush, type CallContexts } from './call-contexts.js';
 import type { ProcessCall, StatelessPart, Task } from '../batches/batching.js';
 import { callPart, createPart } from '../failures/stateless-part.js';
@@ -67,7 +67,7 @@ async function callProcess(
   clock: Clock,
 ): Promise<ProcessCall> {
   call.isOver = true;
-  endLate(call.items, clock);
+  endLateTenures(call.items, clock);
   call.handed = call.items.filter(({ tenure }) => !tenure.ended);
   if (call.handed.length === 0) return call;
   call.isOver = false;

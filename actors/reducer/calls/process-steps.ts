@@ -41,7 +41,7 @@ function takeProcessStep(turn: ReducerTurn): boolean {
   if (waitingCall !== undefined) return proceedWaitingCall(turn, waitingCall) || answerMarks(turn);
 
   const hasSlot = batching.tasks.size < maxCallsOf(turn.options.definition);
-  // A batch grows while others are called. A single item need not be chosen before there is a slot for it.
+  // While all calls are under way, a batch of several items can grow. A single item is chosen only when it can be called.
   if (hasSlot || turn.options.batchSize > 1) gather(turn);
   const isDue = batching.open.length > 0 && isBatchDue(turn);
   if (hasSlot) {
@@ -64,7 +64,7 @@ export function continueTask(turn: ReducerTurn): boolean {
 
   for (let part = takeNextPart(turn, task); part !== undefined; part = takeNextPart(turn, task)) {
     const isFiltered = !task.isAttempt && isHolding(keys);
-    // Where no token is needed, the call itself leaves them out.
+    // Items of ended tenures need no token, so with a limit they are dropped here. Without one, the call leaves them out.
     const live = turn.options.limit === undefined ? part : part.filter((item) => !dropIfDead(turn, item));
     // An attempt has its token already.
     if (task.isAttempt) noteNotHandedOut(turn, part.length - live.length);
@@ -86,7 +86,7 @@ export function continueTask(turn: ReducerTurn): boolean {
   return true;
 }
 
-/** The part of a task to call next. What the rate limit has cut off begins again: its own failures count, and not those before it. */
+/** The part of a task to call next. What the rate limit has cut off begins as a batch of its own, with no failures. */
 function takeNextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] | undefined {
   const part = task.parts.shift();
   if (!task.hasRest || task.parts.length > 0 || part === undefined) return part;
@@ -95,7 +95,7 @@ function takeNextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] |
   return part;
 }
 
-/** Puts items back for which there are no tokens. `isCut`: others of their part are called. */
+/** Puts items back for which there are no tokens. `isCut`: the other items of their part are called now. */
 function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): void {
   if (!isCut || task.isBisected) {
     task.parts.unshift(items);
@@ -106,7 +106,7 @@ function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): v
   task.hasRest = true;
 }
 
-/** The later items of keys that are held wait behind them at once. The key may be free again before their own part is called. */
+/** Moves the later items of held keys behind the held ones at once: the key may be free again before the part of these items is called. */
 function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredItem[]): void {
   const { batching, keys } = state;
   for (const key of new Set(items.map((item) => item.key))) {
@@ -115,7 +115,7 @@ function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredIt
   }
 }
 
-/** Drops an item of a lease that has ended: true then. It needs no token. */
+/** Drops the item if its tenure has ended, and returns true then. */
 function dropIfDead(turn: ReducerTurn, item: DeliveredItem): boolean {
   if (!item.tenure.ended) return false;
   drop(turn, item);
@@ -123,7 +123,7 @@ function dropIfDead(turn: ReducerTurn, item: DeliveredItem): boolean {
   return true;
 }
 
-/** Holds an item that has been gathered, if it has to wait: true then. */
+/** Holds a gathered item if it has to wait, and returns true then. */
 function holdGatheredIfItMustWait(turn: ReducerTurn, item: DeliveredItem): boolean {
   if (!holdIfItMustWait(turn, item)) return false;
   leaveLane(turn, item);
@@ -251,7 +251,7 @@ function callsHaveEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): bool
   return waitingCall.undecided === 0 && drainsTriedFor.has(mark);
 }
 
-/** Whether an item of this worker is to be called, and waits for no attempt. */
+/** Whether an item of this shard worker is to be called, and waits for no attempt. */
 function isToBeCalled({ batching, carry }: ReducerState, worker: number): boolean {
   for (const { tenure } of gatheredItems(batching)) if (tenure.workerNumber === worker) return true;
   return carry.some(({ tenure }) => tenure.workerNumber === worker);

@@ -1,5 +1,5 @@
-// Runs a reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
-// through `ctx`. The deadlines of the items are still checked here.
+// Runs a *raw behaviour*: a reducer that gets every message itself (items, heartbeats, flushes, lost shards), one at a time, and
+// acknowledges only through `ctx`. The deadlines of the items are still checked here.
 import { endIfLate } from '../../protocol/tenure.js';
 import { returnedState, type StateSlot } from './user-calls.js';
 import type { CallContexts } from './call-contexts.js';

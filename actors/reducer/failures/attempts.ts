@@ -78,7 +78,7 @@ export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
 }
 
 /**
- * Repeats the waiting call if it is due, or answers the punctuation that waits behind it: a worker asks for a drain only when its
+ * Repeats the waiting call if it is due, or answers the punctuation that waits behind it: a shard worker asks for a drain only when its
  * last flush is answered. Returns true if a call has started.
  */
 export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
@@ -141,7 +141,7 @@ export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
   return !(queued instanceof DeliveredItem) && queued.type === 'punctuation' && queued.kind === 'drain';
 }
 
-/** Drops what waits of a worker that has ended, without asking a policy. */
+/** Drops what waits of a shard worker that has ended, without asking a policy. */
 export function dropWaiting(turn: ReducerTurn, worker: number): void {
   const { options, state, now } = turn;
   dropParkingsOf(turn, worker);
@@ -153,7 +153,7 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
   const { waitingCall } = state;
   if (waitingCall?.type === 'batch') {
     const hasEnded = ({ parts }: Task): boolean => parts.every((part) => part.every(({ tenure }) => tenure.ended));
-    // It ends at its next call, which leaves out every item.
+    // Such a task is over, and its next call, which leaves out all of its items, ends it. So that call is due now.
     if (waitingCall.tasks.some(hasEnded)) waitingCall.dueAt = now;
   }
   if (waitingCall?.type !== 'flush') return;

@@ -6,7 +6,7 @@ import type { Verdict } from '../../protocol/failure-policy.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { creditAllQueued } from './attempts.js';
 import { addTask, createTask, raiseAttempts, type Task } from '../batches/batching.js';
-import { giveUpLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
+import { withoutLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
 import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
 import { leaveLane } from '../calls/key-lanes.js';
 import { markCredited } from '../../protocol/stage-reports.js';
@@ -19,14 +19,17 @@ const wholeTries = 3;
 
 type FailedBatch = Extract<FailedCall, { readonly type: 'batch' }>;
 
-/** Handles what a call with more than one item leaves when it fails: its items without those that failed by hand. Their credit is back. */
+/**
+ * Handles a failed call with more than one item. `items` are its items, without those for which `ctx.fail` was called. Their credit has
+ * been returned.
+ */
 export function batchFailed(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[], cause: unknown): void {
   const { state, now } = turn;
   const { batching, keys, reports } = state;
   const live = dropLate(turn, items);
   for (const item of live) markCredited(reports, item);
-  // No policy is asked about a half that fails, or in an outage. Nor is it if one item is left, because its neighbours failed by hand
-  // or lost their leases: that item has not failed alone yet. So it is called alone, and only then it has failed.
+  // No policy is asked about a half that fails, or in an outage. Nor is it asked about the last item of a call whose neighbours have left
+  // it (by `ctx.fail`, or with their leases). That item has not failed alone yet, so it is called alone first.
   if (task.isBisected || keys.outage !== undefined || live.length < 2) {
     // A bisection is one more attempt of each item, and is counted when it begins.
     if (!task.isBisected) raiseAttempts(live);
@@ -40,7 +43,7 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   task.cause = cause;
   if (task.failures === 1) {
     task.failedSince = now;
-    // A drain that waits here must see one more try of this batch.
+    // A drain that already waits is answered only after one more try of this batch.
     state.drainsTriedFor = new WeakSet();
   }
   // The rate limit may have cut the batch: what has not been handed out stays behind what has failed.
@@ -88,7 +91,7 @@ function applyToBatch(turn: ReducerTurn, call: FailedBatch, { policy, configured
 }
 
 function dropLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
-  const live = giveUpLate(turn, items);
+  const live = withoutLate(turn, items);
   if (live.length < items.length) for (const item of items) if (item.tenure.ended) leaveLane(turn, item);
   return live;
 }

@@ -1,12 +1,12 @@
-// What follows a failed call: the failure policy is asked, and its verdict is applied. The policy answers at once or by a promise.
-// Until then a failed item holds its key, and a failed flush or message holds the reducer. If the lease has ended, no verdict applies.
-// parked-call.ts handles what the sinks of `park` answer.
+// What follows a failed call: the failure policy is asked, and its verdict is applied. The policy answers at once or by a promise. Until
+// then a failed item holds its key, and a failed flush or raw call holds the reducer. Items whose lease has ended are given up, whatever
+// the verdict. parked-call.ts handles what the sinks of `park` answer.
 import { effect } from '../../protocol/actor.js';
 import type { Failure, Verdict } from '../../protocol/failure-policy.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { beginParking } from '../../protocol/parking.js';
 import { askPolicy, takeDecided, type Decided } from '../../protocol/pending-failures.js';
-import { endIfLate, endLate, stopTenure } from '../../protocol/tenure.js';
+import { endIfLate, endLateTenures, stopTenure } from '../../protocol/tenure.js';
 import {
   attemptDropped,
   attemptReturned,
@@ -40,7 +40,7 @@ export function itemsFailed(
   at: FailedItem['at'],
 ): void {
   for (const item of items) turn.state.unacknowledged.delete(item);
-  const live = giveUpLate(turn, items);
+  const live = withoutLate(turn, items);
   const [oldest] = live;
   if (oldest === undefined) return;
   const failed = failedItemOf(oldest, at, live.length);
@@ -53,7 +53,7 @@ export function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   group.failures += 1;
   if (group.failures === 1) {
     group.failedSince = now;
-    // A drain that waits here must see one more try of this flush.
+    // A drain that already waits is answered only after one more try of this flush.
     state.drainsTriedFor = new WeakSet();
   }
   const { cause, failures: attempt, items } = group;
@@ -62,14 +62,14 @@ export function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
 }
 
 /** Handles a call of a raw behaviour that has failed without an item that could be delivered again. */
-export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly DeliveredItem[]): void {
+export function rawCallFailed(turn: ReducerTurn, job: RawJob, live: readonly DeliveredItem[]): void {
   const { state } = turn;
   const { cause } = job.failure as NonNullable<RawJob['failure']>;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
   const oldest = live[0] ?? state.unacknowledged.keys().next().value;
   const failed: FailedItem =
     oldest === undefined ? { source: '', shardId: '', sequenceNumber: '', at, items: 0 } : failedItemOf(oldest, at, 0);
-  askAndApply(turn, { type: 'message', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
+  askAndApply(turn, { type: 'rawCall', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
 }
 
 export function askAndApply(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
@@ -117,23 +117,23 @@ export function decided(turn: ReducerTurn, message: Decided): void {
   const { subject: call, failure, verdict } = known;
 
   if (call.type === 'items') {
-    const live = giveUpLate(turn, call.items);
+    const live = withoutLate(turn, call.items);
     if (live.length > 0) applyVerdict(turn, { ...call, items: live }, failure, verdict);
     return;
   }
 
-  if (call.type === 'flush') endLate(call.group.items, turn.options.clock);
+  if (call.type === 'flush') endLateTenures(call.group.items, turn.options.clock);
   const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => tenure.ended);
   if (isOver) dropGroup(turn, call.group);
   else applyToOpenItems(turn, call, failure, verdict);
-  endVerdict(turn, call);
+  verdictArrived(turn, call);
 }
 
 /** The flushes about which a policy or a sink has not answered. */
 export function* pendingFlushes({ pendingFailures }: ReducerState): Generator<FlushGroup> {
   for (const { subject, parking } of pendingFailures.byNumber.values()) {
     if (subject.type !== 'flush') continue;
-    // Reducers park nothing but items.
+    // A cast, because reducers park nothing but items.
     const items = (parking?.notParked ?? subject.group.items) as readonly DeliveredItem[];
     yield { ...subject.group, items };
   }
@@ -145,8 +145,8 @@ export function waitingFlushes(state: ReducerState): readonly FlushGroup[] {
   return [...pendingFlushes(state), ...(waitingCall?.type === 'flush' ? waitingCall.groups : [])];
 }
 
-/** A flush or message does not wait for a verdict any more. The reducer goes on if nothing else holds it. */
-export function endVerdict(turn: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): void {
+/** Notes that the policy or the sink has answered about a flush, batch or raw call. The reducer goes on if nothing else holds it. */
+export function verdictArrived(turn: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): void {
   const waiting = openWaitingCall(turn, call);
   waiting.undecided -= 1;
   if (waiting.undecided === 0 && waiting.dueAt === Infinity) turn.state.waitingCall = undefined;
@@ -158,23 +158,23 @@ export function applyVerdict(turn: ReducerTurn, call: FailedCall, failure: Failu
   else if (policy === 'crash') turn.effects.push(effect.fail(error));
   else if (typeof policy === 'string') skipOrStop(turn, call, policy, error);
   else if (policy.type === 'retry') retryLater(turn, call, policy, error);
-  // A message has no items.
-  else if (call.type === 'message') skipOrStop(turn, call, 'skip', error);
+  // There is nothing to park: the call had no items, or your code has acknowledged all of them.
+  else if (call.type === 'rawCall') skipOrStop(turn, call, 'skip', error);
   else parkCall(turn, call, failure, policy);
 }
 
 function parkCall(
   turn: ReducerTurn,
-  call: Exclude<SimpleCall, { type: 'message' }>,
+  call: Exclude<SimpleCall, { type: 'rawCall' }>,
   failure: Failure,
   policy: Park,
 ): void {
-  // Its call is over: an outage goes on without it.
+  // Its call of the reducer is over, so an outage does not wait for the sink.
   if (call.type === 'items') for (const item of call.items) endAttempt(turn, item);
   waitForVerdict(turn, call, true);
   const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;
   // A flush may hold items of a lease that has ended meanwhile.
-  const items = call.type === 'flush' ? giveUpLate(turn, call.group.items) : call.items;
+  const items = call.type === 'flush' ? withoutLate(turn, call.group.items) : call.items;
   beginParking(turn, call, failure, { policy, items, failedSince: since ?? turn.now });
 }
 
@@ -187,17 +187,17 @@ function skipOrStop(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopS
   } else if (call.type === 'flush') {
     // The state cannot be used again: it may be half saved.
     renewState(call.group.slot, options.definition);
-    items = giveUpLate(turn, call.group.items);
+    items = withoutLate(turn, call.group.items);
   } else {
     callFailed(turn, call.job, error);
-    items = policy === 'skip' ? [] : giveUpLate(turn, call.live);
+    items = policy === 'skip' ? [] : withoutLate(turn, call.live);
   }
 
   if (policy === 'skip') skip(turn, items, call.type === 'flush' ? call.group.cause : call.cause);
   else for (const item of items) stopShard(state, item, error);
 }
 
-/** Tries the call again later. What it holds until then: an item its key, any other call the reducer. */
+/** Tries the call again later. Until then an item holds its key, and any other call holds the reducer. */
 function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: Error): void {
   const { now } = turn;
   if (call.type === 'items') {
@@ -218,7 +218,7 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
   }
 
   const { job } = call;
-  // A batch that is acknowledged cannot be delivered again.
+  // Your code has acknowledged its items, so they cannot be delivered again.
   if (job.items.length > 0) return callFailed(turn, job, error);
   const delayMs = pauseMs(turn, policy, job.attempt);
   openWaitingCall(turn, call).dueAt = now + delayMs;
@@ -241,7 +241,7 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
     if (keys.outage === undefined) return;
     const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
     effects.push(effect.emit({ name: 'outageStarted', data }));
-    // Items that were handed out before the outage may fail now, and say nothing new.
+    // Items that were handed out before the outage may fail now. Such a failure changes nothing (`return` below).
   } else if (keys.outage.isUnderWay) {
     keys.outage.failures += 1;
     keys.outage.error = cause;
@@ -268,7 +268,7 @@ export function openWaitingCall({ state }: ReducerTurn, call: Exclude<FailedCall
       ? { type: 'flush', groups: [], dueAt: Infinity, undecided: 0 }
       : call.type === 'batch'
         ? { type: 'batch', tasks: [], dueAt: Infinity, undecided: 0 }
-        : { type: 'message', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
+        : { type: 'rawCall', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
   return state.waitingCall;
 }
 
@@ -321,7 +321,7 @@ function endAttempt({ state, now }: ReducerTurn, item: DeliveredItem): void {
  * Gives up the items whose leases have ended, even if a renewal still comes, because the new owner will process them. Returns the
  * others. If a call fails after its lease has ended, that is not a failure, and the policy is not asked (docs/design.md, section 3).
  */
-export function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+export function withoutLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   for (const item of items) {
     if (!endIfLate(item.tenure, turn.options.clock)) continue;
     leaveKey(turn, item);

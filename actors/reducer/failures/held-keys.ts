@@ -1,6 +1,7 @@
 // Items that wait for another attempt, and the later items of their keys behind them. An item that waits holds its key: the order of
 // a key is kept, and other keys go on. In an outage every item waits, and one attempt at a time finds out whether calls succeed
-// again. Only rules and state are here: attempts.ts calls the application.
+// again. failed-call.ts begins an outage (`noteOutage`) and ends it (`callSucceeded`). Only rules and state are here: attempts.ts calls the
+// application.
 import type { DeliveredItem } from '../../protocol/item.js';
 import type { FailedItem } from '../../../src/api/failed-item.js';
 
@@ -91,7 +92,7 @@ export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void 
   if (known === undefined)
     keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, isBusy: false });
   else if (!tryPutFirst(known, held, now)) {
-    // The next attempt is due when it was.
+    // The head is the same, so the time of the next attempt is, too.
     putBehind(known, held);
     return;
   }
@@ -109,7 +110,7 @@ function tryPutFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
 /** Puts an item in its place behind the head. An item that was gathered before its key was held may come after later ones. */
 function putBehind({ behind }: HeldKey, held: HeldItem): void {
   const { tenure } = held.item;
-  // Usually the last one, and then nothing is searched.
+  // Usually its place is the last one, and then nothing is searched.
   const last = behind.findLast(({ item }) => item.tenure === tenure);
   if (last === undefined || !isBefore(held.item, last.item)) {
     behind.push(held);
@@ -140,12 +141,12 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
     return;
   }
 
-  // It stands here already if its policy has answered only now.
+  // The item is here already if it has waited for the answer of its policy.
   known.behind = known.behind.filter((each) => each.item !== item);
   if (!tryPutFirst(known, failed, dueAt)) putBehind(known, failed);
 }
 
-/** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
+/** Whether both are of one shard worker, and `one` comes first. Items of different shard workers have no order. */
 function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
   if (one.tenure.workerNumber !== other.tenure.workerNumber) return false;
   return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
@@ -209,7 +210,7 @@ export function endOutage(keys: HeldKeys, now: number): readonly DeliveredItem[]
   return freed;
 }
 
-/** Takes out the items of a worker that has ended. Returns them, and the items that no longer wait. */
+/** Takes out the items of a shard worker that has ended. Returns them, and the items that no longer wait. */
 export function dropWorker(
   keys: HeldKeys,
   worker: number,
@@ -269,7 +270,7 @@ export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
   if (keys.outage === undefined) return;
   keys.outage.lastWasNew = held.head.failures === 0;
   keys.outage.key = held.key;
-  // One attempt at a time: the next one is due some time after this one has failed.
+  // One attempt at a time: the next one gets its time when this one has failed (`pauseOutage`).
   keys.outage.isUnderWay = true;
   keys.outage.dueAt = Infinity;
 }
@@ -297,14 +298,14 @@ export function attemptDropped(keys: HeldKeys, now: number): void {
   keys.nextAt = undefined;
 }
 
-/** Makes what waits of this worker due now: all its keys, or in an outage one attempt. */
+/** Makes what waits of this shard worker due now: all its keys, or in an outage one attempt. */
 export function makeDue(keys: HeldKeys, worker: number, now: number): void {
   keys.nextAt = undefined;
   if (keys.outage !== undefined) keys.outage.dueAt = now;
   else for (const held of keys.byKey.values()) if (held.head.item.tenure.workerNumber === worker) held.dueAt = now;
 }
 
-/** The held items of this worker. */
+/** The held items of this shard worker. */
 export function* heldItemsOf({ byKey }: HeldKeys, worker: number): Generator<HeldItem> {
   for (const { head, behind } of byKey.values()) {
     if (head.item.tenure.workerNumber === worker) yield head;

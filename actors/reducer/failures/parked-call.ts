@@ -8,7 +8,7 @@ import {
   type ParkingNews,
 } from '../../protocol/parking.js';
 import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../../protocol/pending-failures.js';
-import { applyVerdict, endVerdict, leaveKey } from './failed-call.js';
+import { applyVerdict, verdictArrived, leaveKey } from './failed-call.js';
 import { settleOwn } from '../emitting/emitting.js';
 import { reportEnded } from '../../protocol/stage-reports.js';
 import type { FailedCall, ReducerTurn } from '../state.js';
@@ -26,7 +26,7 @@ export function parkingDue(turn: ReducerTurn, message: ParkingDue): void {
   applyNews(turn, due(turn, message));
 }
 
-/** Ends the parkings for a worker that has ended. */
+/** Ends the parkings for a shard worker that has ended. */
 export function dropParkingsOf(turn: ReducerTurn, worker: number): void {
   for (const news of dropParkings(turn, worker)) applyNews(turn, news);
 }
@@ -35,7 +35,7 @@ function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined)
   if (news === undefined) return;
   const { state, options } = turn;
   const { subject: call, failure } = news.pending;
-  // Reducers park nothing but items.
+  // A cast, because reducers park nothing but items.
   const [parked, late, notParked] = [
     news.parked,
     news.late,
@@ -55,7 +55,7 @@ function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined)
     const group = { ...call.group, items: notParked };
     if (news.verdict === undefined) renewState(group.slot, options.definition);
     else applyVerdict(turn, { ...call, group }, failure, news.verdict);
-    endVerdict(turn, call);
+    verdictArrived(turn, call);
   }
 }
 

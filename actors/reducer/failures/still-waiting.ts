@@ -1,6 +1,6 @@
-// The items that still wait when their shard is given up in a stop: for another attempt, for the end of their call, or behind such
-// an item. The report of the stop names them. A reducer notes them when their worker ends, and what is left when it is stopped itself.
-// Nothing is noted before a stop has begun.
+// The items that still wait when their shard is given up in a stop: for another attempt, for the end of their call, or behind such an item.
+// The report of the stop names them. A reducer notes them when their shard worker ends, and what is left when it is stopped itself. Nothing
+// is noted before a stop has begun.
 import { DeliveredItem } from '../../protocol/item.js';
 import { refusals, waitingText } from '../../protocol/pending-failures.js';
 import { gatheredItems } from '../batches/batching.js';
@@ -9,7 +9,7 @@ import type { HeldItem } from './held-keys.js';
 import type { ReducerState } from '../state.js';
 import type { ReducerOptions } from '../options.js';
 
-/** Notes what waits of this worker; of all workers without one. */
+/** Notes what waits of this shard worker; of all shard workers without one. */
 export function noteLeft(
   { leftItems, definition }: Pick<ReducerOptions, 'leftItems' | 'definition'>,
   state: ReducerState,

@@ -47,7 +47,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducer: ReducerDefinition<Value>;
   /**
-   * A chain of nodes in place of a reducer, or behind each one. Not with `park` so far; alone not with `limit`.
+   * A chain of nodes in place of a reducer, or behind each one. `park` needs a format. Alone not with `limit`.
    *
    * @default undefined
    * @example

@@ -76,12 +76,12 @@ export function unpackRecord(
 ): Unpacked {
   const opened = openAggregate(record.data);
   if (opened.type === 'plain') {
-    const plain = { records: [record], divisible: true };
+    const plain = { records: [record], isDivisible: true };
     return opened.complaint === undefined ? plain : { ...plain, complaint: opened.complaint };
   }
 
   const { message } = opened;
-  const divisible = opened.format === 'kpl';
+  const isDivisible = opened.format === 'kpl';
   const span = policy === 'emit' || range === undefined ? undefined : spanOf(range);
 
   const count = message.records.length / STRIDE;
@@ -93,7 +93,7 @@ export function unpackRecord(
 
   const records = userRecords(record, message, decoded);
   const filtered = dropAll ? everyIndex(decoded) : placement.outside;
-  const whole: Unpacked = filtered.length === 0 ? { records, divisible } : { records, divisible, filtered };
+  const whole: Unpacked = filtered.length === 0 ? { records, isDivisible } : { records, isDivisible, filtered };
 
   if (dropAll || decoded === count) return whole;
   const reason = decoded < valid ? badHashKey(message, decoded) : badIndex(message, decoded);

@@ -43,7 +43,7 @@ export interface ChangeSourceOptions {
   readonly maxRecords?: number;
   /** Milliseconds between reads of a shard at its tip. */
   readonly idleMs?: number;
-  /** How far a shard is read ahead of its worker: until the first of these bounds is reached. */
+  /** How far a shard is read ahead of its shard worker: until the first of these bounds is reached. */
   readonly prefetch?: Partial<PrefetchBounds>;
   /** The user's own clients, which are neither changed nor closed. */
   readonly client?: DynamodbStreamsClientLike | undefined;
@@ -102,7 +102,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     maxRecords,
     idleMs,
     sizes: { recordBytes: undefined },
-    backlogMeaning: { backlogs: false, absent: true },
+    backlogMeaning: { backlogs: false, isAbsent: true },
     prefetch: { ...defaults.prefetch, ...options.prefetch },
   };
 
@@ -119,8 +119,8 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       return streams.tracked(openShardReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
     },
     // A change is one record, so it need not be decoded.
-    look: looking({ ...readerDeps, unpack: (record) => ({ records: [record], divisible: true }) }),
-    unpack: (record: RawRecord<Buffer>) => ({ records: [changeRecord(record, numbers)], divisible: true }),
+    look: looking({ ...readerDeps, unpack: (record) => ({ records: [record], isDivisible: true }) }),
+    unpack: (record: RawRecord<Buffer>) => ({ records: [changeRecord(record, numbers)], isDivisible: true }),
     itemOf: (record: UserRecord): ItemParts => ({ key: recordKey(record), value: (record as ChangeRecord).change }),
     close() {
       descriptions.close();

@@ -10,7 +10,7 @@ const maxDigits = 130;
 const maxCharacters = 400;
 
 interface Parts {
-  readonly negative: boolean;
+  readonly isNegative: boolean;
   /** The significant digits, without zeros at either end; empty for zero. */
   readonly digits: string;
   /** The number is `digits` × 10^`exponent`. */
@@ -32,9 +32,9 @@ export function readNumber(text: string, form: NumberForm): number | string | bi
 
 /** One text for each number: `1.10`, `1.1` and `11E-1` give the same. */
 export function canonicalNumber(text: string): string {
-  const { negative, digits, exponent } = partsOf(text);
+  const { isNegative, digits, exponent } = partsOf(text);
   if (digits === '') return '0';
-  const sign = negative ? '-' : '';
+  const sign = isNegative ? '-' : '';
   return exponent === 0 ? `${sign}${digits}` : `${sign}${digits}E${exponent}`;
 }
 
@@ -59,7 +59,7 @@ function bigintOf(text: string): bigint {
       `The number ${shortened(text)} is no integer. Set numbers: 'string' in dynamodbStream, or 'number' if it fits.`,
     );
   }
-  return parts.negative ? -whole : whole;
+  return parts.isNegative ? -whole : whole;
 }
 
 /** Undefined for a fraction. */
@@ -71,8 +71,8 @@ function wholeOf({ digits, exponent }: Parts): bigint | undefined {
 function partsOf(text: string): Parts {
   const wrong = (): TypeError => new TypeError(`${shortened(JSON.stringify(text))} is no number of DynamoDB`);
   if (typeof text !== 'string' || text.length > maxCharacters) throw wrong();
-  const negative = text.startsWith('-');
-  const unsigned = negative || text.startsWith('+') ? text.slice(1) : text;
+  const isNegative = text.startsWith('-');
+  const unsigned = isNegative || text.startsWith('+') ? text.slice(1) : text;
   const [mantissa = '', power, ...more] = unsigned.toUpperCase().split('E');
   const [before = '', after = '', ...rest] = mantissa.split('.');
 
@@ -84,7 +84,7 @@ function partsOf(text: string): Parts {
   let end = significant.length;
   while (end > 0 && significant[end - 1] === '0') end -= 1;
   const exponent = Number(power ?? 0) - after.length + (significant.length - end);
-  return { negative, digits: significant.slice(0, end), exponent };
+  return { isNegative, digits: significant.slice(0, end), exponent };
 }
 
 function shortened(text: string): string {

@@ -1,4 +1,4 @@
-// Makes one attempt, bounded in time, of one DynamoDB operation. Invariant: a call sends at most one request and settles within
+// Makes one attempt, bounded in time, of one DynamoDB operation. Invariant: a call sends at most one request and ends within
 // `requestTimeoutMs`, whatever client is used. So the caller always knows which writes may have happened.
 import {
   DynamoDBClient,

@@ -132,7 +132,7 @@ function byName([one]: readonly [string, unknown], [other]: readonly [string, un
 
 async function itemsOf(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<readonly Item[]> {
   const items: Item[] = [];
-  for await (const page of tablePages(caller, { tableName, consistent: true }, signal)) {
+  for await (const page of tablePages(caller, { tableName, isConsistent: true }, signal)) {
     for (const item of page.items) items.push(item);
   }
   return items;

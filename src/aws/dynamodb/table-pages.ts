@@ -14,20 +14,20 @@ export interface WholeTable {
   /** Items per page; absent: as many as fit into 1 MB. */
   readonly pageItems?: number | undefined;
   /** A consistent scan sees every write that was answered before it, and costs twice as much. Default false. */
-  readonly consistent?: boolean;
+  readonly isConsistent?: boolean;
 }
 
 /** Throws the service's error, or an error for an answer that the service's model does not allow. */
 export async function* tablePages(
   caller: DynamoDbCaller,
-  { tableName, pageItems, consistent = false }: WholeTable,
+  { tableName, pageItems, isConsistent = false }: WholeTable,
   signal: AbortSignal,
 ): AsyncGenerator<TablePage> {
   let next: Record<string, AttributeValue> | undefined;
   do {
     const command = new ScanCommand({
       TableName: tableName,
-      ...(consistent ? { ConsistentRead: true } : {}),
+      ...(isConsistent ? { ConsistentRead: true } : {}),
       ...(pageItems === undefined ? {} : { Limit: pageItems }),
       ...(next === undefined ? {} : { ExclusiveStartKey: next }),
     });

@@ -9,7 +9,7 @@ export interface BacklogMeaning {
   /** MillisBehindLatest was above 0 in an answer that named another iterator, so it means a backlog. */
   backlogs: boolean;
   /** The service has no MillisBehindLatest, so the end of a chain is taken at its word, and only proven by a second one. */
-  readonly absent?: boolean;
+  readonly isAbsent?: boolean;
 }
 
 /** An uncertain end counts as proof after this many chains in a row, over this time, have ended in the same way. */
@@ -52,7 +52,7 @@ export function weighEnd(
   { MillisBehindLatest: behind }: Output,
   now: number,
 ): 'end' | 'more' | 'unclear' {
-  if (backlogMeaning.absent === true || (typeof behind === 'number' && behind <= 0)) return 'end';
+  if (backlogMeaning.isAbsent === true || (typeof behind === 'number' && behind <= 0)) return 'end';
   // This chain began when the shard was known to be closed. If it was up to date once, no record can have come since.
   if (progress.end.proof?.upToDate === true) return 'end';
 

@@ -8,30 +8,30 @@ import { noFailures, noteRecords, type Progress } from './reading-progress.js';
 /** What was fetched: an answer of GetRecords, or an event of a subscription. */
 export interface Fetched {
   readonly records: readonly RawRecord<Buffer>[];
-  /** Milliseconds behind the tip, as the worker is to see it. */
+  /** Milliseconds behind the tip, as the shard worker is to see it. */
   readonly lagMs: number | undefined;
   /** How long ago it may have come, in milliseconds. Default 0. */
   readonly ageMs?: number;
   /** The service reports that there are more records. */
-  readonly more: boolean;
+  readonly hasMore: boolean;
   /** More records are expected. */
-  readonly behind: boolean;
+  readonly isBehind: boolean;
   /** Nothing more is to come in this way: the chain or the subscription says that the shard ends. */
   readonly ends: boolean;
 }
 
 export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetched): void {
-  const { records, behind } = fetched;
+  const { records, isBehind } = fetched;
   progress.failures = noFailures();
   // Whichever way they came: the ends before them were not the shard's.
   if (records.length > 0) progress.end.doubts = undefined;
 
   const knewMore = progress.knowsMore;
-  const fresh = noteRecords(progress, records, fetched.more);
-  reportGap(reader, progress, knewMore && records.length === 0 && !behind);
+  const fresh = noteRecords(progress, records, fetched.hasMore);
+  reportGap(reader, progress, knewMore && records.length === 0 && !isBehind);
   // Two kinds of pages are not pushed. One is a page of skipped records only, except at the tip. The other is an empty page that ends
   // the chain: it is not known yet what that page means.
-  if (fresh.length > 0 || (!fetched.ends && (records.length === 0 || !behind)))
+  if (fresh.length > 0 || (!fetched.ends && (records.length === 0 || !isBehind)))
     reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs, reader.clock.wallNow() - (fetched.ageMs ?? 0));
 }
 

@@ -50,7 +50,7 @@ export interface KinesisSourceOptions {
   readonly idleMs?: number;
   /** The user's own client, which is neither changed nor closed. */
   readonly client?: KinesisClientLike;
-  /** How far a shard is read ahead of its worker: until the first of these bounds is reached. */
+  /** How far a shard is read ahead of its shard worker: until the first of these bounds is reached. */
   readonly prefetch?: Partial<PrefetchBounds>;
   /** Milliseconds one request may take, its body included. Default 30,000. */
   readonly requestTimeoutMs?: number;

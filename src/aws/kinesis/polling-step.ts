@@ -79,14 +79,14 @@ async function readOnce(
 
   take(bytes, answer.bytes, clock.now());
   const { output } = answer;
-  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit || answer.isBehind === true;
+  const isBehind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit || answer.isBehind === true;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
   if (progress.end.proof !== undefined && answer.records.length > 0) progress.end.proof.sawRecords = true;
   handOn(reader, progress, {
     records: answer.records,
     lagMs: answer.lagMs ?? output.MillisBehindLatest,
-    more: (output.MillisBehindLatest ?? 0) > 0,
-    behind,
+    hasMore: (output.MillisBehindLatest ?? 0) > 0,
+    isBehind,
     ends: !hasNextIterator(output),
   });
   reader.allowance.answered(answer.records);
@@ -94,11 +94,11 @@ async function readOnce(
   if (!hasNextIterator(output)) return handleChainEnd(reader, progress, answer);
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
-  const isIdle = !behind && answer.records.length === 0 && progress.end.proof === undefined;
+  const isIdle = !isBehind && answer.records.length === 0 && progress.end.proof === undefined;
   if (isIdle) await doubtStart(reader, progress);
   else leaveIdle(reader.idle);
   const waitMs = isIdle ? idleWaitMs(reader.idle, reader.idleMs, askedAt) : reader.idleMs;
-  if (!behind) await sleep(reader, waitMs - (clock.now() - askedAt));
+  if (!isBehind) await sleep(reader, waitMs - (clock.now() - askedAt));
   return 'readOn';
 }
 

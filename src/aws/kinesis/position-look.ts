@@ -44,6 +44,7 @@ async function lookAfter(
     !isDone(record, done, unpack) && (record.arrivedAt ?? Infinity) >= (found.skipBefore ?? -Infinity);
 
   const records: RawRecord<Buffer>[] = [];
+  let newestBelow: string | undefined;
   let iterator: string | undefined = found.iterator;
   let reads = 0;
   let lagMs: number | undefined;
@@ -55,6 +56,7 @@ async function lookAfter(
     const { MillisBehindLatest: behindMs, NextShardIterator: next } = answer.output;
     if (records.length === 0) lagMs = behindMs ?? answer.lagMs;
     records.push(...answer.records.filter(isOpen));
+    newestBelow = answer.records.findLast((record) => isBelow(record, done))?.sequenceNumber ?? newestBelow;
     iterator = next;
     isAtTip = behindMs === 0 || next === undefined || next === null;
     if (isAtTip) break;
@@ -62,10 +64,13 @@ async function lookAfter(
   // The service may answer without records although there are more, but seldom so often in a row.
   const isEmpty = records.length === 0 && (isAtTip || found.skipBefore === undefined);
   const behind = isEmpty && !isAtTip && lagMs !== undefined && lagMs > 0;
+  // Numbers rise, so a service that knew the checkpoint would have answered with nothing before it.
+  const isForeign = isEmpty && newestBelow !== undefined;
   return {
     records,
     isTip: isAtTip,
-    isKnown: records.length > 0 || (isEmpty && !behind),
+    isKnown: records.length > 0 || (isEmpty && !behind && !isForeign),
+    ...(isForeign ? { newestBelow } : {}),
     millisBehindLatest: lagMs,
     reads,
   };
@@ -82,6 +87,10 @@ function isDone(record: RawRecord<Buffer>, done: Position | undefined, unpack: L
   if (done === undefined) return false;
   const order = compareSequenceNumbers(record.sequenceNumber, done.sequenceNumber);
   return order < 0 || (order === 0 && unpack(record).records.length <= done.subSequenceNumber + 1);
+}
+
+function isBelow({ sequenceNumber }: RawRecord<Buffer>, done: Position | undefined): boolean {
+  return done !== undefined && compareSequenceNumbers(sequenceNumber, done.sequenceNumber) < 0;
 }
 
 type Outcome<Result> = Result | { readonly failure: AwsFailure };

@@ -1,4 +1,4 @@
-// The records that a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so the buffer
+// The records that a reader has fetched ahead of its shard worker. Invariant: fetching waits while any bound is reached, so the buffer
 // holds at most the bounds and one answer. It also waits while the intake is paused (`hold`). Batches come out in order. After them,
 // every read gets the end or the error.
 import { dropAhead, moveToWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
@@ -83,7 +83,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
       const result = { type: 'records' as const, records: fetched, ...lag, ...at };
 
       const newest = batches.at(batches.length - 1);
-      // Empty batches of an idle shard are merged into one while the worker does not read.
+      // Empty batches of an idle shard are merged into one while the shard worker does not read.
       if (fetched.length === 0 && newest?.result.records.length === 0) {
         newest.result = result;
         newest.bytes += size;

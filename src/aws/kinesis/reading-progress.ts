@@ -172,8 +172,8 @@ export function noteRecordGone(progress: Progress): void {
   if (position.type === 'atRecord') noteGap(progress, position.position);
   if (position.type !== 'afterRecord') return;
   const { sequenceNumber } = position;
-  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news. The worker leaves
-  // out what is done before the start itself: if nothing later comes, the start is not of this shard (start-check.ts).
+  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news. The shard worker
+  // leaves out what is done before the start itself: if nothing later comes, the start is not of this shard (start-check.ts).
   if (sequenceNumber === progress.start.resumesAt) return noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
   if (progress.skip.upTo === undefined || compareSequenceNumbers(sequenceNumber, progress.skip.upTo) > 0)
     progress.skip.upTo = sequenceNumber;

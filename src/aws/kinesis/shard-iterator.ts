@@ -17,7 +17,7 @@ export type IteratorPosition =
   /** Exclusive: the chain begins after the last raw record that this reader has read. */
   | { readonly type: 'afterRecord'; readonly sequenceNumber: string };
 
-/** The first chain begins with the record of the start position, and the worker leaves out what is done of it. */
+/** The first chain begins with the record of the start position, and the shard worker leaves out what is done of it. */
 export function iteratorPosition(start: StartPosition): IteratorPosition {
   return start.type === 'after' ? { type: 'atRecord', position: start.position } : start;
 }

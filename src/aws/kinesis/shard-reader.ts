@@ -1,4 +1,4 @@
-// Reads one shard, ahead of its worker within bounds, until the shard ends: by subscriptions while there are any to be had, by
+// Reads one shard, ahead of its shard worker within bounds, until the shard ends: by subscriptions while there are any to be had, by
 // polling otherwise. Invariant: both ways continue from one position, so changing over neither repeats nor leaves out a record. Only
 // polling proves the end of a shard. The source opens one reader per shard worker.
 import { isKinactError } from '../../api/errors.js';
@@ -63,7 +63,7 @@ async function readShard(reader: ReaderContext): Promise<void> {
 
   for (;;) {
     await reader.buffer.whenRoom(signal);
-    const consumerArn = retrieval?.arnToSubscribe(progress);
+    const consumerArn = retrieval?.chooseRetrieval(progress);
     if (retrieval !== undefined && consumerArn !== undefined) {
       leaveIdle(reader.idle);
       await followSubscription(reader, progress, retrieval, consumerArn);

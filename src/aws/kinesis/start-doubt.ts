@@ -1,8 +1,8 @@
-// Some services take a number beyond the tip of a shard, and answer with nothing until a record has that number. A shard with a
-// wrong checkpoint would then look idle for ever. So if nothing has come for a while, the reader asks for the record at the
-// checkpoint itself. If that is not there either, it begins again with the oldest record. The worker leaves out what is done, and sees
-// whether the records reach the checkpoint (start-check.ts). A shard whose records have all expired costs one more iterator. Called by
-// polling-step.ts and fan-out/subscription-follower.ts.
+// Some services take a number beyond the tip of a shard, and answer with nothing until a record has that number. A shard with a wrong
+// checkpoint would then look idle for ever. So if nothing has come for a while, the reader asks for the record at the checkpoint itself. If
+// that is not there either, it begins again with the oldest record. The shard worker leaves out what is done, and sees whether the records
+// reach the checkpoint (start-check.ts). A shard whose records have all expired costs one more iterator. Called by polling-step.ts and
+// fan-out/subscription-follower.ts.
 import { inSlot } from '../../core/call-slots.js';
 import { stoppedError } from './prefetch-buffer.js';
 import type { ReaderContext } from './polled-service.js';

@@ -161,7 +161,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     [Symbol.dispose]: () => {
       chaos.heal();
       disposed = true;
-      if (pauses.empty) detach();
+      if (pauses.isEmpty) detach();
     },
   };
 

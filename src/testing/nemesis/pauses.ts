@@ -14,7 +14,7 @@ export interface Pauses {
   pause(actor: Ref<never>): () => boolean;
   /** Resumes every actor. */
   heal(): void;
-  readonly empty: boolean;
+  readonly isEmpty: boolean;
 }
 
 /** `emptied` is called whenever no actor is paused any longer. */
@@ -53,7 +53,7 @@ export function createPauses({ timers }: Runtime, emptied: () => void): Pauses {
     heal: () => {
       for (const [id, { pauses }] of paused) for (const pause of pauses) resume(id, pause);
     },
-    get empty() {
+    get isEmpty() {
       return paused.size === 0;
     },
   };

@@ -16,8 +16,8 @@ export type NemesisMoment =
       readonly when?: 'before' | 'after';
     }
   /**
-   * At the actor's next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …). `when` says whether before the
-   * effect begins, while it runs (the default), or after it has settled, before the actor has the result.
+   * At the actor's next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …). `when` says whether before the effect
+   * begins, while it runs (the default), or after it has ended, before the actor has the result.
    */
   | {
       /** The effect's name. */
@@ -124,9 +124,9 @@ export interface Nemesis extends Disposable {
     },
   ): () => void;
   /**
-   * The next effect of this name (default: any effect) never settles, not even when it is aborted. A user call that hangs
-   * through a restart becomes an orphan after `callDeadlineMs`. `when: 'before'` (default): the effect does not begin. `after`:
-   * it is carried out, but the actor does not get the result. Returns a function that releases the effect.
+   * The next effect of this name (default: any effect) never ends, not even when it is aborted. A user call that hangs through a restart
+   * becomes an orphan after `callDeadlineMs`. `when: 'before'` (default): the effect does not begin. `after`: it is carried out, but the
+   * actor does not get the result. Returns a function that releases the effect.
    */
   hang(
     target: string,

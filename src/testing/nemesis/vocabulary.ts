@@ -121,6 +121,8 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       attempted: true,
       located: true,
       nodeDrained: true,
+      upstreamFailed: true,
+      hurry: true,
     },
     {},
   ),

@@ -122,11 +122,11 @@ class CallTracer {
       this.#recorder.note(this.#point(call, 'threw', state, { ...nothing, error, wasDone }));
       throw error;
     }
-    const { cause, of } = error;
+    const { cause, of, values } = error;
     const next = state.next(error.state);
     const failure = { of: Array.isArray(of) ? this.#numbers(of) : [], version: next.version };
     this.#recorder.note(this.#point(call, 'threw', state, { ...nothing, error: cause, failure, wasDone }));
-    throw new NodeFailure(cause, { of, state: next });
+    throw new NodeFailure(cause, { of, state: next, values });
   }
 
   #returned(call: TracedCall, value: unknown, isHeld: boolean): unknown {

@@ -135,7 +135,7 @@ describe('a coordinator that gets a late message', () => {
       stream: 0,
       result: {
         shards: [],
-        complete: true,
+        isComplete: true,
         created: [],
         postponed: false,
         handledDeletedKeys: [],

@@ -302,7 +302,7 @@ describe('the lease of a child shard', () => {
   it('is held but not startable until both parents have ended, and then its keeper gets `startAllowed`', async () => {
     const driver = await holdingAll(merged());
     expect(driver.startable()).to.have.members([zero, one]);
-    expect(driver.keeper(two).args.noWorkerMayStart).to.equal(true);
+    expect(driver.keeper(two).args.mayNotStart).to.equal(true);
     await driver.end(zero, [two]);
     expect(driver.startable()).to.have.members([one]);
     expect(driver.status().leases[2]!.here!.awaits).to.deep.equal([one]);

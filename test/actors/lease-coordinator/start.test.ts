@@ -102,7 +102,7 @@ describe('a lease coordinator that starts', () => {
       idempotencyPrefix: `123456789012:orders:1700000000:${zero}`,
       workerId: 'me',
       seenRow: driver.store.row(zero),
-      noWorkerMayStart: false,
+      mayNotStart: false,
       hashKeyRange: { startingHashKey: '0', endingHashKey: '170141183460469231731687303715884105727' },
       serviceTimeMs: driver.store.serviceTimeMs,
     });

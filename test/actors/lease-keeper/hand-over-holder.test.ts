@@ -159,7 +159,7 @@ describe('a keeper that is asked for its lease', () => {
   });
 
   it('hands over at once a lease that no worker reads', async () => {
-    const keeper = await driveKeeper({ noWorkerMayStart: true });
+    const keeper = await driveKeeper({ mayNotStart: true });
     ask(keeper);
     await keeper.advance(renewalMs);
     expect(keeper.row).to.deep.include(rowAfterHandOver);

@@ -421,7 +421,7 @@ describe('a keeper that may release its lease by itself', () => {
   });
 
   it('does not count the time before a worker may start the shard', async () => {
-    const keeper = await driveKeeper({ noWorkerMayStart: true });
+    const keeper = await driveKeeper({ mayNotStart: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.tell({ type: 'startAllowed' });

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import type { AnyNode, PipeMessage } from '../../../src/api/pipe.js';
+import { NodeFailure } from '../../../src/api/pipe-failure.js';
+import { SentMessage } from '../../../actors/protocol/pipe-message.js';
+import { createHolding } from '../../../src/pipes/holding.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
 import { batchSink } from '../../../src/pipes/batch-sink.js';
 import { sink } from '../../../src/pipes/single-nodes.js';
@@ -210,4 +213,55 @@ describe('what a state keeps of a lost lease', () => {
     }));
     assert.deepEqual(asked.answer, { isWaiting: true });
   });
+
+  it('has no shard to stop: a call about nothing any more is given up under stopShard, and not repeated without end', async () => {
+    for (const callback of ['handleFlush', 'handleMessage'] as const) {
+      let calls = 0;
+      const fails = (): never => {
+        calls += 1;
+        if (calls > 20) throw new Error('without end');
+        throw new Error('no');
+      };
+      const keeps: AnyNode = {
+        handleMessage: (_, message) => ({ keep: [message] }),
+        handleFlush: fails,
+      };
+      const chain = await nodeChain([callback === 'handleFlush' ? keeps : { handleMessage: fails }], {
+        onFailure: 'stopShard',
+      });
+      if (callback === 'handleFlush') {
+        await chain.feedOf(1, 'a');
+        await chain.lose(1);
+        assert.equal(await chain.flush(), true);
+      } else
+        assert.equal(
+          (await chain.feedEntries([new SentMessage('stands for nothing', undefined, undefined, 1)]))(),
+          true,
+        );
+      assert.ok(calls <= 2, `${callback}: ${calls} calls`);
+    }
+  });
+});
+
+describe('a NodeFailure that names nothing', () => {
+  for (const held of ['nothing', 'an empty holding'] as const)
+    it(`is refused, and under skip everything is settled (${held})`, async () => {
+      let calls = 0;
+      const node: AnyNode = {
+        handleMessage: (_, message) => ({ keep: [message] }),
+        handleFlush: () => {
+          calls += 1;
+          if (calls > 20) throw new Error('without end');
+          throw new NodeFailure(new Error('no'), {
+            of: held === 'nothing' ? [] : [createHolding()],
+            state: undefined,
+          });
+        },
+      };
+      const chain = await nodeChain([node], { onFailure: 'skip' });
+      await chain.feedOf(1, 'a', 'b');
+      assert.equal(await chain.flush(), true);
+      assert.equal(calls, 1);
+      assert.deepEqual(chain.settled(), ['1:1', '1:2']);
+    });
 });

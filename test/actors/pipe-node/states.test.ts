@@ -206,7 +206,7 @@ describe('a NodeFailure', () => {
     };
     const chain = await nodeChain([node], { onFailure });
     await chain.feed('1');
-    assert.deepEqual(seen, ['A NodeFailure names what is not here.']);
+    assert.deepEqual(seen, ['A NodeFailure names nothing, or what is not here.']);
   });
 });
 

@@ -126,14 +126,14 @@ describe('the messages of a pipe', () => {
         node 0 -> node 1: feed 2
         node 0: handleMessage 3
         node 1: handleMessage 2
+        node 0 -> pipe: processed 1 2 3
         node 1 -> pipe: settled 2
+        pipe -> stage: credit 3
         pipe -> stage: settled 2
         node 1 -> node 0: processed 2
         node 0 -> node 1: feed 3
         node 1: handleMessage 3
-        node 0 -> pipe: processed 1 2 3
         node 1 -> pipe: settled 3
-        pipe -> stage: credit 3
         pipe -> stage: settled 3
         node 1 -> node 0: processed 3
       `),
@@ -250,6 +250,7 @@ describe('the states of a node in a pipe', () => {
         working -> ready: the calls have returned
         working -> blocked: the queue is full
         blocked -> working: the next node has taken from it
+        blocked -> ready: and no call is left
         working -> waiting: retry
         waiting -> ready: an attempt succeeds
         working -> exiting: crash, or exit

@@ -70,7 +70,7 @@ describe('a bound that is too small for the reducer', () => {
       await pipeline.clock.advance(2_200);
       const [warning] = warnings(pipeline);
       expect(warning?.message).to.match(
-        /^Shard shardId-000000000000 is full \(maxPending: 10\).*Raise maxPending, or acknowledge earlier/,
+        /^The ledger of shard shardId-000000000000 is full \(maxPending: 10\).*Raise maxPending, or acknowledge earlier/,
       );
       expect(warning).to.include({ shardId: shard0 });
       expect(isKinactError(warning?.error) && warning.error.code).to.equal('PENDING_LIMIT_TOO_SMALL');

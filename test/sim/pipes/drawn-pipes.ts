@@ -1,5 +1,5 @@
-// Which processes of a world have a pipe in place of a reducer, or behind one. The dice are their own, so a seed without pipes means what it meant before
-// there were pipes.
+// Which processes of a world have a pipe in place of a reducer, or behind one. The dice are their own, so a seed without pipes means what
+// it meant before there were pipes.
 import { createDice, type Dice } from '../dice.js';
 import type { Life } from './life.js';
 

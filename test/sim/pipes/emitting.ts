@@ -26,7 +26,7 @@ const firstReducer = 1_000_000;
 export function drawEmitting({ dice, work, arrived }: EmittingOptions): ReducerDefinition {
   const slowness = dice.pick([0, 0.02, 0.1]);
   const values = dice.pick([1, 1, 2, 3]);
-  const done = (piece: Piece): void => finish(piece, (item) => work.finish([item]));
+  const finishPiece = (piece: Piece): void => finish(piece, (item) => work.finish([item]));
   /** Fails, perhaps, after it has emitted what must go nowhere. */
   const fail = (items: readonly GrainItem[], grains: readonly Grain[], { emit }: Context): void => {
     const isEarly = dice.chance(0.5);
@@ -43,7 +43,7 @@ export function drawEmitting({ dice, work, arrived }: EmittingOptions): ReducerD
   /** Nothing may be emitted, and then the items are done with the call. */
   const emitAll = (piece: Piece, { emit }: Context): void => {
     const count = dice.chance(0.2) ? 0 : dice.chance(0.01) ? 300 : values;
-    if (count === 0) done(piece);
+    if (count === 0) finishPiece(piece);
     else for (const each of divided(piece, count)) emit(each);
   };
   const called = <Result>(
@@ -111,7 +111,7 @@ export function drawEmitting({ dice, work, arrived }: EmittingOptions): ReducerD
         const [own, ...emitted] = divided(item.value, 1 + dice.between(0, 3));
         for (const piece of emitted) context.emit(piece);
         void work.pause(dice.between(1, 500)).then(() => {
-          done(own as Piece);
+          finishPiece(own as Piece);
           context.ack(item.token);
         });
         return count + 1;

@@ -1,5 +1,6 @@
-// I70: a flush, or a drain, that a pipe, or a reducer before one, answers has settled all that came before it. What the answer names may be open, and what belongs
-// to ended tenures. (Every node of the simulation flushes all that it keeps.) The law reads the mail between stages and pipes.
+// I70: a flush, or a drain, that a pipe answers has settled all that came before it. So has one that a reducer before a pipe answers. What
+// the answer names may be open, and what belongs to ended tenures. (Every node of the simulation flushes all that it keeps.) The law reads
+// the mail between stages, reducers and pipes.
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import type { Delivery } from '../../../supervision/intercept.js';
 import { Piece, type Grain } from './grain.js';

@@ -123,7 +123,8 @@ export function createNodeLaws(options: NodeLawsOptions): NodeLaws {
     };
     const failure = (thrown: unknown): never => {
       if (!isNodeFailure(thrown)) throw thrown;
-      throw new NodeFailure(thrown.cause, { of: thrown.of, state: { life, state: thrown.state } });
+      const { of, values } = thrown;
+      throw new NodeFailure(thrown.cause, { of, values, state: { life, state: thrown.state } });
     };
     try {
       const returned = call();

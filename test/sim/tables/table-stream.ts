@@ -167,7 +167,7 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
         return { shards, serviceTimeMs: now() };
       },
       open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice, random }),
-      unpack: (record) => ({ records: [{ ...record }], divisible: true }),
+      unpack: (record) => ({ records: [{ ...record }], isDivisible: true }),
       itemOf: ({ partitionKey = '', data }) => ({ key: partitionKey, value: data.toString() }),
       close: () => undefined,
     }),

@@ -74,13 +74,4 @@ describe('a parked change that a module replays', () => {
     expect(moduleOf({ reducer, numbers: 'string' }).numbers).to.equal('string');
     expect(() => moduleOf({ reducer, numbers: 'decimal' })).to.throw("module.numbers: expected 'number'");
   });
-
-  it('goes through a reducer, and not through a pipe', () => {
-    const pipe = { nodes: [{ handleMessage: () => ({}) }] };
-    const text = 'module.pipe: parked items cannot be replayed through a pipe so far';
-    expect(() => moduleOf({ pipe })).to.throw(text);
-    expect(() => moduleOf({ default: { pipe } })).to.throw(text);
-    const reducer = { init: () => 0, reduce: () => 0 };
-    expect(moduleOf({ reducer, pipe }).reducer.init).to.equal(reducer.init);
-  });
 });

@@ -51,17 +51,17 @@ describe('the escalation of a consumer', () => {
       expect(end, `exit ${nth}`).to.equal(undefined);
       expect(delayMs).to.be.greaterThan(0);
     }
-    expect(noteFailureAndDecide(exited).end).to.include({ code: 'SINK_FAILING' });
+    expect(noteFailureAndDecide(exited).end).to.include({ code: 'TOO_MANY_FAILURES' });
   });
 
-  it('answers SINK_FAILING, with the cause, after more than eight failures of user code in five minutes', () => {
+  it('answers TOO_MANY_FAILURES, with the cause, after more than eight failures of user code in five minutes', () => {
     const { noteFailureAndDecide, clock } = escalation(0);
     for (let time = 0; time < 8; time += 1) {
       expect(noteFailureAndDecide(failedAt('1')).end).to.equal(undefined);
       clock.time += 1_000;
     }
     const { end } = noteFailureAndDecide(failedAt('1'));
-    expect(end).to.include({ code: 'SINK_FAILING' });
+    expect(end).to.include({ code: 'TOO_MANY_FAILURES' });
     expect(end?.message).to.include('for the test');
     clock.time += 300_001;
     expect(noteFailureAndDecide(failedAt('1')).end).to.equal(undefined);

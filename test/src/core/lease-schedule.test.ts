@@ -11,7 +11,7 @@ const held: KeeperSituation = {
   receivedWish: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
-  workers: { tenureRequest: undefined, idleSince: 0, noWorkerMayStart: false },
+  workers: { tenureRequest: undefined, idleSince: 0, mayNotStart: false },
   tenure: undefined,
   releaseOrder: undefined,
   shardEnd: undefined,
@@ -107,7 +107,7 @@ describe('a lease keeper', () => {
     expect(isIdleTooLong(held, limits, 9_999)).to.equal(false);
     const proven = { ...shardEnd, childShardIds: [] };
     for (const reason of [
-      { workers: { ...held.workers, noWorkerMayStart: true } },
+      { workers: { ...held.workers, mayNotStart: true } },
       { phase: 'taking' },
       asked,
       { releaseOrder },

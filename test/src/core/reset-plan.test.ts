@@ -276,7 +276,7 @@ describe('a reset of any table', () => {
           judgeStream({
             identity,
             shards: lineage,
-            complete: true,
+            isComplete: true,
             rows: [...rows].map(([shardId, each]) => ({ shardId, row: each })),
             otherEpochs: [],
           });

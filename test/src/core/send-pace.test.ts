@@ -84,7 +84,7 @@ describe('the pace of writes to a lease table', () => {
     const send = (outcome: 'answered' | 'throttled', at: number, count = 1): void => {
       for (let n = 0; n < count; n += 1) {
         noteSent(made, 0, at);
-        noteOutcome(made, { outcome, sentAt: at, tookMs: 5, full: false }, at);
+        noteOutcome(made, { outcome, sentAt: at, tookMs: 5, isFull: false }, at);
       }
     };
     return { pace: made, send };
@@ -115,7 +115,7 @@ describe('the pace of writes to a lease table', () => {
   it('keeps the window for a distant table, and narrows it if answers take twice as long', () => {
     const { pace: made } = pace();
     const answer = (tookMs: number, at: number): void =>
-      noteOutcome(made, { outcome: 'answered', sentAt: at - tookMs, tookMs, full: false }, at);
+      noteOutcome(made, { outcome: 'answered', sentAt: at - tookMs, tookMs, isFull: false }, at);
     const before = made.window;
     for (let n = 1; n <= 20; n += 1) answer(400, n * 400);
     expect(made.window).to.equal(before);
@@ -127,7 +127,7 @@ describe('the pace of writes to a lease table', () => {
     const { pace: made } = pace();
     const narrows = (tookMs: number, at: number): boolean => {
       const before = made.window;
-      noteOutcome(made, { outcome: 'answered', sentAt: at - 1, tookMs, full: false }, at);
+      noteOutcome(made, { outcome: 'answered', sentAt: at - 1, tookMs, isFull: false }, at);
       return made.window < before;
     };
     expect([narrows(10, 14_000), narrows(300, 15_000), narrows(300, 29_999)]).to.deep.equal([false, true, true]);
@@ -137,7 +137,7 @@ describe('the pace of writes to a lease table', () => {
   it('gives guaranteed writes as many places as come due during one answer, other writes the window', () => {
     const { pace: made } = pace();
     for (let n = 1; n <= 200; n += 1)
-      noteOutcome(made, { outcome: 'failed', sentAt: n * 1_000, tookMs: 900, full: false }, n * 1_000);
+      noteOutcome(made, { outcome: 'failed', sentAt: n * 1_000, tookMs: 900, isFull: false }, n * 1_000);
     expect(Math.floor(made.window)).to.equal(2);
     expect([roomIn(made, 0), roomIn(made, 20), roomIn(made, 1_000)]).to.deep.equal([2, 18, 48]);
   });

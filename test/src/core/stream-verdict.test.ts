@@ -32,7 +32,7 @@ function judge(
   return judgeStream({
     identity,
     shards,
-    complete: true,
+    isComplete: true,
     rows: rows.map((each) => ({ shardId: each.leaseKey, row: each })),
     otherEpochs: [],
     ...more,
@@ -115,7 +115,7 @@ describe('rows to stamp', () => {
 
   it('include rows of unlisted shards only if the listing is complete', () => {
     const rows = [row('gone', { checkpoint: '5' }), row('s1')];
-    expect(toStamp(judge(rows, [open('s1', '1')], { complete: false }))).to.deep.equal(['s1']);
+    expect(toStamp(judge(rows, [open('s1', '1')], { isComplete: false }))).to.deep.equal(['s1']);
     expect(toStamp(judge(rows, [open('s1', '1')]))).to.deep.equal(['gone', 's1']);
   });
 });
@@ -133,7 +133,7 @@ describe('rows of another epoch in a multi-stream table', () => {
       type: 'changed',
       evidence: 'row 1:orders:1700000000:s2 is for a shard that this stream does not have',
     });
-    expect(judge([], shards, { otherEpochs, complete: false })).to.include({ type: 'same' });
+    expect(judge([], shards, { otherEpochs, isComplete: false })).to.include({ type: 'same' });
   });
 
   it('belong to another stream if they name it or precede the start of their shard', () => {

@@ -7,6 +7,8 @@ import { isKinactError, KinactError } from '../../../src/api/errors.js';
 import { park } from '../../../src/options/park-policy.js';
 import { checkLimit, resolveOptions } from '../../../src/options/resolved-options.js';
 import { retry } from '../../../src/options/retry-policy.js';
+import { batchSink } from '../../../src/pipes/batch-sink.js';
+import { json } from '../../../src/pipes/json.js';
 import { pipe } from '../../../src/pipes/pipe.js';
 import type { ConsumerOptions } from '../../../src/api/options.js';
 import { defineReducer } from '../../../src/api/reducer.js';
@@ -227,11 +229,19 @@ describe('the options of createConsumer', () => {
       expect(refusal({ ...without, pipe: pipe().map(String) }).message).to.include('end it with to(…) or end()');
     });
 
-    it('refuse park, also behind retry, and a rate limit, which a pipe does not have', () => {
+    it('refuse park without a format, also behind retry, and a rate limit, which a pipe does not have', () => {
       const sink = park(() => Promise.resolve());
       const option = (more: object): unknown => refusal({ ...withPipe, ...more }).data.option;
       expect(option({ onFailure: sink })).to.equal('onFailure');
       expect(option({ onFailure: retry({ attempts: 2, then: sink }) })).to.equal('onFailure.then');
+      expect(refusal({ ...withPipe, onFailure: sink }).message).to.include('write pipe({ format: json })');
+      const written = { ...withPipe, pipe: { ...withPipe.pipe, format: json } };
+      for (const onFailure of [sink, retry({ then: sink })]) {
+        const { processing } = resolveOptions({ ...written, onFailure });
+        expect(processing).to.have.nested.property('pipe.format.serialize', json.serialize);
+      }
+      for (const format of [null, {}, { serialize: json.serialize }, 'json'])
+        expect(refusal({ ...withPipe, pipe: { ...withPipe.pipe, format } }).data.option).to.match(/^pipe\.format/);
       expect(option({ limit: { perSecond: 5 } })).to.equal('limit');
       const resolved = resolveOptions(withPipe);
       expect(() => checkLimit(resolved, 5)).to.throw(KinactError, 'perSecond');
@@ -239,8 +249,20 @@ describe('the options of createConsumer', () => {
       expect(checkLimit(resolveOptions(least), 5)).to.equal(5);
     });
 
-    it('take intervals above watchdogMs, which no pipe has', () => {
+    it('take a flushIntervalMs above watchdogMs, which no pipe has, but no node that keeps a message for so long', () => {
       expect(resolveOptions({ ...withPipe, watchdogMs: 1_000 }).processing.kind).to.equal('pipe');
+      const keeping = [
+        pipe().aggregate({ intervalMs: 5_000 }).end(),
+        pipe().to(batchSink({ size: 5, intervalMs: 5_000 }, () => {})),
+        pipe()
+          .assembleChunks({ maxAgeMs: 5_000, chunk: () => ({ id: 'a', index: 0, count: 1 }), concat: () => 1 } as never)
+          .end(),
+      ];
+      for (const each of keeping) {
+        const options = { ...withPipe, pipe: each as never };
+        expect(refusal({ ...options, watchdogMs: 5_000 }).data.option).to.equal('pipe.nodes[0].keepsForMs');
+        expect(resolveOptions({ ...options, watchdogMs: 5_001 }).processing.kind).to.equal('pipe');
+      }
     });
   });
 

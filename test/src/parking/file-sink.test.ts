@@ -168,14 +168,14 @@ describe('the reader of a folder', () => {
     const [name = ''] = readdirSync(folder.path);
     const path = join(folder.path, name);
     const [first = '', second = ''] = readFileSync(path, 'utf8').split('\n');
-    writeFileSync(path, [first, '{"version":1,', '{"version":2}', second, second.slice(0, -1)].join('\n'));
+    writeFileSync(path, [first, '{"version":1,', '{"version":3}', second, second.slice(0, -1)].join('\n'));
     const { entries, complaints } = await readParkedFolder(folder.path, never);
     expect(entries.map(({ idempotencyKey }) => idempotencyKey)).to.deep.equal(
       [1, 2].map((n) => parkedItem(n).idempotencyKey),
     );
     expect(complaints).to.deep.equal([
       { place: `${path}:2`, reason: 'it is not JSON' },
-      { place: `${path}:3`, reason: 'its version is 2; this kinact reads version 1' },
+      { place: `${path}:3`, reason: 'its version is 3; this kinact reads the versions 1 and 2' },
     ]);
   });
 

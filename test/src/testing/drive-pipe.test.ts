@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { park } from '../../../src/options/park-policy.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { defineNode } from '../../../src/pipes/define-node.js';
+import { json } from '../../../src/pipes/json.js';
 import { pipe } from '../../../src/pipes/pipe.js';
 import { drivePipe } from '../../../src/testing/drive-pipe.js';
 import { gate } from '../../support/gate.js';
@@ -137,7 +138,9 @@ describe('drivePipe', () => {
     expect(valuesOf(skipping.settled)).to.deep.equal(['a', 'bad', 'c']);
     expect(skipping.counts).to.deep.include({ skippedItems: 1 });
 
-    const parking = drivePipe(ailing().definition, { onFailure: park(async () => undefined) });
+    const onFailure = park(async () => undefined);
+    expect(() => drivePipe(ailing().definition, { onFailure })).to.throw('onFailure: park needs to know');
+    const parking = drivePipe({ ...ailing().definition, format: json }, { onFailure });
     await parking.items([...values('a'), { key: 'k', value: 'bad', sequenceNumber: '77', subSequenceNumber: 3 }]);
     expect(valuesOf(parking.parked)).to.deep.equal(['bad']);
     expect(parking.open).to.deep.equal([]);

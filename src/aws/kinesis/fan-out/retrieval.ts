@@ -1,6 +1,7 @@
-// Decides for one reader whether its shard is to be subscribed to now, or polled. Invariants: one SubscribeToShard a second at most.
-// After a failure the shard is polled for a growing, random time. After a take-over it is subscribed to only if a renewal begun later
-// has shown the lease ours: otherwise a former owner would fight the new one. Used by shard-reader.ts and subscription-follower.ts.
+// Decides for one reader whether it subscribes to its shard now, or polls it. Invariants: at most one SubscribeToShard a second. After a
+// failure the shard is polled for a growing, random time. Another reader may take the subscription over. Then this one subscribes again
+// only after a renewal of the lease that began later, which proves that the other is not the new owner. Used by shard-reader.ts and
+// subscription-follower.ts.
 import type { StartingPosition } from '@aws-sdk/client-kinesis';
 import { isKinactError } from '../../../api/errors.js';
 import type { Backoff } from '../../../core/backoff.js';
@@ -28,8 +29,11 @@ const quietMs = 600_000;
 
 export interface Retrieval {
   readonly subscriptions: Subscriptions;
-  /** The ARN to subscribe with now, or undefined: the shard is to be polled. Counts a take-over that is over, and says why it polls. */
-  arnToSubscribe(progress: Progress): string | undefined;
+  /**
+   * Returns the ARN to subscribe with now, or undefined if the shard is to be polled. It counts a take-over that the lease has survived,
+   * and reports that it polls because there is no consumer.
+   */
+  chooseRetrieval(progress: Progress): string | undefined;
   /** Where to subscribe: after the last event if nothing was polled since, otherwise at the reader's position. */
   start(progress: Progress): StartingPosition;
   /** A call of SubscribeToShard was answered. */
@@ -54,7 +58,7 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
   const takeOvers = { inARow: 0, lastAt: -Infinity, reported: false };
 
   const say = (now: RetrievalReason | 'fan-out', error?: unknown): void => {
-    // Nobody has heard of a reason that turns out to last, while the first failures may pass.
+    // A reason is reported once. If it was reported as one that may pass, it is reported again when it turns out to be permanent.
     const isLasting = isKinactError(error) && error.code === 'FAN_OUT_UNAVAILABLE';
     if (said === now && (saidLasting || !isLasting)) return;
     said = now;
@@ -88,7 +92,7 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
 
   return {
     subscriptions,
-    arnToSubscribe(progress) {
+    chooseRetrieval(progress) {
       if (progress.end.proof !== undefined) return undefined;
       if (clock.now() < dueAt) return undefined;
       if (takenOverAt !== undefined) {

@@ -184,7 +184,7 @@ function lasts({ kind }: AwsFailure): boolean {
   return kind === 'accessDenied' || kind === 'invalidArgument';
 }
 
-/** What a failed start may do besides, and what happens while the source is read. */
+/** How the message of a missing consumer ends: at the start, and while the source is read. */
 const refusedHint = "; or set retrieval to 'auto' or 'polling'";
 const polledHint = '. Until then kinact polls';
 

@@ -93,7 +93,7 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
   // The iterator of an earlier chain stands where that chain ended.
   progress.iterator = undefined;
   if (records.length > 0 && !ends) progress.end.falseEnds = 0;
-  handOn(reader, progress, { records, lagMs, ageMs, more, behind: more, ends });
+  handOn(reader, progress, { records, lagMs, ageMs, hasMore: more, isBehind: more, ends });
   reader.allowance.answered(records);
   if (!ends) return;
   progress.end.awaitsListing = true;

@@ -1,6 +1,6 @@
-// One subscription: a call of SubscribeToShard, and the events that answer it until it ends. Invariants: nothing is pulled from the
-// service unless `next` asks. Every wait is bounded. `close` aborts the request, because only that frees the subscription on the
-// server. Opened by subscription-follower.ts.
+// One subscription: a call of SubscribeToShard for a *stream's consumer* (a name registered with the stream for enhanced fan-out), and the
+// events that answer it until it ends. Invariants: nothing is pulled from the service unless `next` asks. Every wait is bounded. `close`
+// aborts the request, because only that frees the subscription on the server. Opened by subscription-follower.ts.
 import { SubscribeToShardCommand, type KinesisClient, type StartingPosition } from '@aws-sdk/client-kinesis';
 import type { Timers } from '../../../api/ports.js';
 import { classifyAwsError, type AwsFailure } from '../../aws-errors.js';
@@ -28,7 +28,7 @@ export type SubscriptionStep =
   | { readonly type: 'failed'; readonly failure: AwsFailure };
 
 export interface Subscription {
-  /** Waits for the next event, at most `timeoutMs`. To be called again only after it has settled; never rejects. */
+  /** Waits for the next event, at most `timeoutMs`. Not to be called again before its promise is fulfilled. Never rejects. */
   next(timeoutMs: number): Promise<SubscriptionStep>;
   close(): void;
 }

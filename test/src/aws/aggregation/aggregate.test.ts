@@ -83,8 +83,8 @@ describe('a well-formed aggregate', () => {
     const record = recordOf(data);
     const { sequenceNumber, arrivedAt } = record;
     const unpacked = unpackRecord(record, undefined, 'emit');
-    expect(unpacked).to.have.all.keys('records', 'divisible');
-    expect(unpacked.divisible).to.equal(true);
+    expect(unpacked).to.have.all.keys('records', 'isDivisible');
+    expect(unpacked.isDivisible).to.equal(true);
     const plainly = unpacked.records.map(({ data: content, ...rest }) => ({
       ...rest,
       data: Buffer.from(content).toString(),
@@ -120,7 +120,7 @@ describe('a well-formed aggregate', () => {
 
   it('gives no records if it has key tables but no user records', () => {
     const unpacked = unpack(envelope(message(['a'], [])));
-    expect(unpacked).to.deep.equal({ records: [], divisible: true });
+    expect(unpacked).to.deep.equal({ records: [], isDivisible: true });
     expect(decodeAggregate(envelope(message(['a'], []))).records).to.deep.equal([]);
   });
 
@@ -426,7 +426,7 @@ describe("an aggregate in one of erlmld's formats (seeds.md P5, P6)", () => {
     for (const format of ['erlmld', 'erlmld-deflate'] as const) {
       const unpacked = unpack(envelope(twoRecords, format));
       expect(unpacked.records.map((record) => record.subSequenceNumber)).to.deep.equal([0, 1]);
-      expect(unpacked.divisible).to.equal(false);
+      expect(unpacked.isDivisible).to.equal(false);
       expect(decodeAggregate(envelope(twoRecords, format)).format).to.equal(format);
       expect(unpack(envelope(message(['a'], [{ pk: 1, data: 'x' }]), format)).undecoded).to.not.equal(undefined);
       expectRaw(envelope(twoRecords, format, Buffer.alloc(16)), checksumHasDone);

@@ -50,7 +50,7 @@ function shardsOf(count: number, { idleMs = 1_000, lagMs = 0 } = {}) {
     maxRecords: 1_000,
     idleMs,
     sizes: { recordBytes: undefined },
-    backlogMeaning: { backlogs: false, absent: true },
+    backlogMeaning: { backlogs: false, isAbsent: true },
     prefetch: { batches: 2, records: 1_000, bytes: 1_000_000 },
   };
   const open = (shardId: string): ShardReader => {

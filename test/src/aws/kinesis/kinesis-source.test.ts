@@ -323,7 +323,7 @@ describe('a polled stream over HTTP', () => {
 
   it('unpacks a plain record into the record itself', () => {
     const record = { sequenceNumber: '1', partitionKey: 'a', data: Buffer.from('plain') };
-    expect(source.unpack(record, undefined)).to.deep.equal({ records: [record], divisible: true });
+    expect(source.unpack(record, undefined)).to.deep.equal({ records: [record], isDivisible: true });
   });
 
   it('gives up a call through a client with a broken transport within the request timeout', async () => {

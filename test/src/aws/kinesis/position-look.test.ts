@@ -56,7 +56,7 @@ function paged(
   // Aggregates have even numbers, and three user records.
   const unpack = (raw: RawRecord<Buffer>) => ({
     records: Array.from({ length: Number(raw.sequenceNumber) % 2 === 0 ? 3 : 1 }, () => raw),
-    divisible: true,
+    isDivisible: true,
   });
   const look = async (start: StartPosition = { type: 'trimHorizon' }): Promise<PositionLook> => {
     const looked = looking({ service, timers: clock, unpack })('s', start, new AbortController().signal);
@@ -134,5 +134,19 @@ describe('a look at a position', () => {
       .look()
       .catch((error: unknown) => (failed = error));
     expect(failed).to.have.property('message', 'slow down');
+  });
+
+  it('knows nothing behind a position that is not of this shard, and names the newest record', async () => {
+    const beyond = paged([{ records: [record(1), record(3)], behindMs: 0 }]);
+    expect(await beyond.look(after(5))).to.include({ isKnown: false, isTip: true, newestBelow: '3', reads: 1 });
+    // Numbers behind the position may come all the same: then they count.
+    const both = paged([{ records: [record(3), record(7)], behindMs: 0 }]);
+    expect(await both.look(after(5)))
+      .to.include({ isKnown: true })
+      .and.not.have.property('newestBelow');
+    const covered = paged([{ records: [record(5)], behindMs: 0 }]);
+    expect(await covered.look(after(5)))
+      .to.include({ isKnown: true })
+      .and.not.have.property('newestBelow');
   });
 });

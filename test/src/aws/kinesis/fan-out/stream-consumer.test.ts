@@ -123,7 +123,7 @@ describe('the consumer of a stream', () => {
     const retrieval = createRetrieval(reader, { consumer } as unknown as Subscriptions);
     const progress = { end: { awaitsListing: false, proof: undefined } } as unknown as Progress;
     for (let times = 0; times < 120; times += 1) {
-      retrieval.arnToSubscribe(progress);
+      retrieval.chooseRetrieval(progress);
       await clock.advance(1_000);
     }
     const [first, second, ...more] = notices as Extract<SourceNotice, { type: 'retrieval' }>[];

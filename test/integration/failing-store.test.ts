@@ -1,4 +1,4 @@
-// A consumer with the default policy while its sink is down, and while one record always fails: what `status()`, `ready()` and a stop
+// A consumer with the default policy while its store is down, and while one record always fails: what `status()`, `ready()` and a stop
 // say, and that nothing restarts, ends or is lost.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -30,7 +30,7 @@ describe('a consumer under the default policy', () => {
     return { ...only, done };
   }
 
-  it('waits out an outage of its sink: no restart, no end, and every record once', async () => {
+  it('waits out an outage of its store: no restart, no end, and every record once', async () => {
     let isDown = false;
     const { consumer, stream, done, heard } = await started(() => isDown);
     for (const id of ids(50)) stream.put({ partitionKey: id, data: id });

@@ -1,0 +1,57 @@
+// What `park` sets aside of a failed call: entries for the sink, each with values that come back to this node, and with all that they stand
+// for. Invariant: the entries stand for everything that has failed with the call, because all of it is settled with them.
+import type { Parkable } from '../protocol/parkable.js';
+import { ParkableMessage } from '../protocol/parkable-message.js';
+import { SentMessage } from '../protocol/pipe-message.js';
+import type { Call } from './calls.js';
+import type { Held } from './result.js';
+import type { NodeTurn } from './state.js';
+
+const noValues =
+  'it cannot be parked, because only its state has the values: throw a NodeFailure with values (docs/pipes.md)';
+const noFormat =
+  'it cannot be parked, because nothing says how its value becomes bytes: write pipe({ format: json }), or give a format of your own';
+
+/** What has failed: what the application says, or the message of the call, or without one all that the state keeps. */
+export function heldOf({ message, parts, slot }: Call): readonly Held[] {
+  return parts?.of ?? (message === undefined ? [...slot.kept, ...slot.holdings] : [message]);
+}
+
+/** Why it cannot be parked, as a text. None: nothing that stands for anything has failed. */
+export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | string {
+  const of = heldOf(call);
+  const { values } = call.parts ?? {};
+  if (values !== undefined) return turn.options.format === undefined ? noFormat : [parkable(turn, call, of, values)];
+
+  const parkables: Parkable[] = [];
+  for (const held of of) {
+    if (!SentMessage.isMessage(held)) {
+      if (held.messages > 0) return noValues;
+      continue;
+    }
+    if (isAsItCame(turn, held)) parkables.push(parkable(turn, call, [held], undefined));
+    else if (turn.options.format === undefined) return noFormat;
+    else parkables.push(parkable(turn, call, [held], [held.value]));
+  }
+  return parkables;
+}
+
+/**
+ * Whether the value can be made again from the bytes of the record: it stands for one item, and no node before can have changed its
+ * value in place.
+ */
+function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
+  return item !== undefined && value === item.value && (options.index === 0 || value === item.record.data);
+}
+
+function parkable(
+  { options }: NodeTurn,
+  { slot }: Call,
+  of: readonly Held[],
+  values: readonly unknown[] | undefined,
+): ParkableMessage {
+  const { index, nodeNames, format, clock, random } = options;
+  const node = nodeNames[index] as string;
+  const unique = `-/${Math.round(clock.wallNow())}-${random.next().toString(36).slice(2)}`;
+  return new ParkableMessage({ of, at: { node, index, nodes: nodeNames }, route: slot.route, values, format, unique });
+}

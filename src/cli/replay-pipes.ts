@@ -1,0 +1,88 @@
+// Runs parked entries through the pipe of a module, each from the node on which it failed, with its route. Entries without a node, such as
+// those that failed in `extract`, go through the whole pipe.
+import type { ParkedMessage } from '../api/parking.js';
+import type { Pipe } from '../api/pipe.js';
+import { pipeReplay, type PipeReplay, type ReplayedValue } from '../consumer/pipe-replay.js';
+import { isThenable } from '../core/callback.js';
+import { valuesOf, type StoredItem } from '../parking/stored-item.js';
+import type { ReplayOutcome } from './replay-pipeline.js';
+import { itemsOf, keyOf, recordOf, type ItemMakers } from './replayed-item.js';
+
+export interface ReplayPipes {
+  /** One at a time. */
+  replay(stored: StoredItem): Promise<ReplayOutcome>;
+  /** Lets a call that runs finish. A second call has no effect. */
+  stop(): Promise<void>;
+}
+
+export function replayPipes(pipe: Pipe, makers: ItemMakers): ReplayPipes {
+  const running = new Map<string, PipeReplay>();
+  const runnerOf = (node: number, depth: number): PipeReplay => {
+    const name = `${node}/${depth}`;
+    let runner = running.get(name);
+    if (runner === undefined) running.set(name, (runner = pipeReplay(pipe.nodes.slice(node), depth)));
+    return runner;
+  };
+  return {
+    async replay(stored) {
+      const { message, source, shardId } = stored;
+      let node: number;
+      let values: readonly ReplayedValue[];
+      try {
+        node = message === undefined ? 0 : nodeOf(pipe, message);
+        values = message?.valueBytes === undefined ? madeValues(stored, makers) : keptValues(stored, message, pipe);
+      } catch (error) {
+        return { type: 'failed', error };
+      }
+      const route = message?.route ?? [];
+      const entry = { route, source, shardId, values };
+      const outcome = await runnerOf(node, route.length).replay(entry);
+      return outcome.type === 'done' ? { type: 'done', items: values.length } : outcome;
+    },
+    async stop() {
+      for (const runner of running.values()) await runner.stop();
+    },
+  };
+}
+
+/** The place of the node. If the pipe has other nodes now, the name must say which. */
+function nodeOf({ nodes }: Pipe, { node, index, nodes: before }: ParkedMessage): number {
+  const names = nodes.map(({ name = 'node' }) => name);
+  if (names.length === before.length && names.every((name, at) => name === before[at])) return index;
+  const at = names.indexOf(node);
+  const list = `the nodes of the module's pipe are ${names.join(', ')}`;
+  if (at < 0) throw new Error(`it failed at the node '${node}', which is not there: ${list}`);
+  if (at !== names.lastIndexOf(node) || before.indexOf(node) !== before.lastIndexOf(node))
+    throw new Error(
+      `it failed at a node '${node}' (${index + 1} of ${before.join(', ')}), and nobody knows which that is now: ${list}`,
+    );
+  return at;
+}
+
+/** What `extract` makes of a record. */
+function madeValues(stored: StoredItem, makers: ItemMakers): readonly ReplayedValue[] {
+  const made = itemsOf(stored, makers);
+  if (typeof (made as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== 'function')
+    throw new TypeError('extract must return an iterable of items { key, value }');
+  return Array.from(made, (each) => {
+    if (Object(each) !== each || isThenable(each)) throw new TypeError('extract must return items { key, value }');
+    const { key, value } = each;
+    const { itemIndex } = value;
+    return { value: value.value, key, idempotencyKey: keyOf(stored, itemIndex), itemIndex, record: recordOf(stored) };
+  });
+}
+
+/** The values that were parked. */
+function keptValues(stored: StoredItem, message: ParkedMessage, { format }: Pipe): readonly ReplayedValue[] {
+  if (format === undefined)
+    throw new Error("the module's pipe does not say how its values become bytes: write pipe({ format: json })");
+  const { idempotencyKey, itemIndex, key = '', data } = stored;
+  const place = { node: message.node };
+  return valuesOf(data, message).map((bytes) => ({
+    value: format.deserialize(bytes, place),
+    key,
+    idempotencyKey: itemIndex === undefined ? undefined : idempotencyKey,
+    itemIndex: itemIndex ?? 0,
+    record: { ...recordOf(stored), data: bytes },
+  }));
+}

@@ -1,0 +1,61 @@
+// What references span in the shards that they come from: the first and the last record of each grant. Ordinals are gone with the process,
+// and sequence numbers are not, so this is what is written down of references (docs/parked.md).
+import { countNumbers } from './number-ranges.js';
+import { isBundle, type Grant, type Reference, type References, type Split } from './references.js';
+
+/** The part of one grant. */
+export interface GrantSpan {
+  /** The sequence numbers of the first and the last record, if they are known. There may be others between them that do not belong. */
+  first: string | undefined;
+  last: string | undefined;
+  /** How many items. Those of which the references are a share count, too, once each. */
+  items: number;
+}
+
+interface Found extends GrantSpan {
+  low: number;
+  high: number;
+}
+
+/** What they span, by grant. Grants that have ended are left out. */
+export function spansOf<G extends Grant, Stage>(all: Iterable<References<G, Stage>>): ReadonlyMap<G, GrantSpan> {
+  const spans = new Map<G, Found>();
+  const seen = new Set<Split<G, Stage>>();
+  // Splits of splits may be as deep as a pipe is long.
+  const due = [...all];
+  for (let next = due.pop(); next !== undefined; next = due.pop()) {
+    if (isBundle(next)) {
+      for (const [grant, parts] of next.parts)
+        for (const { byIndex, span } of parts) {
+          if (span === undefined) continue;
+          let items = 0;
+          for (const ranges of byIndex.values()) items += countNumbers(ranges);
+          widen(spans, grant, { ...span, items });
+        }
+      due.push(...next.shares.keys());
+    } else if (isOne(next)) {
+      const { tenure, ordinal, sequenceNumber } = next;
+      widen(spans, tenure, { low: ordinal, high: ordinal, first: sequenceNumber, last: sequenceNumber, items: 1 });
+    } else if (!seen.has(next)) {
+      seen.add(next);
+      if (next.of !== undefined) due.push(next.of);
+    }
+  }
+  return spans;
+}
+
+function isOne<G extends Grant, Stage>(references: References<G, Stage>): references is Reference<G, Stage> {
+  return !('kind' in references);
+}
+
+function widen<G extends Grant>(spans: Map<G, Found>, grant: G, more: Found): void {
+  if (grant.ended) return;
+  const known = spans.get(grant);
+  if (known === undefined) {
+    spans.set(grant, more);
+    return;
+  }
+  known.items += more.items;
+  if (more.low < known.low) [known.low, known.first] = [more.low, more.first];
+  if (more.high > known.high) [known.high, known.last] = [more.high, more.last];
+}
