@@ -29,6 +29,8 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
       if (held.messages > 0) return noValues;
       continue;
     }
+    // All its leases have ended: the next owners process it.
+    if (call.slot.withLost.has(held) && SentMessage.referencesOf(held) === undefined) continue;
     if (isAsItCame(turn, held)) parkables.push(parkable(turn, call, [held], undefined));
     else if (turn.options.format === undefined) return noFormat;
     else parkables.push(parkable(turn, call, [held], [held.value]));
@@ -37,11 +39,12 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
 }
 
 /**
- * Whether the value can be made again from the bytes of the record: it stands for one item, and no node before can have changed its
- * value in place.
+ * Whether the value can be made again from the bytes of the record: it stands for one item, and no node before, and no reducer, can have
+ * changed its value in place.
  */
 function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
-  return item !== undefined && value === item.value && (options.index === 0 || value === item.record.data);
+  const isFirst = options.index === 0 && options.isBehindReducer !== true;
+  return item !== undefined && value === item.value && (isFirst || value === item.record.data);
 }
 
 function parkable(

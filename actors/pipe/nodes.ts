@@ -37,6 +37,7 @@ export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, inde
     definition: definitions[index] as PipeOptions['definitions'][number],
     format,
     nodeNames: namesOf(options),
+    isBehindReducer: options.isBehindReducer ?? false,
     // With a `callDeadlineMs` of 0 no restart waits for a call, but each call gets time all the same.
     timeoutMs: answerDeadlineMs,
     pipeRef: self,
