@@ -7,6 +7,7 @@ import type { AnyNode, NodeDefinition, PipeMessage } from '../../../src/api/pipe
 import { NodeFailure } from '../../../src/api/pipe-failure.js';
 import { park } from '../../../src/options/park-policy.js';
 import { json } from '../../../src/pipes/json.js';
+import { unfold } from '../../../src/pipes/single-nodes.js';
 import { gate } from '../../support/gate.js';
 import { nodeChain } from '../../support/node-chain.js';
 
@@ -99,6 +100,38 @@ describe('a node parks what is left', () => {
     await chain.harness.settle();
     assert.deepEqual(states, [[], ['bad'], ['bad', 'other'], ['bad'], []]);
     assert.deepEqual(chain.settled(), ['1:1', '1:3']);
+  });
+
+  it('once, if the call is repeated because its state has lost something meanwhile', async () => {
+    for (const isWhole of [false, true]) {
+      const answers = gate();
+      const kept: string[] = [];
+      const node = {
+        init: () => [],
+        handleLost: (state, { messages }) => state.filter((each) => !messages.includes(each)),
+        handleMessage: (state, message) => {
+          if (message.value !== 'last') return keeps(state, message);
+          const of = state.filter(({ value }) => value.startsWith('bad'));
+          if (of.length === 0) return { outputs: [{ value: 'all', of: [...state, message] }], state: [] };
+          const values = isWhole ? of.map(({ value }) => value) : undefined;
+          throw new NodeFailure(new Error('no'), { of, state: state.filter((each) => !of.includes(each)), values });
+        },
+      } satisfies Node as unknown as AnyNode;
+      const onFailure = park(async ({ data }) => {
+        await answers.opened;
+        kept.push(data.toString());
+      });
+      const parts = unfold((text: string) => text.split(',')) as unknown as AnyNode;
+      const chain = await nodeChain([parts, node], { format: json, onFailure });
+      await chain.feedOf(1, 'bad1,bad2');
+      await chain.feedOf(2, 'other');
+      await chain.feedOf(1, 'last');
+      await chain.lose(2);
+      answers.open();
+      await chain.harness.settle();
+      assert.deepEqual(kept, isWhole ? ['"bad1""bad2"'] : ['"bad1"', '"bad2"']);
+      assert.deepEqual(chain.settled(), ['1:1', '1:3']);
+    }
   });
 
   it('as it was, if the format uses the same memory for each value', async () => {
