@@ -20,7 +20,7 @@ export function passOn(turn: ReducerTurn, punctuation: Punctuation, isAhead = fa
   sendEmitted(turn);
   behind.lastMark += 1;
   const mark = behind.lastMark;
-  behind.marks.set(mark, { punctuation, waiting: waitingOf(state, worker), since: now, isAhead });
+  behind.marks.set(mark, { punctuation, waiting: waitingOf(state, worker), since: now, isAhead, isOvertaken: false });
   sendToPipe(effects, behind, (number) => ({ type: 'emittedMark', number, reducer: state.self, mark, kind }));
 }
 
@@ -63,11 +63,11 @@ export function markPassed(turn: ReducerTurn, { mark }: MessageOf<PipeNews, 'mar
 
 /**
  * Whether the drain takes its place again behind what it has passed by, or has named: the pipe takes messages again, so that goes on. Or a
- * call of it is repeated now, or a policy or a sink is about to answer: a hand-over must not pass that.
+ * call of it is repeated now, or has emitted behind the drain, or a policy or a sink is about to answer: a hand-over must not pass that.
  */
-function mustPassAgain(state: ReducerState, behind: PipeBehind, { punctuation, isAhead }: PassedMark): boolean {
-  const { worker } = punctuation;
-  if (isAhead && !isStuck(behind)) return true;
+function mustPassAgain(state: ReducerState, behind: PipeBehind, passed: PassedMark): boolean {
+  const { worker } = passed.punctuation;
+  if (passed.isOvertaken || (passed.isAhead && !isStuck(behind))) return true;
   return isCalled(state, behind, worker) || awaitsAnswer(state.pendingFailures, worker);
 }
 

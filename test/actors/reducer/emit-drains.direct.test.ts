@@ -8,6 +8,9 @@ import { started } from '../../support/direct.js';
 import { gate } from '../../support/gate.js';
 
 const twice = retry({ attempts: 9, minMs: 100, maxMs: 1_000, then: 'crash' });
+interface Emits {
+  readonly emit: (value: unknown) => void;
+}
 /** How often a call has failed before one hangs. */
 const failures = 2;
 
@@ -38,6 +41,33 @@ describe('the drain of a reducer with a pipe', () => {
       hangs.open();
       const ended = await it.run(await ending);
       const [next] = it.marksIn(ended);
+      expect(punctuated(it.passed(next!), it.stage)).to.deep.equal([[]]);
+    });
+
+  for (const kind of ['reduce', 'flush', 'process'] as const)
+    it(`goes through the pipe again behind what a repeated ${kind} has emitted meanwhile`, async () => {
+      let calls = 0;
+      const call = (emit: (value: unknown) => void): never[] => {
+        calls += 1;
+        if (calls <= failures) throw new Error('down');
+        emit('late');
+        return [];
+      };
+      const kinds = {
+        reduce: { reduce: (_: unknown, __: unknown, { emit }: Emits) => call(emit) },
+        flush: { reduce: () => [], flush: (_: unknown, { emit }: Emits) => call(emit) },
+        process: { process: (_: unknown, { emit }: Emits) => call(emit) },
+      };
+      const it = emitting(kinds[kind] as never, { batchSize: 1, onFailure: twice });
+      await it.run(it.items([0]));
+      const [mark] = it.marksIn(await it.run(it.punctuation('drain')));
+      it.clock.move(5_000);
+      const late = await it.run(it.tell({ type: 'attemptDue' }));
+      expect(it.valuesIn(late)).to.deep.equal(['late']);
+      const passed = it.passed(mark!);
+      expect(punctuated(passed, it.stage)).to.deep.equal([]);
+      const [next] = it.marksIn(passed);
+      expect(it.done(it.messagesIn(late))).to.deep.equal([0]);
       expect(punctuated(it.passed(next!), it.stage)).to.deep.equal([[]]);
     });
 
