@@ -44,8 +44,8 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
 }
 
 /**
- * Whether the value can be made again from the bytes of the record: it stands for one item, and no node before, and no reducer, can have
- * changed its value in place.
+ * Whether the value can be made again from the bytes of the record. It stands for one item, and neither a node before nor a reducer can
+ * have changed it in place.
  */
 function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
   const isFirst = options.index === 0 && options.isBehindReducer !== true;
