@@ -16,7 +16,7 @@ export interface PipeNodeOptions extends FailureOptions {
   readonly nodeNames: readonly string[];
   /** How values become bytes. Undefined: only a record as it came can be parked. */
   readonly format?: MessageFormat | undefined;
-  /** The first node gets what a reducer has emitted, and not the items as they came. Default false. */
+  /** The first node gets what a reducer has emitted, and not the values of items. Default false. */
   readonly isBehindReducer?: boolean;
   /** How long one call may take, if the definition says nothing. */
   readonly timeoutMs: number;

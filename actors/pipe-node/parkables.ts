@@ -44,12 +44,12 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
 }
 
 /**
- * Whether the value can be made again from the bytes of the record. It stands for one item, and neither a node before nor a reducer can
- * have changed it in place.
+ * Whether the value can be made again from the bytes of the record. It stands for one item, and no node or reducer before can have
+ * changed its value in place.
  */
 function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
-  const isFirst = options.index === 0 && options.isBehindReducer !== true;
-  return item !== undefined && value === item.value && (isFirst || value === item.record.data);
+  if (item === undefined || value !== item.value) return false;
+  return value === item.record.data || (options.index === 0 && options.isBehindReducer !== true);
 }
 
 function parkable(

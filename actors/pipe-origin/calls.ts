@@ -1,7 +1,7 @@
 // The calls of an origin: feeds, flushes, and the end. They begin in the order in which they come. A call whose deadline passes before it
 // has begun is withdrawn, so that nothing is queued of which its caller does not know.
 import { effect } from '../protocol/actor.js';
-import { FedItem } from './fed-item.js';
+import { fedItem } from './fed-item.js';
 import type { CallAnswer, Message } from './messages.js';
 import type { NumberedCall, OpenFeed, OriginTurn } from './state.js';
 
@@ -32,10 +32,10 @@ export function beginCalls(turn: OriginTurn): void {
 
 function beginFeed(turn: OriginTurn, number: number, { values, replyTo }: Message<'feed'>): void {
   const { options, state, effects } = turn;
-  const { offsets, isReplay } = options;
+  const { offsets } = options;
   const { self: stage, tenure, pipe } = state;
   if (pipe === undefined) return;
-  const items = values.map((value, at) => new FedItem(stage, value, { tenure, offset: offsets.next + at, isReplay }));
+  const items = values.map((value, at) => fedItem(stage, value, { tenure, offset: offsets.next + at }));
   offsets.next += items.length;
   offsets.open += items.length;
   state.feed = { number, offset: offsets.next - 1, left: items.length, replyTo };

@@ -3,43 +3,25 @@
 import type { Ref } from '../protocol/actor.js';
 import type { Disposed } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { addHead, SentMessage, type Route } from '../protocol/pipe-message.js';
+import { SentMessage } from '../protocol/pipe-message.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { FedValue } from './messages.js';
 
 const noBytes = Buffer.alloc(0);
 
-export class FedItem extends DeliveredItem {
-  readonly route: Route | undefined;
-  readonly #isReplay: boolean;
-
-  constructor(
-    stage: Ref<Disposed>,
-    { value, key, heads }: FedValue,
-    { tenure, offset, isReplay }: { readonly tenure: Tenure; readonly offset: number; readonly isReplay: boolean },
-  ) {
-    const data = Buffer.isBuffer(value) ? value : noBytes;
-    const record = { sequenceNumber: String(offset), partitionKey: key, data };
-    super(stage, key, value, tenure, offset, 0, record, undefined);
-    this.route = routeOf(heads);
-    this.#isReplay = isReplay;
-  }
-
-  override get replayed(): boolean {
-    return this.#isReplay;
-  }
-}
-
-function routeOf(heads: readonly string[]): Route | undefined {
-  let route: Route | undefined;
-  for (const head of heads) route = addHead(route, head);
-  return route;
+export function fedItem(
+  stage: Ref<Disposed>,
+  { value, key }: FedValue,
+  { tenure, offset }: { readonly tenure: Tenure; readonly offset: number },
+): DeliveredItem {
+  const data = Buffer.isBuffer(value) ? value : noBytes;
+  const record = { sequenceNumber: String(offset), partitionKey: key, data };
+  return new DeliveredItem(stage, key, value, tenure, offset, 0, record, undefined);
 }
 
 /** The first message of a fed item: a pipe's option `messageOf`. */
 export function messageOfFed(item: DeliveredItem): SentMessage {
-  const route = item instanceof FedItem ? item.route : undefined;
-  return new SentMessage(item.value, item, route, sizeOf(item));
+  return new SentMessage(item.value, item, undefined, sizeOf(item));
 }
 
 /** Values that are neither bytes nor text have no size that is known. */

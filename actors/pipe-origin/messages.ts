@@ -8,8 +8,6 @@ import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages
 export interface FedValue {
   readonly value: unknown;
   readonly key: string;
-  /** The heads of its route, the newest last. */
-  readonly heads: readonly string[];
 }
 
 /** `done`: for a feed, with the offset of its last message. `overdue`: the deadline has passed; `begun` says that it goes on. */

@@ -33,7 +33,5 @@ export interface PipeOriginOptions {
   readonly callDeadlineMs: number;
   /** Aborts when the pipe has ended: the signal of its items. */
   readonly signal: AbortSignal;
-  /** The items come from a replay. */
-  readonly isReplay: boolean;
   readonly makePipe: (origin: Ref<StageMessage>) => Behaviour<never, ReducerRequest | OriginRequest>;
 }

@@ -29,7 +29,7 @@ export function pipeOrigin(options: PipeOriginOptions): Behaviour<PipeOriginStat
     initial: (self) => [initialState(options, self), [spawnPipe(options, self)]],
     receive: (state, message) => {
       const turn: OriginTurn = { options, state, effects: [] };
-      if (acceptNumber(turn, message)) handle(handlers, turn, message);
+      if (accept(turn, message)) handle(handlers, turn, message);
       if (!hasFailed(turn)) proceed(turn);
       return [state, turn.effects];
     },
@@ -52,6 +52,7 @@ function initialState({ name, signal, offsets }: PipeOriginOptions, self: Ref<Or
     settled: emptyRanges(),
     lastSent: 0,
     lastReceived: 0,
+    lastQuestion: 0,
     noticed: offsets.first - 1,
     isNoticing: false,
     isNoticeDue: false,
@@ -92,15 +93,22 @@ const handlers: Handlers<OriginTurn, OriginMessage> = {
   noticeDue: ({ state }) => (state.isNoticeDue = true),
 };
 
-/** Returns false for a repeated message of the pipe. */
-function acceptNumber({ state, effects }: OriginTurn, message: OriginMessage): boolean {
-  if (message.type !== 'disposed' && message.type !== 'punctuated') return true;
-  if (message.number <= state.lastReceived) {
+/** Returns false for a repeated message: a call would be made twice. */
+function accept({ state, effects }: OriginTurn, message: OriginMessage): boolean {
+  const [number, last] = numberOf(message);
+  if (last === undefined) return true;
+  if (number <= state[last]) {
     effects.push(effect.count('repeatedMessages'));
     return false;
   }
-  state.lastReceived = message.number;
+  state[last] = number;
   return true;
+}
+
+/** The number of a message, and which of the last numbers it follows. */
+function numberOf(message: OriginMessage): readonly [number, 'lastReceived' | 'lastQuestion' | undefined] {
+  if (message.type === 'disposed' || message.type === 'punctuated') return [message.number, 'lastReceived'];
+  return 'replyTo' in message ? [message.replyTo.question, 'lastQuestion'] : [0, undefined];
 }
 
 function open({ state, effects }: OriginTurn, { replyTo }: Message<'open'>): void {

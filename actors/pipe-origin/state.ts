@@ -43,6 +43,8 @@ export interface PipeOriginState {
   /** The number of the last message to the pipe, and of the last one from it. */
   lastSent: number;
   lastReceived: number;
+  /** The number of the last question from outside. */
+  lastQuestion: number;
   /** The newest offset that `onSettled` was called with, and whether that call runs. */
   noticed: number;
   isNoticing: boolean;

@@ -15,13 +15,12 @@ export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): 
   const { name } = nodes[node] as NodeEntry;
   const exit = `Node ${name} of ${state.self.path} has asked for the end of the pipe.`;
   const reason = error ?? end?.error ?? new KinactError('PIPE_EXITED', exit);
-  if (end === undefined) {
+  // Nothing has ended the pipe so far, or only its origin.
+  if (end?.error === undefined) {
     state.end = { error: reason, isExit: error === undefined, dueAt, node, draining: new Set() };
     for (let before = 0; before < node; before += 1) stopNode(turn, before, reason);
   } else {
     noteReason(end, error);
-    end.error ??= reason;
-    end.dueAt = Math.min(end.dueAt, dueAt);
     // If a node before the failed one ends, nothing is to do: it was told to stop. If a node behind it ends, the nodes between cannot send
     // on.
     if (node <= end.node) return;
@@ -31,18 +30,22 @@ export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): 
   askToDrain(turn, node);
 }
 
-/** A failure while the pipe only exits, or drains, is the true reason of its end. */
+/** A failure while the pipe only exits is the true reason of its end. */
 function noteReason(end: PipeEnd, error: Error | undefined): void {
   if (!end.isExit || error === undefined) return;
   end.error = error;
   end.isExit = false;
 }
 
-/** The origin has said that nothing more comes. All that it has sent goes through the first node before. */
+/**
+ * The origin has said that nothing more comes. All that it has sent goes through the first node before. Each node lets the next one drain,
+ * and the end is one without a failure only if every node has ended without one.
+ */
 export function beginDrain(turn: PipeTurn): void {
   const { state } = turn;
   if (!state.hasUpstreamFailed || state.end !== undefined || state.feed !== undefined || state.queue.length > 0) return;
-  state.end = { error: undefined, isExit: true, dueAt: Infinity, node: 0, draining: new Set() };
+  const draining = new Set(state.nodes.keys());
+  state.end = { error: undefined, isExit: true, dueAt: Infinity, node: 0, draining };
   askToDrain(turn, 0);
 }
 
@@ -71,17 +74,21 @@ function askNode(
 }
 
 /** A node has drained, or its time is over. */
-export function nodeDrained({ state }: PipeTurn, { node }: Message<'nodeDrained'>): void {
-  state.end?.draining.delete(node);
+export function nodeDrained({ state: { end } }: PipeTurn, { node }: Message<'nodeDrained'>): void {
+  // If only the origin has ended the pipe, `nodeDown` says how the node has ended.
+  if (end?.error !== undefined) end.draining.delete(node);
 }
 
 /** A node that has drained ends. Without a reason to end, it has crashed, and so does the pipe. */
 export function nodeDown({ state, effects }: PipeTurn, message: Message<'nodeDown'>): void {
-  if (state.end === undefined) effects.push(effect.fail(endOf(state, message)));
-  else {
-    noteReason(state.end, message.how.error);
-    state.end.draining.delete(message.node);
+  const { end } = state;
+  const { node, how } = message;
+  if (end === undefined || (end.error === undefined && how.error !== undefined)) {
+    effects.push(effect.fail(endOf(state, message)));
+    return;
   }
+  noteReason(end, how.error);
+  end.draining.delete(node);
 }
 
 /** Ends when nothing drains any more. The last dispositions have gone first. */

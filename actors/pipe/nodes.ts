@@ -7,10 +7,9 @@ import type { NodeEntry, PipeState, PipeTurn } from './state.js';
 import type { PipeOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export function createNodes(options: Pick<PipeOptions, 'definitions' | 'firstNode'>): readonly NodeEntry[] {
-  const { firstNode = 0 } = options;
+export function createNodes(options: Pick<PipeOptions, 'definitions'>): readonly NodeEntry[] {
   return namesOf(options).map((name, index) => {
-    return { name: `${name}/${firstNode + index}`, ref: undefined, lastReceived: 0, isWaiting: false };
+    return { name: `${name}/${index}`, ref: undefined, lastReceived: 0, isWaiting: false };
   });
 }
 
@@ -37,7 +36,7 @@ export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, inde
     definition: definitions[index] as PipeOptions['definitions'][number],
     format,
     nodeNames: namesOf(options),
-    isBehindReducer: options.isBehindReducer ?? false,
+    isBehindReducer: options.isBehindReducer === true,
     // With a `callDeadlineMs` of 0 no restart waits for a call, but each call gets time all the same.
     timeoutMs: answerDeadlineMs,
     pipeRef: self,

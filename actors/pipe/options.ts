@@ -29,9 +29,7 @@ export interface PipeOptions extends FailureOptions {
    * these say. Default false: they come back at once.
    */
   readonly holdsCredit?: boolean;
-  /** Makes the first message of an item. Default: its value on the main route, with the bytes of its record. */
+  /** Makes the first message of an item. Default: its value, with the bytes of its record. */
   readonly messageOf?: (item: DeliveredItem) => SentMessage;
-  /** The place of the first node in the pipe of which these nodes are the rest. Default 0. */
-  readonly firstNode?: number;
   readonly makeNode: (options: PipeNodeOptions) => Behaviour<never, NodeRequest>;
 }

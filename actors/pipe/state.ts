@@ -65,7 +65,7 @@ export interface PipeEnd {
   /** No node has failed so far. */
   isExit: boolean;
   /** When the nodes are not waited for any longer; Infinity if they have all the time that the origin gives them. */
-  dueAt: number;
+  readonly dueAt: number;
   /** The last node, in the order of the pipe, that has reported its end. */
   node: number;
   /** The nodes that have not answered. */

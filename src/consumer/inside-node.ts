@@ -45,8 +45,10 @@ function notedCall(call: Call, pipe: object): Call {
         end();
         return returned;
       }
-      returned.then(end, end);
-      return returned;
+      // The `then` of some libraries begins the work each time it is called: once is enough.
+      const promise = Promise.resolve(returned);
+      promise.then(end, end);
+      return promise;
     } catch (error) {
       end();
       throw error;

@@ -1,5 +1,5 @@
 // Runs nodes of a pipe without a consumer: one origin with its pipe, on a runtime of its own. open-pipe.ts checks what the application
-// gives, and a replay of parked messages feeds the rest of a pipe, with a route.
+// gives.
 import {
   createOffsets,
   messageOfFed,
@@ -36,23 +36,9 @@ export interface OpenNodesOptions {
   readonly environment: Environment;
   readonly seams?: Pick<RuntimeOptions, 'trace' | 'intercept'>;
   readonly emit: (event: KinactEvent) => void;
-  /** The place of the first node in the whole pipe, for the names of nodes. Default 0. */
-  readonly firstNode?: number;
-  /** `item.replayed`. Default false. */
-  readonly isReplay?: boolean;
 }
 
-/**
- * Starts the nodes. Rejects with the reason if an `init` fails.
- *
- * To replay one value at node `k`, with its route (the newest head last):
- *
- *     const opened = await openNodes(nodes.slice(k), { ...options, firstNode: k, isReplay: true, onFailure: 'crash' });
- *     await opened.feed([{ value, key: '', heads: ['tenant-1'] }]);
- *     const { error, open } = await opened.notifyUpstreamFailure(20_000);
- *
- * It is done with all that it became if `open` is 0. `error` says why it is not.
- */
+/** Starts the nodes. Rejects with the reason if an `init` fails. */
 export async function openNodes(definitions: readonly AnyNode[], options: OpenNodesOptions): Promise<OpenNodes> {
   const opened = new OpenNodes(definitions, options);
   await opened.started();
@@ -79,7 +65,7 @@ export class OpenNodes {
   constructor(definitions: readonly AnyNode[], options: OpenNodesOptions) {
     const { name, firstOffset = 0, onFailure, callDeadlineMs, environment, seams = {}, emit } = options;
     const { clock, random } = environment;
-    const { firstNode = 0, isReplay = false, onSettled } = options;
+    const { onSettled } = options;
     this.#options = options;
     this.#offsets = createOffsets(firstOffset);
     this.runtime = createRuntime<KinactEvent>({
@@ -88,13 +74,13 @@ export class OpenNodes {
       emit: (event) => emit(event as KinactEvent),
     });
     const behaviour = pipeOrigin({
-      ...{ name, clock, callDeadlineMs, isReplay, offsets: this.#offsets, signal: this.#signal.signal },
+      ...{ name, clock, callDeadlineMs, offsets: this.#offsets, signal: this.#signal.signal },
       ...(onSettled === undefined ? {} : { onSettled }),
       makePipe: (stage) =>
         pipeActor({
           ...{ index: 0, application: name, credit: Infinity, progress: { settled: 0 }, stages: [stage] },
           ...{ onFailure, callDeadlineMs, answerDeadlineMs: answerDeadlineOf(callDeadlineMs), clock, random },
-          ...{ definitions, firstNode, holdsCredit: true, messageOf: messageOfFed },
+          ...{ definitions, holdsCredit: true, messageOf: messageOfFed },
           makeNode: (node) => pipeNode(node) as unknown as Behaviour<never, NodeRequest>,
         }) as unknown as Behaviour<never, never>,
     });

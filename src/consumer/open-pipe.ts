@@ -147,5 +147,5 @@ class FedPipe<in In> implements OpenPipe<In> {
 }
 
 function fedValue(value: unknown, key: string): FedValue {
-  return { value, key, heads: [] };
+  return { value, key };
 }

@@ -40,7 +40,7 @@ export const openPipeTable = {
   ),
   onSettled: optional(
     callback<(offset: number) => unknown>('(offset: number) => unknown'),
-    'Called with the offset up to which everything is done, when it has risen. Calls do not overlap: while a promise of it is pending, the next call waits, and then gets the newest offset. A failure is a `warning`. After `stop()` it is not called any more.',
+    'Called with the offset up to which everything is done, when it has risen. Calls do not overlap: while a promise of it is pending, the next call waits, and then gets the newest offset. A failure is a `warning`. Do not await the end of the pipe in it: the end waits for it, at most `callDeadlineMs`. After `stop()` it is not called any more.',
     { example: '(offset) => console.log(offset)' },
   ),
   callDeadlineMs: defaulting(

@@ -283,7 +283,7 @@ describe('kinact parked replay --module', function () {
         /^REFUSED: --module: .*cannot be loaded: Cannot find module .*absent.js' imported from .*bad-1/,
       ],
       ['throw new Error("broken");', /^REFUSED: --module: .*cannot be loaded: broken\n/],
-      ['export const other = 1;', /^INVALID_OPTION: module: expected a reducer as default export/],
+      ['export const other = 1;', /^INVALID_OPTION: module: expected a reducer or a pipe as default export/],
       [
         'export default { init: () => 0 };',
         /^INVALID_OPTION: reducer: expected exactly one of reduce, behaviour and process/,

@@ -57,7 +57,10 @@ const full = 'no shard is full for ten seconds in a scenario: test/actors/shard-
 const stage: Remarks<StageMessage['type']> = { waitsForAck: full };
 const reducer: Remarks<ReducerActorMessage['type']> = { waitsForAck: full };
 
+const ofOrigin = 'only the origin of a pipe without a consumer sends it: test/src/consumer/open-pipe-kills.test.ts';
 const pipe: Remarks<PipeActorMessage['type']> = {
+  upstreamFailed: ofOrigin,
+  hurry: ofOrigin,
   waitsForAck: full,
   feedFailed: 'the pipe fails with its first node, before it hears that the feed has failed',
 };

@@ -101,7 +101,7 @@ describe('the law on checkpoints while the table refuses calls (I43)', () => {
   const after = (
     lastMs: number,
     refusedMs: number,
-    how: { operation?: string; begins?: boolean; bare?: boolean } = {},
+    how: { operation?: string; begins?: boolean; bare?: boolean; closed?: string } = {},
   ) => {
     const of = world();
     const refusals = createRefusals({
@@ -122,6 +122,7 @@ describe('the law on checkpoints while the table refuses calls (I43)', () => {
     of.now = 5_000 + lastMs - refusedMs;
     refusals.refused('p0', how.operation ?? 'UpdateItem', 't', of.now);
     if (how.begins === true) refusals.begins('p0');
+    if (how.closed !== undefined) refusals.closed('p0', how.closed);
     write(5_000 + lastMs, how.bare === true ? '12' : '13');
     return of.broken;
   };
@@ -138,5 +139,7 @@ describe('the law on checkpoints while the table refuses calls (I43)', () => {
     expect(after(1_000, 500, { begins: true })).to.deep.equal([]);
     expect(after(1_000, 500, { bare: true })).to.deep.equal([]);
     expect(after(1_000, 500, { operation: 'Scan' })).to.deep.equal([]);
+    expect(after(1_000, 500, { closed: 't' }), 'a table that was opened again (seed 950690)').to.deep.equal([]);
+    expect(after(1_000, 500, { closed: 'u' })).to.deep.equal(['I43']);
   });
 });

@@ -21,6 +21,8 @@ export interface Refusals {
   /** A worker of this process asks for a tenure: the fence needs a renewal. */
   begins(process: string): void;
   wrote(table: string, written: Written): void;
+  /** The process has removed a source of the table. If it was the last one, the queue of its writes is gone, with what it has learned. */
+  closed(process: string, table: string): void;
 }
 
 interface Write {
@@ -51,6 +53,7 @@ export function createRefusals({ now, failoverMsOf, troublesOf, violate }: Refus
     },
     count: (process) => counts.get(process) ?? 0,
     begins: (process) => add(begun, process),
+    closed: (process, table) => void heard.delete(`${process} ${table}`),
     wrote: (table, { process, leaseKey, before, after, sentAt }) => {
       if (before?.leaseOwner !== process || after?.leaseOwner !== process) return;
       if (before.leaseCounter === after.leaseCounter) return;

@@ -65,6 +65,9 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
           owned.map(({ leaseKey }) => leaseKey),
         );
         oracle.stopped(machine.name, named);
+        const table = layout.tableOf(source);
+        const isItsOwn = layout.streams.filter((each) => layout.tableOf(each) === table).length === 1;
+        if (isItsOwn) world.refusals.closed(machine.name, table);
         clock.after(isOver() ? 0 : awayMs, addOnce);
       },
       (error: unknown) => {

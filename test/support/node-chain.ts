@@ -34,7 +34,7 @@ export interface NodeChain {
 }
 
 export interface NodeChainOptions extends Partial<
-  Pick<PipeNodeOptions, 'onFailure' | 'timeoutMs' | 'answerDeadlineMs' | 'format'>
+  Pick<PipeNodeOptions, 'onFailure' | 'timeoutMs' | 'answerDeadlineMs' | 'format' | 'isBehindReducer'>
 > {
   /** When a node fails or exits, the others are ended as a pipe ends them. Default false. */
   readonly endsNodes?: boolean;

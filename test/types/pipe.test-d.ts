@@ -5,6 +5,7 @@ import { aggregate } from '../../src/pipes/aggregate.js';
 import { batchSink } from '../../src/pipes/batch-sink.js';
 import { defineNode } from '../../src/pipes/define-node.js';
 import { createHolding } from '../../src/pipes/holding.js';
+import { json } from '../../src/pipes/json.js';
 import { openPipe, type OpenPipe, type PipeEnding } from '../../src/consumer/open-pipe.js';
 import { pipe, type PipeBuilder } from '../../src/pipes/pipe.js';
 import { map, sink } from '../../src/pipes/single-nodes.js';
@@ -137,3 +138,9 @@ void opened.feedAll(['a']);
 opened.on('leaseLost', () => undefined);
 // @ts-expect-error the pipe has not ended
 void openPipe(batches);
+
+expectTypeOf(pipe<Order>({ format: json }).to(() => 0)).toEqualTypeOf<Pipe<Order>>();
+// @ts-expect-error a format has two functions
+pipe<Order>({ format: { serialize: String } });
+// @ts-expect-error both are synchronous
+pipe<Order>({ format: { serialize: async () => '', deserialize: json.deserialize } });

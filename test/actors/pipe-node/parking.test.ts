@@ -152,6 +152,17 @@ describe('a node parks', () => {
     assert.deepEqual(chain.settled(), ['1:1']);
   });
 
+  it('not the record if a reducer has emitted the value, because it may have changed it in place', async () => {
+    const to = keeper();
+    const options = { onFailure: () => to.policy, isBehindReducer: true };
+    const chain = await chainOf([sink(failing)], options);
+    await chain.feed({ cents: 1 });
+    assert.deepEqual(to.kept.map(valuesOf), [[{ cents: 1 }]]);
+    const bare = await nodeChain([sink(failing)], options);
+    await bare.feed({ cents: 1 });
+    assert.match(failure(bare), /nothing says how its value becomes bytes/);
+  });
+
   it('nothing else without a format, if a function says park: it crashes, and nothing is settled', async () => {
     const to = keeper();
     const chain = await nodeChain([map((text) => text), sink(failing)], { onFailure: () => to.policy });

@@ -14,7 +14,7 @@ describe('the settled prefix of an origin', () => {
         const told: number[] = [];
         const origin = ref<OriginMessage>('origin');
         const behaviour = pipeOrigin({
-          ...{ name: 'orders', clock: handClock(), offsets, callDeadlineMs: 0, isReplay: false },
+          ...{ name: 'orders', clock: handClock(), offsets, callDeadlineMs: 0 },
           ...{ signal: new AbortController().signal, onSettled: (offset) => told.push(offset) },
           makePipe: () => ({ kind: 'pipe' }) as never,
         });
@@ -30,7 +30,7 @@ describe('the settled prefix of an origin', () => {
           }
         };
         tell({ type: 'pipeStarted', pipe: ref('pipe') });
-        const values = Array.from({ length: fed }, (_, value) => ({ value, key: '', heads: [] }));
+        const values = Array.from({ length: fed }, (_, value) => ({ value, key: '' }));
         tell({ type: 'feed', values, deadlineMs: undefined, replyTo: address(origin) });
         const done = new Set<number>();
         for (const each of reports) {

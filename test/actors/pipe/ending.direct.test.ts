@@ -95,3 +95,59 @@ describe('a pipe that one of its nodes ends', () => {
     expect(errorsOf(down)).to.deep.equal([error]);
   });
 });
+
+describe('a pipe whose origin has ended it', () => {
+  const error = new Error('the true reason');
+  const normal = { reason: 'normal', orphans: [] } as const;
+
+  it('first feeds all that has come, and then lets the first node drain, for as long as it takes', () => {
+    const it1 = direct();
+    const first = it1.items([0]);
+    it1.items([1]);
+    expect(it1.askedOf(it1.tell({ type: 'upstreamFailed' }), 0)).to.deep.equal([]);
+    const second = it1.answerFeed(first);
+    expect(fedBy(second, it1.nodes[0]!)).to.have.length(1);
+    const effects = it1.answerFeed(second);
+    expect(questions(it1, effects)).to.deep.equal([['upstreamFailed'], [], []]);
+    expect(deadlines(effects)).to.deep.equal([undefined]);
+  });
+
+  it('ends without a failure when each node has ended without one, and not when the first has answered', () => {
+    const it1 = direct();
+    const [asked] = it1.askedOf(it1.tell({ type: 'upstreamFailed' }), 0);
+    expect(it1.tell(asked!.answered(undefined))).to.deep.equal([]);
+    const ends = [2, 0, 1].map((node) => ofType(it1.tell({ type: 'nodeDown', node, how: normal }), 'end').length);
+    expect(ends).to.deep.equal([0, 0, 1]);
+
+    const it2 = direct(1);
+    const [failing] = it2.askedOf(it2.tell({ type: 'upstreamFailed' }), 0);
+    expect(it2.tell(failing!.failed(new Error('ACTOR_STOPPED')))).to.deep.equal([]);
+  });
+
+  it('fails if a node crashes while it drains, also if those before it have drained', () => {
+    const it1 = direct();
+    const [asked] = it1.askedOf(it1.tell({ type: 'upstreamFailed' }), 0);
+    it1.tell(asked!.answered(undefined));
+    it1.tell({ type: 'nodeDown', node: 0, how: normal });
+    const down = it1.tell({ type: 'nodeDown', node: 1, how: { reason: 'crash', error, orphans: [] } });
+    expect(errorsOf(down)).to.deep.equal([error]);
+  });
+
+  it('ends as any other if the policy of a node says crash meanwhile, within callDeadlineMs', () => {
+    const it1 = direct();
+    it1.tell({ type: 'upstreamFailed' });
+    const effects = it1.fromNode(1, { type: 'nodeEnds', error });
+    expect(questions(it1, effects)).to.deep.equal([['downstreamFailed'], ['upstreamFailed'], []]);
+    expect(deadlines(effects)).to.deep.equal([400, 400]);
+    const over = [0, 1].map((node) => it1.tell({ type: 'nodeDrained', node }));
+    expect(over.map(errorsOf)).to.deep.equal([[], [error]]);
+  });
+
+  it('lets the first node drain within callDeadlineMs if it is the one that fails', () => {
+    const it1 = direct();
+    it1.tell({ type: 'upstreamFailed' });
+    const effects = it1.fromNode(0, { type: 'nodeEnds', error });
+    expect(questions(it1, effects)).to.deep.equal([['upstreamFailed'], [], []]);
+    expect(errorsOf(it1.tell({ type: 'nodeDrained', node: 0 }))).to.deep.equal([error]);
+  });
+});

@@ -7,7 +7,7 @@ import type { ParkSink } from '../../../src/api/parking.js';
 import { given, wrapped, type AroundOf, type MessageTo, type Mutant, type StateOf } from './around.js';
 
 /** Actors that call sinks. */
-type Parker = 'reducer' | 'stage' | 'shardWorker';
+type Parker = 'reducer' | 'stage' | 'shardWorker' | 'pipeNode';
 
 /** Counts everything that is left as kept. */
 const refusedIsKept = <Kind extends Parker>(kind: Kind): Mutant['make'] => {
@@ -100,6 +100,8 @@ export const parkingMutants: readonly Mutant[] = [
     make: () => given('shardWorker', keptUnheard),
   },
   { name: 'a part that cannot be decoded is parked twice', make: () => given('shardWorker', keptTwice) },
+  { name: 'a message that its sink refuses is settled', piped: true, make: refusedIsKept('pipeNode') },
+  { name: 'a message is settled before its sink has kept it', piped: true, make: () => given('pipeNode', keptUnheard) },
   { name: 'an item is parked twice', make: () => given('reducer', keptTwice) },
   { name: 'what is parked again after a lost lease has another idempotency key', make: keyOfTheTenure },
   { name: 'an item of a lost lease counts as parked', make: lostIsKept },

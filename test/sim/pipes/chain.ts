@@ -126,7 +126,7 @@ const aggregated: Add = (builder, step) => {
 };
 
 const folded: Add = (builder, step) => {
-  const { dice, give } = step.steps;
+  const { dice, fold } = step.steps;
   const size = dice.pick([2, 7, 30]);
   const rejects = dice.chance(0.5);
   const options = { ...optionsOf(step), intervalMs: dice.pick([20, 300, 2_000, 8_000]), once: dice.chance(0.2) };
@@ -139,7 +139,7 @@ const folded: Add = (builder, step) => {
       pieces.push(piece);
       return !rejects && pieces.length >= size ? 'flush' : 'keep';
     },
-    output: (pieces, context) => give([...pieces], context, () => combined(pieces)),
+    output: (pieces, context) => fold([...pieces], context, () => combined(pieces)),
     ...(dice.chance(0.6) ? { merge: (states: readonly Piece[][]) => states.flat() } : {}),
   });
 };

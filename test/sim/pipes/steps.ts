@@ -9,14 +9,14 @@ import { indexOf, type NodeLaws } from './node-laws.js';
 export class Spoiled extends Error {
   readonly pieces: readonly Piece[];
   readonly pipe: number;
-  /** The node has collected them. */
-  readonly areKept: boolean;
+  /** A custom aggregate has folded them. */
+  readonly isFolded: boolean;
 
-  constructor(pieces: readonly Piece[], pipe: number, areKept: boolean) {
+  constructor(pieces: readonly Piece[], pipe: number, isFolded: boolean) {
     super(`spoiled ${pieces.flatMap(({ grains }) => grains.map(({ id }) => id)).join(' ')}`);
     this.pieces = pieces;
     this.pipe = pipe;
-    this.areKept = areKept;
+    this.isFolded = isFolded;
   }
 }
 
@@ -26,6 +26,8 @@ export interface Steps {
   act<Result>(pieces: readonly Piece[], context: NodeContext, result: () => Result): Result | Promise<Result>;
   /** Like `act`, with values that a node has collected. */
   give<Result>(pieces: readonly Piece[], context: NodeContext, result: () => Result): Result | Promise<Result>;
+  /** Like `give`, with values that a custom aggregate has folded. */
+  fold<Result>(pieces: readonly Piece[], context: NodeContext, result: () => Result): Result | Promise<Result>;
   done(piece: Piece): void;
   divided(piece: Piece, into: number): readonly Piece[];
   /** Takes a while, or not. It fails never. */
@@ -51,10 +53,10 @@ export function createSteps({ dice, work, laws, exits }: StepsOptions): Steps {
     pieces: readonly Piece[],
     { node, pipe, signal }: NodeContext,
     result: () => Result,
-    areKept: boolean,
+    isFolded: boolean,
   ): Result | Promise<Result> => {
     const spoiled = (error: unknown): never => {
-      throw error instanceof Poisoned ? new Spoiled(pieces, pipe, areKept) : error;
+      throw error instanceof Poisoned ? new Spoiled(pieces, pipe, isFolded) : error;
     };
     try {
       work.compute();
@@ -78,6 +80,10 @@ export function createSteps({ dice, work, laws, exits }: StepsOptions): Steps {
     dice,
     act: (pieces, context, result) => call(pieces, context, result, false),
     give: (pieces, context, result) => {
+      laws.given(pieces, context);
+      return call(pieces, context, result, false);
+    },
+    fold: (pieces, context, result) => {
       laws.given(pieces, context);
       return call(pieces, context, result, true);
     },

@@ -11,6 +11,7 @@ import { json } from '../../../src/pipes/json.js';
 import { pipe } from '../../../src/pipes/pipe.js';
 import { batchSink } from '../../../src/pipes/batch-sink.js';
 import { drivePipe } from '../../../src/testing/drive-pipe.js';
+import { cliHarness } from '../../support/cli-harness.js';
 import { never, temporaryFolder } from '../../support/parked.js';
 
 interface Order {
@@ -132,7 +133,7 @@ describe('kinact parked, for messages of a pipe', function () {
       pipe<string>({ format: json })
         .map((text) => [text])
         .to(
-          batchSink({ size: 3, name: 'rows' }, (rows) => {
+          batchSink({ size: 3, intervalMs: 600_000, name: 'rows' }, (rows) => {
             write.push([...rows]);
             if (!isWell) throw new Error('no');
           }),
@@ -190,12 +191,30 @@ describe('kinact parked, for messages of a pipe', function () {
       return ended.stderr;
     };
 
-    it('by a reducer, by a pipe without a format, and into a stream', async () => {
+    it('by a reducer, and by a pipe without a format', async () => {
       await parkBatches();
       const reducer = { init: () => 0, reduce: () => 0 };
       expect(await refusal({ reducer })).to.include('it is a message of a pipe: the module must export the pipe');
       const { nodes } = batches(calls(true));
       expect(await refusal({ pipe: { nodes } })).to.include('write pipe({ format: json })');
+    });
+
+    it('into a stream: nothing is put', async () => {
+      await parkBatches();
+      const operations: string[] = [];
+      const cli = await cliHarness((operation) => {
+        operations.push(operation);
+        const summary = { StreamName: 's', StreamARN: 'arn:aws:kinesis:us-east-1:123456789012:stream/s' };
+        return { status: 200, body: { StreamDescriptionSummary: { ...summary, StreamStatus: 'ACTIVE' } } };
+      });
+      try {
+        const ended = await cli.kinact(['parked', 'replay', '--path', parkedAt(), '--into-stream', 's', '--yes']);
+        expect(ended.code).to.equal(1);
+        expect(ended.stderr.match(/it is a message of a pipe, and no record/g)).to.have.length(2);
+        expect(operations).to.deep.equal(['DescribeStreamSummary']);
+      } finally {
+        await cli.close();
+      }
     });
 
     it('if its node is gone, or its name stands twice in another pipe', async () => {
@@ -206,6 +225,27 @@ describe('kinact parked, for messages of a pipe', function () {
       const store = batches(calls(true)).nodes.at(-1)!;
       const twice = bare.node(store).node(store).end();
       expect(await refusal({ pipe: twice })).to.include('nobody knows which that is now');
+    });
+
+    it('but finds a node among others of its name, as long as all names stand as they stood', async () => {
+      const seen: unknown[] = [];
+      const made = (isWell: boolean): Pipe =>
+        pipe<string>({ format: json })
+          .map((text) => (seen.push(1), [text]))
+          .map((list) => {
+            seen.push(list);
+            if (!isWell) throw new Error('no');
+            return list;
+          })
+          .map((list) => seen.push(3, list))
+          .end();
+      const driver = drivePipe(made(false), { onFailure: park(fileSink({ path: parkedAt() })) });
+      await driver.items([{ key: 'k', value: 'a' }]);
+      seen.length = 0;
+      const { nodes, format } = made(true);
+      expect(await refusal({ pipe: { nodes: nodes.slice(1), format } })).to.include('nobody knows which that is now');
+      expect((await replay(moduleOf({ pipe: { nodes, format } }))).code).to.equal(0);
+      expect(seen).to.deep.equal([['a'], 3, ['a']]);
     });
 
     it('but finds a node that stands at another place now', async () => {

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { openPipe } from '../../../src/consumer/open-pipe.js';
 import { pipe } from '../../../src/pipes/pipe.js';
+import { actorsOf, crash } from '../../../supervision/index.js';
 import { gate } from '../../support/gate.js';
 import { endingText, openedPipe } from '../../support/opened-pipe.js';
 
@@ -96,7 +97,7 @@ describe('what is settled in an open pipe', () => {
     expect((await ending).orphans).to.deep.equal(['pipe-origin/pipe#1: onSettled#1']);
   });
 
-  it('covers only what all sinks have got, in random pipes, and everything at the end', async () => {
+  it('covers only what the sink has got, in random pipes with failures and killed actors, and everything at the end', async () => {
     const shape = fc.record({
       shares: fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 40 }),
       routes: fc.integer({ min: 1, max: 4 }),
@@ -106,9 +107,10 @@ describe('what is settled in an open pipe', () => {
       maxQueueLen: fc.integer({ min: 1, max: 3 }),
       flushAt: fc.integer({ min: 0, max: 50 }),
       failAt: fc.option(fc.integer({ min: 0, max: 40 }), { nil: undefined }),
+      kill: fc.option(fc.record({ write: fc.nat({ max: 20 }), actor: fc.nat({ max: 7 }) }), { nil: undefined }),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ shares, routes, count, outer, batch, maxQueueLen, flushAt, failAt }) => {
+      fc.asyncProperty(shape, async ({ shares, routes, count, outer, batch, maxQueueLen, flushAt, failAt, kill }) => {
         const written = new Map<number, number>();
         let writes = 0;
         const nodes = pipe<{ readonly n: number; readonly parts: number }>()
@@ -119,6 +121,7 @@ describe('what is settled in an open pipe', () => {
           .aggregate({ count: outer, intervalMs: 60_000 })
           .to(async (groups) => {
             await Promise.resolve();
+            if (writes === kill?.write) setImmediate(() => killed(kill.actor));
             if (writes++ === failAt) throw new Error('bad write');
             for (const { n } of groups.flat()) written.set(n, (written.get(n) ?? 0) + 1);
           });
@@ -134,6 +137,13 @@ describe('what is settled in an open pipe', () => {
         const warnings: unknown[] = [];
         const opened = await openPipe(nodes, { logger: false, onFailure: 'crash', onSettled });
         opened.on('warning', ({ error }) => warnings.push(error));
+        let isKilled = false;
+        const killed = (actor: number): void => {
+          const ref = actorsOf(opened.runtime)[actor];
+          if (ref === undefined) return;
+          isKilled = true;
+          crash(ref, new Error('killed'));
+        };
         const values = shares.map((parts, n) => ({ n, parts }));
         const calls: Promise<unknown>[] = [];
         for (let at = 0; at < values.length; at += batch) {
@@ -141,12 +151,16 @@ describe('what is settled in an open pipe', () => {
           if (at <= flushAt && flushAt < at + batch) calls.push(opened.flush());
         }
         await Promise.allSettled(calls);
-        const { firstOpen, open } = await opened.notifyUpstreamFailure();
+        const { firstOpen, open, reason } = await opened.notifyUpstreamFailure();
         expect(warnings).to.deep.equal([]);
         check(firstOpen - 1);
         expect(told).to.deep.equal([...new Set(told)].toSorted((left, right) => left - right));
-        expect(told.at(-1) ?? -1).to.equal(firstOpen - 1);
-        if (failAt === undefined || writes <= failAt)
+        // A killed origin tells nothing more.
+        if (!isKilled) expect(told.at(-1) ?? -1).to.equal(firstOpen - 1);
+        expect(told.at(-1) ?? -1).to.be.at.most(firstOpen - 1);
+        // It may have ended before it was killed.
+        if (isKilled) expect(reason).to.equal(open > 0 ? 'crash' : reason);
+        else if (failAt === undefined || writes <= failAt)
           expect({ firstOpen, open }).to.deep.equal({ firstOpen: shares.length, open: 0 });
         else expect(open).to.be.above(0);
       }),

@@ -294,6 +294,22 @@ describe('a call of an open pipe in a callback of its own node', () => {
     expect(seen).to.deep.equal([1, 3]);
   });
 
+  it('does not begin the work of a callback twice whose result begins it with `then`', async () => {
+    let begun = 0;
+    const lazy = defineNode<unknown, number, number>({
+      handleMessage: (_, message) => ({
+        // As some clients of databases have it.
+        then: (resolve) => {
+          begun += 1;
+          return Promise.resolve({ drop: [message] }).then(resolve);
+        },
+      }),
+    });
+    const { opened } = await openedPipe(pipe<number>().to(lazy));
+    await opened.feed(1);
+    expect(begun).to.equal(1);
+  });
+
   it('may be a stop, and a feed of another pipe', async () => {
     const other = await openedPipe(pipe<number>().to(() => undefined));
     const nodes = pipe<number>().to(async (n) => {
