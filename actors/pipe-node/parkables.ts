@@ -17,11 +17,16 @@ export function heldOf({ message, parts, slot }: Call): readonly Held[] {
   return parts?.of ?? (message === undefined ? [...slot.kept, ...slot.holdings] : [message]);
 }
 
-/** Why it cannot be parked, as a text. None: nothing that stands for anything has failed. */
+/**
+ * Why it cannot be parked, as a text. None: nothing that stands for anything has failed, or a sink keeps it already, since before the call
+ * was repeated because of a lost lease.
+ */
 export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | string {
-  const of = heldOf(call);
+  const of = heldOf(call).filter((held) => !call.parked.has(held));
   const { values } = call.parts ?? {};
-  if (values !== undefined) return turn.options.format === undefined ? noFormat : [parkable(turn, call, of, values)];
+  if (of.length === 0) return [];
+  if (values !== undefined)
+    return turn.options.format === undefined ? noFormat : [parkable(turn, call, heldOf(call), values)];
 
   const parkables: Parkable[] = [];
   for (const held of of) {
@@ -29,6 +34,8 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
       if (held.messages > 0) return noValues;
       continue;
     }
+    // All its leases have ended: the next owners process it.
+    if (call.slot.withLost.has(held) && SentMessage.referencesOf(held) === undefined) continue;
     if (isAsItCame(turn, held)) parkables.push(parkable(turn, call, [held], undefined));
     else if (turn.options.format === undefined) return noFormat;
     else parkables.push(parkable(turn, call, [held], [held.value]));

@@ -69,11 +69,14 @@ export class ParkableMessage {
       items += countItems(references);
       first ??= firstOf(references) as DeliveredItem | undefined;
     }
-    const [only, more] = failed.of;
+    const { of, values } = failed;
+    const [only] = of;
     this.tenures = tenures;
     this.items = items;
     this.#first = first;
-    this.#whole = more === undefined && SentMessage.isMessage(only) ? only.item : undefined;
+    // Several values of one item have not its key each.
+    const isOne = of.length === 1 && (values === undefined || values.length === 1);
+    this.#whole = isOne && SentMessage.isMessage(only) ? only.item : undefined;
   }
 
   /** What it stands for is that of these. */
@@ -139,7 +142,8 @@ export class ParkableMessage {
     const made: unknown = (format as MessageFormat).serialize(value, place);
     if (isThenable(made) || !(typeof made === 'string' || made instanceof Uint8Array))
       throw new NonRetryableError(`serialize must return a Uint8Array or a text, got ${show(made)}`);
-    const bytes = typeof made === 'string' ? Buffer.from(made) : Buffer.from(made.buffer, made.byteOffset, made.length);
+    // A copy: the next call of `serialize` may write into the same memory, before the sink has written this.
+    const bytes = Buffer.from(made);
     try {
       (format as MessageFormat).deserialize(bytes, place);
     } catch (cause) {
