@@ -91,7 +91,7 @@ function keptValues(stored: StoredItem, message: ParkedMessage, { format }: Pipe
   return valuesOf(data, message).map((bytes) => ({
     value: format.deserialize(bytes, place),
     key,
-    idempotencyKey: itemIndex === undefined ? undefined : idempotencyKey,
+    idempotencyKey: itemIndex === undefined ? undefined : (message.itemKey ?? idempotencyKey),
     itemIndex: itemIndex ?? 0,
     record: { ...recordOf(stored), data: bytes },
   }));
