@@ -9,7 +9,10 @@ import {
   type ReducerState,
 } from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
+import type { PipeFeed } from '../../actors/protocol/pipe-feed.js';
+import type { ReducerRequest } from '../../actors/protocol/pipeline-messages.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
+import { answerFeed } from './driven-feed.js';
 import type { KinactEvent } from '../api/events.js';
 import { membersOf, milliseconds, refuse, resolveTable } from '../options/option-table.js';
 import type { OnFailure } from '../api/failure-policy.js';
@@ -37,6 +40,8 @@ export interface Driver {
   stop(): void;
   /** The acknowledged items, as they were given, in the order of acknowledgement. No skipped and no parked items. */
   readonly acknowledged: readonly DrivenItem[];
+  /** What `ctx.emit` was called with by calls that have succeeded, in order. Here a value is done at once. */
+  readonly emitted: readonly unknown[];
   /** The items that the failure policy skipped. */
   readonly skipped: readonly DrivenItem[];
   /** The items that a sink of the policy `park` keeps. */
@@ -129,6 +134,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     },
     stop: () => runner.stop(),
     acknowledged: runner.acknowledged,
+    emitted: runner.emitted,
     skipped: runner.skipped,
     parked: runner.parked,
     get stopped() {
@@ -152,6 +158,7 @@ interface Runner {
   readonly state: ReducerState;
   readonly given: Map<number, DrivenItem>;
   readonly acknowledged: DrivenItem[];
+  readonly emitted: unknown[];
   readonly skipped: DrivenItem[];
   readonly parked: DrivenItem[];
   readonly counts: Record<string, number>;
@@ -172,6 +179,7 @@ function createRunner(
 ): Runner {
   const stage = ref<StageMessage>('stage/driven');
   const self = ref<ReducerActorMessage>('reducer/driven');
+  const pipe = ref<PipeFeed | ReducerRequest>('pipe/driven');
 
   const mail: ReducerActorMessage[] = [];
   const running = new Set<Promise<void>>();
@@ -179,6 +187,8 @@ function createRunner(
 
   const [counts, events, given]: [Record<string, number>, KinactEvent[], Runner['given']] = [{}, [], new Map()];
   const acknowledged: DrivenItem[] = [];
+  const emitted: unknown[] = [];
+  let news = 0;
   const skipped: DrivenItem[] = [];
   const parked: DrivenItem[] = [];
   const givenUp = new Map<string, DrivenItem[]>();
@@ -200,6 +210,12 @@ function createRunner(
     for (const { ordinals } of message.dispositions) for (const ordinal of ordinals) settleItem(ordinal);
   };
 
+  const readFeed = (feed: PipeFeed): void => {
+    news += 1;
+    const answer = answerFeed(feed, news, emitted);
+    if (answer !== undefined) deliver(answer);
+  };
+
   const startCall = (effect: Extract<Effect<ReducerActorMessage>, { type: 'run' }>): void => {
     const call = (async () => effect.start(new AbortController().signal))();
     const over = call.then(
@@ -211,7 +227,8 @@ function createRunner(
   };
 
   const carryOutEffect = (effect: Effect<ReducerActorMessage>): void => {
-    if (effect.type === 'send') readDispositions(effect.message as StageMessage);
+    if (effect.type === 'send' && effect.to.id === pipe.id) readFeed(effect.message as PipeFeed);
+    else if (effect.type === 'send') readDispositions(effect.message as StageMessage);
     else if (effect.type === 'run') startCall(effect);
     else if (effect.type === 'count') counts[effect.what] = (counts[effect.what] ?? 0) + (effect.by ?? 1);
     else if (effect.type === 'fail') failed ??= effect.error;
@@ -245,6 +262,7 @@ function createRunner(
   const behaviour: Behaviour<ReducerState, ReducerActorMessage> = reducer({
     index: 0,
     definition,
+    pipe,
     stages: [stage],
     credit: Infinity,
     batchSize: batch.size,
@@ -272,6 +290,7 @@ function createRunner(
     state,
     given,
     acknowledged,
+    emitted,
     skipped,
     parked,
     counts,

@@ -2,8 +2,10 @@
 // kinact counts it as done. The world decides how long a call takes, and whether it throws.
 import { defineReducer, type Item, type ReducerDefinition } from '../../src/api/reducer.js';
 
-/** A pipe is another option of the consumer: see piping.ts. */
-export type Form = 'folds' | 'flushes' | 'batches' | 'by hand' | 'raw' | 'pipe';
+/** A pipe is another option of the consumer, with a reducer before it or without: see piping.ts and emitting.ts. */
+export type Form = 'folds' | 'flushes' | 'batches' | 'by hand' | 'raw' | 'pipe' | 'emits';
+
+type Alone = Exclude<Form, 'pipe' | 'emits'>;
 
 export interface Work {
   /** An item is handed out. May throw. */
@@ -16,11 +18,11 @@ export interface Work {
   beforeFlush(): void;
 }
 
-export function application(form: Exclude<Form, 'pipe'>, work: Work): ReducerDefinition {
+export function application(form: Alone, work: Work): ReducerDefinition {
   return forms[form](work);
 }
 
-const forms: Readonly<Record<Exclude<Form, 'pipe'>, (work: Work) => ReducerDefinition>> = {
+const forms: Readonly<Record<Alone, (work: Work) => ReducerDefinition>> = {
   folds: ({ note, acknowledged, pause, callMs }) =>
     defineReducer({
       init: () => 0,

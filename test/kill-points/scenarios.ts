@@ -9,6 +9,7 @@ import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
 import { hooked } from './hooks.js';
 import { parkings } from './parking.js';
+import { emittings } from './emitting.js';
 import { pipings } from './piping.js';
 import { feed, kill, type Scenario } from './scenario.js';
 import { sourceChanges } from './source-changes.js';
@@ -134,6 +135,7 @@ export const scenarios: readonly Scenario[] = [
   },
   ...handOvers,
   ...pipings,
+  ...emittings,
   {
     name: 'a Java worker takes a lease by force and dies',
     form: 'flushes',

@@ -20,6 +20,7 @@ import type { Workplace } from '../sim/workload.js';
 import { application, type Form, type Work } from './application.js';
 import { hooksOf, type Hooks, type HookTrouble } from './hooks.js';
 import { sinkOf } from './parking.js';
+import { emittingOf } from './emitting.js';
 import { pipeOf } from './piping.js';
 
 export const failoverMs = 3_000;
@@ -334,12 +335,13 @@ function applicationOf(
     beforeFlush: () => fail({ trouble }, 'flush'),
   };
   // The declaration of the options wants a reducer or a pipe.
+  if (form === 'emits') return emittingOf(work) as never;
   return form === 'pipe' ? ({ pipe: pipeOf(work) } as never) : { reducer: application(form, work) };
 }
 
 /** With a pipe, only a function may say `park`. */
 function parkingOf({ form }: Setting, policy: FailurePolicy): OnFailure {
-  return form === 'pipe' ? () => policy : policy;
+  return form === 'pipe' || form === 'emits' ? () => policy : policy;
 }
 
 function fail({ trouble }: Pick<World, 'trouble'>, what: 'extract' | 'reduce' | 'flush'): void {

@@ -54,6 +54,8 @@ export interface Application {
   readonly onFailure: OnFailure;
   /** Its calls wait between two items of one run. */
   readonly reducesSlowly: boolean;
+  /** How many messages about calls may wait for a reducer. A pipe behind it tells it of each message that it has taken or settled. */
+  readonly callsAtOnce: number;
 }
 
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
@@ -239,6 +241,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
     }
     if (typeof policy === 'object' && error instanceof Poisoned && (isolates || at !== 'flush')) comeAgain(error.items);
     // Only answers that end nothing may be late: a lease may be lost before they count.
+    if (error instanceof Poisoned && (policy === 'skip' || policy === toPark))
+      piping?.setAside(error.items, policy === toPark);
     const isLate = typeof policy === 'object' && dice.chance(0.2);
     const waits = isLate || policy === toPark;
     if (waits && error instanceof Poisoned && error.record !== undefined)
@@ -270,13 +274,23 @@ export function application(world: World, machine: Machine, watched: Watched, di
   };
   if (piping !== undefined) {
     const { pipe, extracted } = piping;
-    const inPlace = { pipe } as unknown as { readonly reducer: ReducerDefinition };
-    return { ...inPlace, reducesSlowly: false, extract: (record) => extracted(extract(record)), onFailure: judge };
+    const { reducer } = piping;
+    const inPlace = { pipe, ...(reducer === undefined ? {} : { reducer }) } as unknown as {
+      readonly reducer: ReducerDefinition;
+    };
+    return {
+      ...inPlace,
+      reducesSlowly: false,
+      callsAtOnce: reducer === undefined ? 0 : 10_000,
+      extract: (record) => extracted(extract(record)),
+      onFailure: judge,
+    };
   }
   const definition = kind(work);
   return {
     reducer: timeoutMs === undefined ? definition : ({ ...definition, timeoutMs } as ReducerDefinition),
     reducesSlowly: kind === atOnce || kind === early,
+    callsAtOnce: definition.concurrency ?? 0,
     extract,
     onFailure: world.onFailure === 'crash' || world.onFailure === 'stopShard' ? world.onFailure : judge,
   };

@@ -290,9 +290,12 @@ const kinds = [
 export function crashOne(world: World, process: Process, kind: string): void {
   const { machine, consumer } = process;
   if (!machine.alive) return;
-  // A process has either reducers, or pipes with their nodes.
-  if (kind === 'reducer' && world.pipes.of(machine.name) !== undefined)
-    return crashOne(world, process, world.dice.pick(['pipe', 'pipe-node', 'pipe-node']));
+  const { pipes, dice } = world;
+  // A process with pipes has reducers only before them.
+  const isInstead = pipes.of(machine.name) !== undefined;
+  const isBefore = isInstead && pipes.reducerOf(machine.name) !== undefined && dice.chance(0.3);
+  if (kind === 'reducer' && isInstead && !isBefore)
+    return crashOne(world, process, dice.pick(['pipe', 'pipe-node', 'pipe-node']));
   const living = new Set(walk(consumer.status().tree).map(({ path }) => path));
   const targets = [...machine.actors.values()].filter(
     ({ path }) => living.has(path) && (path.startsWith(`${kind}/`) || path.startsWith(`${kind}#`)),

@@ -2,6 +2,7 @@
 // The tests make up the writes to rows, one by one.
 import { expect } from 'chai';
 import { createHands, type Hands } from './hands.js';
+import { wishText } from '../../src/core/lease-wish.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 
 interface Scene {
@@ -13,6 +14,8 @@ interface Scene {
   at: number;
   /** `process` writes the row: the lease then belongs to `owner`, or to no process. */
   write(process: string, leaseKey: string, owner?: string): void;
+  /** `process` asks for the lease. */
+  wish(process: string, leaseKey: string): void;
 }
 
 function scene(): Scene {
@@ -42,6 +45,13 @@ function scene(): Scene {
       rows.set(leaseKey, after);
       hands.wrote({ process, leaseKey, before, after, sentAt: self.at });
     },
+    wish: (process, leaseKey) => {
+      const before = rows.get(leaseKey);
+      const wish = { writer: `${process}/1.1`, workerId: process, failoverMs: 10_000, number: 1, holder: 'b/1.1' };
+      const after = leaseRow({ ...before, leaseKey, kinactWish: wishText(wish) });
+      rows.set(leaseKey, after);
+      hands.wrote({ process, leaseKey, before, after, sentAt: self.at });
+    },
   };
   return self;
 }
@@ -61,6 +71,21 @@ describe('the law that leases do not move to and fro (I33)', () => {
     world.write('a', '1', 'b');
     expect(world.broken).to.deep.equal([]);
     renewed(world, 90_000, { a: ['2', '3'], b: ['1', '4'] });
+    world.write('b', '1', 'a');
+    expect(world.broken).to.deep.equal(['I33']);
+  });
+
+  it('allows a move for balance long after the wish for it, because a drain may take long', () => {
+    const world = scene();
+    renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
+    world.wish('b', '1');
+    renewed(world, 300_000, { a: ['1', '2', '3'], b: ['4', '5', '6'] });
+    world.write('a', '1', 'b');
+    expect(world.broken, 'seed 951028').to.deep.equal([]);
+    // When this wish came, the holder had as many.
+    renewed(world, 300_000, { a: ['2', '3', '7', '8'], b: ['1', '4', '5', '6'] });
+    world.wish('a', '1');
+    renewed(world, 300_000, { a: ['2', '3', '7', '8'], b: ['1', '4', '5', '6'] });
     world.write('b', '1', 'a');
     expect(world.broken).to.deep.equal(['I33']);
   });

@@ -2,6 +2,7 @@
 // as long as a lease lasts, was told to stop, or could not process the records. Or it gave the lease to a worker with two leases fewer.
 // Java workers take by their own formula. Beside them, kinact counts as they do, and takes from them by force. I42: in calm weather,
 // the holder of a lease reads its shard. I33 looks at the writes, I42 at the events of holders.
+import { readWish } from '../../src/core/lease-wish.js';
 import { isJava, callDeadlineMs } from './cluster.js';
 import type { Written } from './oracle.js';
 
@@ -62,6 +63,8 @@ export function createHands(options: HandsOptions): Hands {
   const ownerOfEnded = new Map<string, string>();
   const counts = new Map<string, Count[]>();
   const changesOf = new Map<string, number>();
+  /** The last wish for each lease: who wrote it, and whether its holder had two leases more then. */
+  const wishes = new Map<string, { readonly taker: string; readonly isTrue: boolean }>();
   let changes = 0;
   let takesByJava = 0;
   // Within this time after harm, a worker may give back leases without progress.
@@ -107,7 +110,17 @@ export function createHands(options: HandsOptions): Hands {
     });
   };
 
+  /** Notes a new wish. A drain goes on while the frontier moves, so what was true at the wish may be long ago when it is granted. */
+  const noteWish = ({ leaseKey, before, after }: Written): void => {
+    const [old, wish] = [readWish(before?.kinactWish), readWish(after?.kinactWish)];
+    if (wish === undefined || wish.writer === old?.writer) return;
+    const isTrue = isOwed(tableOf(leaseKey), wish.workerId, before?.leaseOwner ?? '', longestFailoverMs + lookMs);
+    wishes.set(leaseKey, { taker: wish.workerId, isTrue });
+  };
+
   const given = (taker: string, loser: string, leaseKey: string): void => {
+    const wish = wishes.get(leaseKey);
+    if (wish?.taker === taker && wish.isTrue) return;
     if (!isOwed(tableOf(leaseKey), taker, loser, wishLastsMs) && !isExcused(taker, now() - wishLastsMs))
       violate('I33', `${loser} gave ${leaseKey} to ${taker}, who had asked for it and has as many`);
   };
@@ -145,9 +158,11 @@ export function createHands(options: HandsOptions): Hands {
   };
 
   return {
-    wrote: ({ process, leaseKey, before, after }) => {
+    wrote: (written) => {
+      const { process, leaseKey, before, after } = written;
       troubledAt.of(process);
       troubledAt.look();
+      noteWish(written);
       if (before?.leaseCounter === after?.leaseCounter) return;
       const [loser, owner] = [before?.leaseOwner, after?.leaseOwner];
       const isLive = after !== undefined && after.checkpoint !== 'SHARD_END';

@@ -308,7 +308,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
     workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
-    calls: (made.reducer?.concurrency ?? 0) + (world.throttling.limits ? changesOfLimit : 0),
+    calls: made.callsAtOnce + (world.throttling.limits ? changesOfLimit : 0),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);
@@ -366,7 +366,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const sources = createSourceLaw(name, () => machine.worldNow(), troubles, violate);
   const made = application(world, machine, { incarnations, limits, sources, tenures, ...watch }, mine);
   const { link, ...actors } = makeActors({ machine });
-  const { reducesSlowly: _, ...options } = made;
+  const { reducesSlowly: _, callsAtOnce: __, ...options } = made;
   limits.changed(perSecond);
   const specs = sourcesOf(world, {
     ...{ name, wire: wires[0], dice: mine.split(), answered },

@@ -181,6 +181,17 @@ describe('the lag of a shard', () => {
     expect(lag()).to.deep.equal([0, 0]);
   });
 
+  it('goes on if the shard was only not found, because its end is not proven (seed 950883)', () => {
+    const { records, heard, answer, lag, clock } = reading();
+    records({ 1: 5_000 }, 0);
+    answer('notify', settled(0));
+    heard({ type: 'shardEnd', notFound: true });
+    clock.move(5_000);
+    expect(lag(), 'an answer that has reached the tip counts for ten seconds').to.deep.equal([0, 0]);
+    clock.move(10_000);
+    expect(lag()).to.deep.equal([15_000, 15_000]);
+  });
+
   it('goes to the keeper with the frontier: when the oldest record arrived that the last report did not cover', () => {
     const { records, answer, keeper, clock } = reading();
     const arrivals = (effects: ReturnType<typeof answer>): (number | undefined)[] =>

@@ -194,6 +194,79 @@ const droppedStaysOpen: Mutant['make'] = () =>
 const feedsBackwards: Mutant['make'] = () =>
   fed((entries, _state, { index }) => (index === 0 || entries.some(isFlushMark) ? entries : entries.toReversed()));
 
+/** Each value of a call stands for all that the call stands for, undivided. */
+const emittedWhole: Mutant['make'] = () =>
+  wrapped('reducer', {
+    after: (_state, _message, effects) =>
+      resent(effects, (sent) => {
+        if (sent.type !== 'emitted') return sent;
+        for (const message of sent['messages'] as SentMessage[]) {
+          const references = SentMessage.referencesOf(message);
+          if (references !== undefined && 'kind' in references && references.kind === 'split')
+            SentMessage.setReferences(message, references.of);
+        }
+        return sent;
+      }),
+  });
+
+const forgetsShares: Mutant['make'] = () =>
+  wrapped('reducer', {
+    after: (state, _message, effects) => {
+      (state as StateOf<'reducer'>).behind?.shares.forEach((share) => {
+        // It settles nothing any more.
+        if ('kind' in share && share.kind === 'split') share.open += 1;
+      });
+      return effects;
+    },
+  });
+
+/** What a failed call has emitted goes on with the next one. */
+const failedCallEmits: Mutant['make'] = () =>
+  given('reducer', (options) => {
+    const { definition } = options;
+    if (definition.reduce === undefined) return options;
+    const { reduce } = definition;
+    let left: unknown[] = [];
+    const emitting: typeof reduce = (state, item, context) => {
+      const values: unknown[] = [];
+      const noting = { ...context, signal: context.signal, emit: (value: unknown) => void values.push(value) };
+      try {
+        const result = reduce(state, item, noting as never) as unknown;
+        if (result instanceof Promise) {
+          return result.then((next: unknown) => {
+            for (const value of values) context.emit(value);
+            return next;
+          });
+        }
+        for (const value of [...left, ...values]) context.emit(value);
+        left = [];
+        return result;
+      } catch (error) {
+        left.push(...values);
+        throw error;
+      }
+    };
+    return { ...options, definition: { ...definition, reduce: emitting } as typeof definition };
+  });
+
+/** The pipe does not wait for what its nodes have not handled: the mark of a reducer is answered at once. */
+const markPassesAtOnce: Mutant['make'] = () =>
+  wrapped('pipe', {
+    before: (state, message) => {
+      if (message.type === 'emittedMark') (state.queue as { push: unknown }).push = () => {};
+      return message;
+    },
+    after: (state, message, effects) => {
+      if (message.type !== 'emittedMark' || state.feeder === undefined) return effects;
+      Reflect.deleteProperty(state.queue, 'push');
+      state.marks.delete(state.lastMark);
+      state.feeder.lastSent += 1;
+      const { reducer, mark } = message;
+      const answer = { type: 'markPassed', number: state.feeder.lastSent, mark };
+      return [...effects, effect.send(reducer as never, answer as never)];
+    },
+  });
+
 const piped = { piped: true } as const;
 
 export const pipingMutants: readonly Mutant[] = [
@@ -219,5 +292,9 @@ export const pipingMutants: readonly Mutant[] = [
   { name: 'a pipe answers a drain while a node holds something', make: drainedAtOnce, ...piped },
   { name: 'a node does not flush when a mark comes', make: nothingIsFlushed, ...piped },
   { name: 'what a filter drops stays open', make: droppedStaysOpen, ...piped },
+  { name: 'each of several emitted values stands for all of the call', make: emittedWhole, ...piped },
+  { name: 'a reducer forgets its own share of what it has emitted', make: forgetsShares, ...piped },
+  { name: 'what a failed call has emitted goes on', make: failedCallEmits, ...piped },
+  { name: 'a mark of a reducer passes its pipe at once', make: markPassesAtOnce, ...piped },
   { name: 'a node handles a feed backwards', make: feedsBackwards, ...piped },
 ];

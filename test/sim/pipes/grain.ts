@@ -13,6 +13,8 @@ export class Grain {
   isDone = false;
   /** It has failed, and goes to the sink of `park`. */
   mayBeParked = false;
+  /** The reducer before the pipe acknowledges it by hand: a flush does not wait for that. */
+  isByHand = false;
 
   constructor(id: string, key: string) {
     this.id = id;
@@ -23,6 +25,8 @@ export class Grain {
 /** The value of a message. */
 export class Piece {
   readonly grains: readonly Grain[];
+  /** A call of the reducer before the pipe has emitted it, and has failed. */
+  isOfFailedCall = false;
 
   constructor(grains: readonly Grain[]) {
     this.grains = grains;

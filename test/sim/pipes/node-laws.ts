@@ -1,6 +1,6 @@
 // The laws of a pipe's nodes, asked at every call of a node: nothing is delivered after its tenures have ended (I27), `init` and
-// `terminate` (I66), the order of each key and route (I67), what a message names (I68), and that a failed node and those before it are
-// silent (I69).
+// `terminate` (I66), the order of each key and route (I67), what a message names (I68), that a failed node and those before it are
+// silent (I69), and that nothing comes of a failed call of a reducer (I72).
 import type { AnyNode, NodeContext, NodeResult, Pipe, PipeMessage } from '../../../src/api/pipe.js';
 import { isNodeFailure, NodeFailure } from '../../../src/api/pipe-failure.js';
 import type { Life } from './life.js';
@@ -18,6 +18,8 @@ export interface NodeLawsOptions {
   /** By node: whether the items of a key come to it in order. */
   readonly ordered: readonly boolean[];
   readonly lives: Set<Life>;
+  /** What comes to the first node was emitted by a reducer, which has noted its items. */
+  readonly isBehindReducer?: boolean;
   readonly violate: (invariant: string, text: string) => void;
 }
 
@@ -45,7 +47,7 @@ const newsMs = 1;
 export const indexOf = (node: string): number => Number(node.slice(node.lastIndexOf('/') + 1));
 
 export function createNodeLaws(options: NodeLawsOptions): NodeLaws {
-  const { now, disturbedAt, isOver, arrived, ordered, lives, violate } = options;
+  const { now, disturbedAt, isOver, arrived, ordered, lives, isBehindReducer, violate } = options;
   const crashes = new Map<number, Crash>();
   const lastOf = new Map<string, number>();
   const lastArrived = new Map<number, PipeMessage>();
@@ -99,7 +101,9 @@ export function createNodeLaws(options: NodeLawsOptions): NodeLaws {
   const handedOut = (message: PipeMessage<Piece>, context: NodeContext): void => {
     const { value: piece } = message;
     const { pipe, node } = context;
-    if (indexOf(node) === 0 && lastArrived.get(pipe) !== message) {
+    if (piece.isOfFailedCall)
+      violate('I72', `${named(piece)} came to ${node}, and the call that has emitted it has failed`);
+    if (isBehindReducer !== true && indexOf(node) === 0 && lastArrived.get(pipe) !== message) {
       lastArrived.set(pipe, message);
       arrived(piece.grains[0] as Grain, message);
     }

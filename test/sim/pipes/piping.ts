@@ -1,9 +1,9 @@
 // The simulated application with a pipe in place of a reducer: its pipe, its `extract`, and its verdicts about failed calls of nodes.
 import type { FailedItem } from '../../../src/api/failed-item.js';
 import type { FailurePolicy } from '../../../src/api/failure-policy.js';
-import type { Pipe, PipeMessage } from '../../../src/api/pipe.js';
+import type { Pipe } from '../../../src/api/pipe.js';
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
-import type { Extracted } from '../../../src/api/reducer.js';
+import type { Extracted, Item, ReducerDefinition } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { callDeadlineMs } from '../cluster.js';
 import type { Dice } from '../dice.js';
@@ -13,6 +13,7 @@ import type { Tenures } from '../tenures.js';
 import type { Work } from '../work.js';
 import type { World } from '../world.js';
 import { drawChain } from './chain.js';
+import { drawEmitting } from './emitting.js';
 import { finish, Grain, itemsOf, Piece, type GrainItem } from './grain.js';
 import type { Life } from './life.js';
 import { createNodeLaws } from './node-laws.js';
@@ -33,15 +34,19 @@ interface PipingOptions {
 
 export interface Piping {
   readonly pipe: Pipe<Piece>;
+  /** Stands before the pipe. */
+  readonly reducer: ReducerDefinition | undefined;
+  /** A call of the reducer has failed with these items, and the policy is `skip` or `park`. */
+  readonly setAside: (items: readonly object[], isParked: boolean) => void;
   readonly extracted: (items: readonly Extracted<string>[]) => readonly Extracted<Piece>[];
   /** The policy for a failed call of a node, and what follows from it for the laws. */
   readonly judge: (thrown: unknown, failed: FailedItem, policy: FailurePolicy) => FailurePolicy;
 }
 
-function itemOf({ id, key }: Grain, { item }: PipeMessage): GrainItem {
+function itemOf({ id, key }: Grain, item: unknown, attempt = 1): GrainItem {
   const { source, shardId, sequenceNumber, subSequenceNumber, fence, tenure, ordinal, index } = item as DeliveredItem;
   const of = { source, shardId, sequenceNumber, subSequenceNumber, fence, tenure, ordinal, index };
-  return { value: id, key, attempt: 1, ...of } as unknown as GrainItem;
+  return { value: id, key, attempt, ...of } as unknown as GrainItem;
 }
 
 export function createPiping(options: PipingOptions): Piping {
@@ -58,12 +63,14 @@ export function createPiping(options: PipingOptions): Piping {
   const lives = new Set<Life>();
   pipes.lives.set(machine.name, lives);
   const ordered: boolean[] = [];
+  const emitting = pipes.reducerOf(machine.name);
   const laws = createNodeLaws({
+    isBehindReducer: emitting !== undefined,
     now: () => machine.worldNow(),
     disturbedAt: () => Math.max(machine.mailHeldAt(), machine.resumedAt()),
     isOver,
     arrived: (grain, message) => {
-      grain.item = itemOf(grain, message);
+      grain.item = itemOf(grain, message.item);
       work.note(grain.item);
     },
     ordered,
@@ -77,7 +84,15 @@ export function createPiping(options: PipingOptions): Piping {
   };
   const drawn = drawChain(createSteps({ dice, work, laws, exits }), timeoutMs);
   ordered.push(...drawn.ordered);
-  world.say(`${machine.name} has a pipe: ${drawn.kinds.join(' ')}`);
+  const grains = new WeakMap<object, Grain>();
+  const arrived = (grain: Grain, item: Item<Piece>): GrainItem => {
+    grain.item = itemOf(grain, item, item.attempt);
+    grains.set(grain.item, grain);
+    work.note(grain.item);
+    return grain.item;
+  };
+  const reducer = emitting && ({ ...drawEmitting({ dice: emitting, work, arrived }), timeoutMs } as ReducerDefinition);
+  world.say(`${machine.name} has a pipe${reducer === undefined ? '' : ' behind a reducer'}: ${drawn.kinds.join(' ')}`);
 
   const skipped = (pieces: readonly Piece[], failed: FailedItem): void => {
     const isOne = failed.items === 1 && pieces.length === 1 && pieces[0]?.grains.length === 1;
@@ -91,6 +106,15 @@ export function createPiping(options: PipingOptions): Piping {
   };
 
   return {
+    reducer,
+    setAside: (items, isParked) => {
+      for (const item of items) {
+        const grain = grains.get(item);
+        if (grain === undefined) continue;
+        if (isParked) grain.mayBeParked = true;
+        else grain.isDone = true;
+      }
+    },
     pipe: { ...laws.watched(drawn.pipe as Pipe), format: sink.messages.format } as Pipe<Piece>,
     extracted: (items) => items.map(({ key, value }) => ({ key, value: new Piece([new Grain(value, key)]) })),
     judge: (thrown, failed, policy) => {

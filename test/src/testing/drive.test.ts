@@ -233,4 +233,30 @@ describe('drive', () => {
     expect(seen).to.deep.equal({ ...item, id: 'driven@1/s/9/2/0' });
     expect(driver.acknowledged[0]).to.equal(item);
   });
+
+  it('lists what a reducer emits when its calls have succeeded, and acknowledges with it', async () => {
+    const driver = drive(
+      {
+        init: () => 0,
+        reduce: (sum, { value }, { emit }) => {
+          emit(`item ${value.toString()}`);
+          if (value.toString() === 'bad') throw new Error('no');
+          return sum + 1;
+        },
+        batch: { size: 100 },
+        flush: (sum, { emit }) => {
+          emit(`sum ${sum}`);
+          return 0;
+        },
+      },
+      { onFailure: 'skip' },
+    );
+    await driver.items(['a', 'bad', 'b'].map((data) => ({ key: data, value: Buffer.from(data) })));
+    expect(driver.emitted).to.deep.equal(['item a', 'item b']);
+    expect(driver.acknowledged).to.deep.equal([]);
+    await driver.flush();
+    expect(driver.emitted).to.deep.equal(['item a', 'item b', 'sum 2']);
+    expect(driver.acknowledged.map(({ key }) => key)).to.deep.equal(['a', 'b']);
+    expect(driver.skipped.map(({ key }) => key)).to.deep.equal(['bad']);
+  });
 });
