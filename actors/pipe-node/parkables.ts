@@ -48,7 +48,7 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
  * changed its value in place.
  */
 function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
-  if (item === undefined || value !== item.value) return false;
+  if (options.isFed === true || item === undefined || value !== item.value) return false;
   return value === item.record.data || (options.index === 0 && options.isBehindReducer !== true);
 }
 
@@ -58,8 +58,9 @@ function parkable(
   of: readonly Held[],
   values: readonly unknown[] | undefined,
 ): ParkableMessage {
-  const { index, nodeNames, format, clock, random } = options;
+  const { index, nodeNames, format, clock, random, isFed = false } = options;
   const node = nodeNames[index] as string;
   const unique = `-/${Math.round(clock.wallNow())}-${random.next().toString(36).slice(2)}`;
-  return new ParkableMessage({ of, at: { node, index, nodes: nodeNames }, route: slot.route, values, format, unique });
+  const at = { node, index, nodes: nodeNames };
+  return new ParkableMessage({ of, at, route: slot.route, values, format, unique, isFed });
 }

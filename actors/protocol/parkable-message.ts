@@ -30,8 +30,10 @@ interface Failed {
   /** Undefined: it is the record as it came, which `of` stands for alone. */
   readonly values: readonly unknown[] | undefined;
   readonly format: MessageFormat | undefined;
-  /** Unlike any other text here: it names what stands for nothing. */
+  /** Unlike any other text: it names what stands for nothing, and what was fed. */
   readonly unique: string;
+  /** Other messages may have the same items: those of another pipe that was fed, with offsets from 0, too. */
+  readonly isFed: boolean;
 }
 
 type Written = Pick<ParkedItem, 'data' | 'idempotencyKey' | 'message'>;
@@ -122,7 +124,7 @@ export class ParkableMessage {
 
   /** Throws if a value cannot be written. */
   write(): Written {
-    const { at, route, values } = this.#failed;
+    const { at, route, values, isFed, unique } = this.#failed;
     const heads: string[] = [];
     for (let each = route; each !== undefined; each = each.tail) heads.unshift(each.head);
     const message = { ...at, route: heads, standsFor: this.#ranges() };
@@ -132,8 +134,11 @@ export class ParkableMessage {
     }
     const written = values.map((value) => this.#bytesOf(value));
     const data = written.length === 1 ? (written[0] as Buffer) : Buffer.concat(written);
-    const key = (this.#key ??= this.#whole?.idempotencyKey ?? this.#keyOf(data));
-    return { data, idempotencyKey: key, message: { ...message, valueBytes: written.map(({ length }) => length) } };
+    const itemKey = this.#whole?.idempotencyKey;
+    const key = (this.#key ??= (itemKey ?? this.#keyOf(data)) + (isFed ? `/${unique}` : ''));
+    const own = isFed && itemKey !== undefined ? { itemKey } : {};
+    const valueBytes = written.map(({ length }) => length);
+    return { data, idempotencyKey: key, message: { ...message, ...own, valueBytes } };
   }
 
   #bytesOf(value: unknown): Buffer {

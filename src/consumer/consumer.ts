@@ -41,7 +41,7 @@ import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { checkLimit, resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
-import type { AnySource, EachSource, Environment, SourceSpec } from '../api/source.js';
+import type { AnySource, Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
 export type { Consumer } from './consumer-contract.js';
