@@ -105,7 +105,7 @@ export function applyVerdict(
   turn: NodeTurn,
   work: Work,
   { call, failure }: FailedCall,
-  { policy, error }: Verdict,
+  { policy, error, isNotParked }: Verdict,
 ): void {
   const { state, now } = turn;
   const tenures = policy === 'stopShard' ? tenuresOf(turn, call) : new Set<Tenure>();
@@ -118,7 +118,7 @@ export function applyVerdict(
     reportRetry(turn, failure, delayMs);
   } else if (!isStateless && (policy === 'skip' || (policy === 'stopShard' && tenures.size === 0))) {
     // A call about nothing has no shard to stop: it would only be repeated.
-    skip(turn, call);
+    skip(turn, call, isNotParked === true ? error : call.cause);
     goOnWithout(turn, work, call);
   } else if (policy === 'stopShard' && !isStateless) {
     for (const tenure of tenures) stopTenure(tenure, error);
@@ -204,7 +204,7 @@ function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
 }
 
 /** Settles what the call was about. */
-function skip({ state, now, effects }: NodeTurn, call: Call): void {
+function skip({ state, now, effects }: NodeTurn, call: Call, error: unknown): void {
   for (const { held, references } of takeFailed(call, now)) {
     const { live } = withoutEnded(references);
     if (live === undefined) continue;
@@ -214,7 +214,7 @@ function skip({ state, now, effects }: NodeTurn, call: Call): void {
     const item = firstOf(live) as DeliveredItem | undefined;
     if (item === undefined) continue;
     const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = item;
-    const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error: call.cause };
+    const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error };
     effects.push(effect.emit({ name: 'recordSkipped', data }));
   }
 }

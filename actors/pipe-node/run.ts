@@ -21,7 +21,7 @@ export function emptyResult(): RunResult {
     partial: 0,
     recovered: [],
     failure: undefined,
-    exits: false,
+    exit: undefined,
   };
 }
 
@@ -36,7 +36,7 @@ export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
     made += 1;
     const pending = makeCall(parts, call);
     if (pending !== undefined) return pending;
-    if (parts.state.result.failure !== undefined || parts.state.result.exits) return;
+    if (parts.state.result.failure !== undefined || parts.state.result.exit !== undefined) return;
   }
 }
 
@@ -122,7 +122,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
       result.foldedAfterLoss += outcome.foldedAfterLoss;
       if (outcome.leftOut) result.leftOut += 1;
       if (callback === 'handleFlush' && outcome.outputs.length > 0) result.partial += 1;
-      if (outcome.exits) result.exits = true;
+      if (outcome.exits) result.exit = call;
     } catch (cause) {
       failed(parts, call, cause);
       return;

@@ -35,7 +35,8 @@ export interface RunResult {
   /** The calls that have succeeded after a failure. */
   readonly recovered: Call[];
   failure: { readonly call: Call; readonly cause: unknown } | undefined;
-  exits: boolean;
+  /** The call whose result asks for the end. */
+  exit: Call | undefined;
 }
 
 /** What the works and runs of a node need: they go on outside of the actor's turns. */

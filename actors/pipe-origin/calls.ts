@@ -1,9 +1,9 @@
 // The calls of an origin: feeds, flushes, and the end. They begin in the order in which they come. A call whose deadline passes before it
 // has begun is withdrawn, so that nothing is queued of which its caller does not know.
-import { effect } from '../protocol/actor.js';
+import { effect, type LastEffect } from '../protocol/actor.js';
 import { fedItem } from './fed-item.js';
 import type { CallAnswer, Message } from './messages.js';
-import type { NumberedCall, OpenFeed, OriginTurn } from './state.js';
+import type { NumberedCall, OpenFeed, OriginTurn, PipeOriginState } from './state.js';
 
 export function queueCall({ state, effects }: OriginTurn, call: NumberedCall['call']): void {
   state.lastCall += 1;
@@ -98,6 +98,19 @@ export function overdue(turn: OriginTurn, { call: number }: Message<'overdue'>):
       return false;
     });
   }
+}
+
+/** The answers to all calls when the origin ends, in the order in which they were made. */
+export function callsEnded({ feed, flushes, calls }: PipeOriginState): LastEffect[] {
+  const begun = [...flushes.values(), ...(feed === undefined ? [] : [feed])];
+  const answers = begun.flatMap(({ replyTo }) => (replyTo === undefined ? [] : [endedWith(replyTo, true)]));
+  for (let next = calls.shift(); next !== undefined; next = calls.shift())
+    if (next.call.type !== 'notifyUpstreamFailure') answers.push(endedWith(next.call.replyTo, false));
+  return answers;
+}
+
+function endedWith(replyTo: Message<'feed'>['replyTo'], begun: boolean): LastEffect {
+  return effect.reply(replyTo, { type: 'ended', begun });
 }
 
 function answer(

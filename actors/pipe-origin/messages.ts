@@ -10,10 +10,14 @@ export interface FedValue {
   readonly key: string;
 }
 
-/** `done`: for a feed, with the offset of its last message. `overdue`: the deadline has passed; `begun` says that it goes on. */
+/**
+ * `done`: for a feed, with the offset of its last message. `overdue`: the deadline has passed; `begun` says that it goes on. `ended`: the
+ * origin ends, and `begun` says whether the call had its turn.
+ */
 export type CallAnswer =
   | { readonly type: 'done'; readonly offset: number }
-  | { readonly type: 'overdue'; readonly begun: boolean; readonly offset: number };
+  | { readonly type: 'overdue'; readonly begun: boolean; readonly offset: number }
+  | { readonly type: 'ended'; readonly begun: boolean };
 
 interface Call {
   /** Milliseconds from now. */

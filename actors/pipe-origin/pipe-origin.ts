@@ -5,7 +5,7 @@
 import { effect, hasFailed, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
-import { answered, beginCalls, overdue, queueCall } from './calls.js';
+import { answered, beginCalls, callsEnded, overdue, queueCall } from './calls.js';
 import { createFedTenure } from './fed-item.js';
 import type { Message, OriginMessage } from './messages.js';
 import type { PipeOriginOptions } from './options.js';
@@ -33,6 +33,7 @@ export function pipeOrigin(options: PipeOriginOptions): Behaviour<PipeOriginStat
       if (!hasFailed(turn)) proceed(turn);
       return [state, turn.effects];
     },
+    stopped: callsEnded,
     status: ({ calls, feed, flushes }) => ({
       waiting: calls.length + flushes.size + (feed === undefined ? 0 : 1),
     }),

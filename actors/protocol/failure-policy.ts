@@ -30,6 +30,8 @@ export interface Verdict {
   readonly configured: FailurePolicy;
   /** The application's error, wrapped in an error that names the record. */
   readonly error: KinactError;
+  /** It follows `park`, and `error` also says why the sink has not kept it. */
+  readonly isNotParked?: true;
 }
 
 /** Failures at these places are never repeated, because the same bytes would fail again. */
@@ -80,7 +82,7 @@ export function verdictNotParked(failure: Failure, policy: PlainPolicy, thrown: 
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'the sink of park failed', { cause });
   const text = `${chainText(cause)} (not parked: ${chainText(thrown)})`;
-  return { policy, configured: policy, error: errorOf(failure, reason, text) };
+  return { policy, configured: policy, error: errorOf(failure, reason, text), isNotParked: true };
 }
 
 function crashVerdict(failure: Failure, reason: unknown, note: string): Verdict {

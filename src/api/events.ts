@@ -59,7 +59,7 @@ export interface ConsumerEvents {
   checkpoint: ShardEvent & Position;
   /** A record, or an item of it, failed and was skipped, because `onFailure` decided so. */
   recordSkipped: RecordEvent & {
-    /** What your code, or the decoder, threw. */
+    /** What your code, or the decoder, threw. After a failed `park` in a pipe, a KinactError that says why it was not parked, too. */
     readonly error: unknown;
   };
   /**

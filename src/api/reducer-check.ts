@@ -87,6 +87,8 @@ function checkInit(init: unknown): void {
 function refuseOther(definition: Members): void {
   const names = Object.keys(definition);
   if (names.length === 0 || names.some((name) => kinds[name] !== undefined)) return;
+  if (Array.isArray(definition['nodes']))
+    refuseName('reducer', `expected ${plainObject}, got a pipe: it belongs to the option pipe`);
   const holder = names.find((name) => isLikeReducer(definition[name]));
   if (holder !== undefined)
     refuseName('reducer', `expected ${plainObject}, got an object that holds one: did you mean its member ${holder}?`);

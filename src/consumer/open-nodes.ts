@@ -48,6 +48,8 @@ export async function openNodes(definitions: readonly AnyNode[], options: OpenNo
   return opened;
 }
 
+type InTime = Exclude<CallAnswer, { readonly type: 'ended' }>;
+
 type Running = 'running' | 'draining' | 'stopping' | 'ended';
 
 export class OpenNodes {
@@ -62,7 +64,10 @@ export class OpenNodes {
   /** Why the pipe was stopped at once, if not by `stop`: the deadline of `notifyUpstreamFailure` has passed. */
   #undrained: KinactError | undefined;
   #cancelDeadline: (() => void) | undefined;
-  /** What calls after the end reject with. */
+  /** The calls that outlived their nodes. The endings of nodes that end before the pipe does are lost with it. */
+  readonly #orphans: string[] = [];
+  /** What calls reject with that had begun when the pipe ended, and what the others reject with, also later ones. */
+  #failure: Error | undefined;
   #refusal: Error | undefined;
 
   constructor(definitions: readonly AnyNode[], options: OpenNodesOptions) {
@@ -74,7 +79,12 @@ export class OpenNodes {
     this.runtime = createRuntime<KinactEvent>({
       ...(seams as Pick<RuntimeOptions<KinactEvent>, 'trace' | 'intercept'>),
       ...environment,
-      emit: (event) => emit(event as KinactEvent),
+      emit: (event) => {
+        const { name: what, data } = event as KinactEvent;
+        if (what === 'orphaned') for (const effect of data.effects) this.#orphans.push(`${data.actor}: ${effect}`);
+        // An exit that was asked for is no crash: the ending says it.
+        if (what !== 'actorCrashed' || !isExit(data.error)) emit(event as KinactEvent);
+      },
     });
     const behaviour = pipeOrigin({
       ...{ name, clock, callDeadlineMs, offsets: this.#offsets, signal: this.#signal.signal },
@@ -165,10 +175,13 @@ export class OpenNodes {
     return new KinactError('STOPPED', `The pipe '${this.#options.name}' is ending: ${why}.`);
   }
 
-  async #call(message: (replyTo: ReplyTo<CallAnswer>) => OriginMessage): Promise<CallAnswer> {
+  async #call(message: (replyTo: ReplyTo<CallAnswer>) => OriginMessage): Promise<InTime> {
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
-    return this.#ask(message);
+    const answer = await this.#ask(message);
+    if (answer.type !== 'ended') return answer;
+    await this.ended;
+    throw (answer.begun ? this.#failure : this.#refusal) as Error;
   }
 
   async #ask<Answer>(message: (replyTo: ReplyTo<Answer>) => OriginMessage): Promise<Answer> {
@@ -177,30 +190,41 @@ export class OpenNodes {
     } catch {
       // The origin has ended without an answer.
       await this.ended;
-      throw this.#refusal as Error;
+      throw this.#failure as Error;
     }
   }
 
-  #end({ error, orphans }: Ending): PipeEnding {
+  #end({ error }: Ending): PipeEnding {
     const { name } = this.#options;
     const { ending, firstOpen, open } = this.#offsets;
     this.#cancelDeadline?.();
     const isDraining = this.#state === 'draining';
     this.#state = 'ended';
-    const known = { firstOpen, open, orphans: [...orphans, ...(ending?.orphans ?? [])] };
+    const known = { firstOpen, open, orphans: [...this.#orphans] };
     const reason = this.#reasonOf(ending?.error ?? error, ending !== undefined, isDraining);
     const failure = ending?.error ?? error ?? this.#undrained;
     const words = reason === 'stop' ? 'it was stopped' : 'it has drained after notifyUpstreamFailure';
-    this.#refusal = failure ?? new KinactError('STOPPED', `The pipe '${name}' has ended: ${words}.`);
-    this.#signal.abort(this.#refusal);
+    this.#failure = failure ?? new KinactError('STOPPED', `The pipe '${name}' has ended: ${words}.`);
+    this.#refusal = failure !== undefined && failure === this.#undrained ? withoutTurn(failure) : this.#failure;
+    this.#signal.abort(this.#failure);
     return Object.freeze({ reason, ...(failure === undefined ? {} : { error: failure }), ...known });
   }
 
   #reasonOf(error: Error | undefined, byItself: boolean, isDraining: boolean): PipeEnding['reason'] {
-    if (error !== undefined) return isKinactError(error) && error.code === 'PIPE_EXITED' ? 'exit' : 'crash';
+    if (error !== undefined) return isExit(error) ? 'exit' : 'crash';
     if (this.#undrained !== undefined || (byItself && isDraining)) return 'upstreamFailure';
     return 'stop';
   }
+}
+
+function isExit(error: unknown): boolean {
+  return isKinactError(error) && error.code === 'PIPE_EXITED';
+}
+
+/** The pipe has not drained in time, and this call had not begun. */
+function withoutTurn(cause: Error): KinactError {
+  const text = `the call had no turn, and nothing of it was fed: ${cause.message}`;
+  return new KinactError('PIPE_TIMEOUT', text, { cause, data: { outcomeUnknown: false } });
 }
 
 function overdue(text: string, outcomeUnknown: boolean, data: { readonly offset?: number } = {}): KinactError {

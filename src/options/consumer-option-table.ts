@@ -89,7 +89,7 @@ const pipe: Kind<Pipe<any>> = {
   },
 };
 
-const onFailure: Kind<OnFailure> = {
+export const onFailureKind: Kind<OnFailure> = {
   expected: "retry(), park(), 'crash', 'skip', 'stopShard' or a function",
   type: 'OnFailure',
   parse(value, path) {
@@ -160,7 +160,7 @@ export const consumerTable = {
     "kinesisStream({ streamName: 'orders' })",
   ),
   reducer: required(
-    reducer,
+    { ...reducer, expected: 'reducer made by defineReducer, or `pipe` instead' },
     'What happens to the items, made by `defineReducer`. Or give `pipe`, or both.',
     'defineReducer({ init: () => 0, reduce: (count) => count + 1 })',
   ),
@@ -259,7 +259,7 @@ export const consumerTable = {
     "'crash'",
   ),
   onFailure: optional(
-    onFailure,
+    onFailureKind,
     'What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip` settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy` decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
     {
       shown: '`retry()`',

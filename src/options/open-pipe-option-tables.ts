@@ -1,7 +1,7 @@
 // The options of `openPipe`, and of the calls of an open pipe, as tables. docs/options.md and src/api/generated are generated from them.
 import type { OnFailure } from '../api/failure-policy.js';
 import { refuseName } from '../api/refusal.js';
-import { consumerTable } from './consumer-option-table.js';
+import { consumerTable, onFailureKind } from './consumer-option-table.js';
 import { callback, defaulting, group, integer, milliseconds, optional, text, type Kind } from './option-table.js';
 import { retry } from './retry-policy.js';
 import { runtimeTable } from './runtime-option-table.js';
@@ -11,7 +11,7 @@ const onFailure: Kind<OnFailure> = {
   expected: "retry(), park(), 'crash', 'skip' or a function",
   type: 'OnFailure',
   parse(value, path) {
-    const policy = consumerTable.onFailure.parse(value, path);
+    const policy = onFailureKind.parse.call(this, value, path);
     const refused = typeof policy === 'function' ? undefined : refusedPolicy(policy);
     return refused === undefined ? policy : refuseName(`${path}${refused.at}`, refused.text);
   },

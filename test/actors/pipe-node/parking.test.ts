@@ -279,6 +279,15 @@ describe('a node settles what it parks', () => {
     assert.deepEqual(chain.settled(), []);
   });
 
+  it('not if its value cannot be written, and `then` skips it: the event says why, and where', async () => {
+    const policy = park(() => Promise.resolve(), { then: 'skip' });
+    const chain = await chainOf([map(() => ({ at: new Date(0) })), sink(failing)] as AnyNode[], { onFailure: policy });
+    await chain.feed('a');
+    assert.deepEqual(chain.settled(), ['1:1']);
+    const errors = chain.harness.eventsOf('recordSkipped').map(({ error }) => error);
+    assert.match(String(errors[0]), /: no .* \(not parked: json cannot keep value\.at, which is a Date/);
+  });
+
   it('only if it can be read back', async () => {
     const format: MessageFormat = {
       serialize: String,

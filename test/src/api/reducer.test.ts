@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { isKinactError, type KinactError } from '../../../src/api/errors.js';
 import { defineReducer } from '../../../src/api/reducer.js';
-import { createConsumer, fileSink, park, retry } from '../../../src/index.js';
+import { createConsumer, fileSink, park, pipe, retry } from '../../../src/index.js';
 import { drive, fakeStream } from '../../../src/testing/index.js';
 
 const init = (): number => 0;
@@ -142,6 +142,15 @@ describe('defineReducer', () => {
   });
 });
 
+describe('neither a reducer nor a pipe', () => {
+  it('is refused, and both are named', () => {
+    const options = { logger: false, application: 'orders', source: fakeStream().source };
+    expect(() => createConsumer(options as never)).to.throw(
+      'reducer: expected reducer made by defineReducer, or `pipe` instead, got undefined',
+    );
+  });
+});
+
 describe('what is given instead of a reducer', () => {
   const plain = 'expected a plain object with init and reduce, init and behaviour, or process, got ';
   const given: readonly (readonly [what: string, value: unknown, text: string])[] = [
@@ -157,6 +166,7 @@ describe('what is given instead of a reducer', () => {
     ['a promise', Promise.resolve({ init, reduce }), `${plain}a promise: await it first`],
     ['a factory', () => ({ init, reduce }), `${plain}a function: pass what it returns`],
     ['an async factory', async () => ({ init, reduce }), `${plain}an async function: await what it returns`],
+    ['a pipe', pipe().to(() => undefined), `${plain}a pipe: it belongs to the option pipe`],
     ['a module', { default: { init, reduce } }, `${plain}an object that holds one: did you mean its member default?`],
     [
       'reducers by name',
