@@ -1,6 +1,6 @@
-// How a keeper gives its lease to the asker, the worker that wants it. It answers, delivers for one more second so that the asker sees the
-// answer, drains, and hands over in one write. Invariants: when it sends the hand-over, everything is settled and no call runs for the
-// shard (I44, I48). From then on no shard worker begins here until the outcome is known. So a move repeats nothing (I45).
+// How a keeper gives its lease to the asker: a worker that has written a wish into the row, and raises the number in it while it waits.
+// It answers, delivers for one more second so that the answer is seen, drains, and hands over in one write. When it sends this write,
+// all is settled, and no call runs for the shard (I44, I48). Until the outcome is known, no shard worker begins. So nothing repeats (I45).
 //
 //   phase          event                                                   next phase    who decides
 // - none           a write returns the row with a wish for this keeper     asked         `noteWish`
@@ -12,8 +12,8 @@
 // - ready          the next write, the hand-over, has taken effect         (the end)     `newOwnerOf`, `leaseGiven`
 // - asked … ready  there is a reason to refuse, as listed below            refusing      `proceedReceivedWish`, `decideAfterDrain`
 // - refusing       a write has carried the answer `refused`                refused       `answerWritten`
-// - asked … ready  the asker raises its wish no more (`isFresh`)           stale         `proceedReceivedWish`
-// - stale          the asker raises its wish again                         asked         `noteWish`
+// - asked … ready  the number in the wish no longer rises (`isFresh`)      stale         `proceedReceivedWish`
+// - stale          the number in the wish rises again                      asked         `noteWish`
 // - any            the row has the wish of another asker                   (as if none)  `noteWish`
 // - any            the row has no wish for this keeper                     none          `noteWish`
 //
@@ -25,8 +25,8 @@
 //   `refuseAt` at the latest;
 // - the shard worker has gone and left a call or an open record behind (`decideAfterDrain`).
 //
-// Once the lease is being released, `proceedReceivedWish` takes no step, so only the first case applies. The release names the asker as
-// the owner (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
+// Once the lease is being released, `proceedReceivedWish` takes no step, and the keeper refuses only in the cool-down. The release names
+// the asker as the owner (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the number in the wish still rises.
 import { effect } from '../protocol/actor.js';
 import { finish, finishNotHeld, finishReleased } from './lease-end.js';
 import { reportDurable } from './checkpoint-report.js';
@@ -194,7 +194,7 @@ function decideAfterDrain(turn: KeeperTurn, receivedWish: ReceivedWish): void {
   else if (turn.state.leftovers.hookCalls === 0) receivedWish.phase = 'ready';
 }
 
-/** Whether the asker seems to be alive, because it still raises its wish. Always true once the hand-over may have been sent. */
+/** Whether the asker seems to be alive, because the number in its wish still rises. Always true once the hand-over may have been sent. */
 function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: ReceivedWish): boolean {
   if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknownWrites.length > 0))
     return true;

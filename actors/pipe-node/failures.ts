@@ -25,6 +25,11 @@ import { NonRetryableError, type Park, type Retry } from '../../src/api/failure-
 import { isNodeFailure } from '../../src/api/pipe-failure.js';
 import { HeldBundle } from '../../src/core/holding.js';
 
+interface FailedCall {
+  readonly call: Call;
+  readonly failure: Failure;
+}
+
 /** Handles a failure of the work under way. */
 export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unknown): void {
   const { options, state, now, effects } = turn;
@@ -99,7 +104,7 @@ export function decided(turn: NodeTurn, message: Decided): void {
 export function applyVerdict(
   turn: NodeTurn,
   work: Work,
-  { call, failure }: { readonly call: Call; readonly failure: Failure },
+  { call, failure }: FailedCall,
   { policy, error, isNotParked }: Verdict,
 ): void {
   const { state, now } = turn;
@@ -129,7 +134,7 @@ export function applyVerdict(
 function park(
   turn: NodeTurn,
   work: Work,
-  { call, failure }: { readonly call: Call; readonly failure: Failure },
+  { call, failure }: FailedCall,
   { policy, error }: { readonly policy: Park; readonly error: KinactError },
 ): void {
   const { options, state } = turn;
@@ -140,11 +145,18 @@ function park(
     return;
   }
   if (items.length === 0) {
-    goOnWithout(turn, work, call);
+    settleParked(turn, work, call);
     return;
   }
   state.waiting = { call, dueAt: Infinity, isTrying: false };
   beginParking(turn, call, failure, { policy, items, failedSince: call.failedSince });
+}
+
+/** The sink has not kept all of it, and the policy says what follows. */
+export function notParked(turn: NodeTurn, work: Work, failed: FailedCall, verdict: Verdict): void {
+  // As in `settleParked`. A sink that has not ended holds the call up again, so `crash` stays `crash`.
+  if (failed.call.parts?.isStale === true && verdict.policy !== 'crash') repeatWithoutLost(turn, work, failed.call);
+  else applyVerdict(turn, work, failed, verdict);
 }
 
 /** The sink keeps what has failed: it is settled. */

@@ -18,6 +18,8 @@ export interface PipeNodeOptions extends FailureOptions {
   readonly format?: MessageFormat | undefined;
   /** The first node gets what a reducer has emitted, and not the values of items. Default false. */
   readonly isBehindReducer?: boolean;
+  /** What the pipe gets has no record, and its offsets may come again. Default false. */
+  readonly isFed?: boolean;
   /** How long one call may take, if the definition says nothing. */
   readonly timeoutMs: number;
   readonly pipeRef: Ref<NodeReport>;

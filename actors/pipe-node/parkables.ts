@@ -17,11 +17,16 @@ export function heldOf({ message, parts, slot }: Call): readonly Held[] {
   return parts?.of ?? (message === undefined ? [...slot.kept, ...slot.holdings] : [message]);
 }
 
-/** Why it cannot be parked, as a text. None: nothing that stands for anything has failed. */
+/**
+ * Why it cannot be parked, as a text. None: nothing that stands for anything has failed, or a sink keeps it already, since before the call
+ * was repeated because of a lost lease.
+ */
 export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | string {
-  const of = heldOf(call);
+  const of = heldOf(call).filter((held) => !call.parked.has(held));
   const { values } = call.parts ?? {};
-  if (values !== undefined) return turn.options.format === undefined ? noFormat : [parkable(turn, call, of, values)];
+  if (of.length === 0) return [];
+  if (values !== undefined)
+    return turn.options.format === undefined ? noFormat : [parkable(turn, call, heldOf(call), values)];
 
   const parkables: Parkable[] = [];
   for (const held of of) {
@@ -29,6 +34,8 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
       if (held.messages > 0) return noValues;
       continue;
     }
+    // All its leases have ended: the next owners process it.
+    if (call.slot.withLost.has(held) && SentMessage.referencesOf(held) === undefined) continue;
     if (isAsItCame(turn, held)) parkables.push(parkable(turn, call, [held], undefined));
     else if (turn.options.format === undefined) return noFormat;
     else parkables.push(parkable(turn, call, [held], [held.value]));
@@ -41,7 +48,7 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
  * changed its value in place.
  */
 function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
-  if (item === undefined || value !== item.value) return false;
+  if (options.isFed === true || item === undefined || value !== item.value) return false;
   return value === item.record.data || (options.index === 0 && options.isBehindReducer !== true);
 }
 
@@ -51,8 +58,9 @@ function parkable(
   of: readonly Held[],
   values: readonly unknown[] | undefined,
 ): ParkableMessage {
-  const { index, nodeNames, format, clock, random } = options;
+  const { index, nodeNames, format, clock, random, isFed = false } = options;
   const node = nodeNames[index] as string;
   const unique = `-/${Math.round(clock.wallNow())}-${random.next().toString(36).slice(2)}`;
-  return new ParkableMessage({ of, at: { node, index, nodes: nodeNames }, route: slot.route, values, format, unique });
+  const at = { node, index, nodes: nodeNames };
+  return new ParkableMessage({ of, at, route: slot.route, values, format, unique, isFed });
 }

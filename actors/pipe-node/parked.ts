@@ -10,7 +10,7 @@ import {
 import { ParkableMessage } from '../protocol/parkable-message.js';
 import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../protocol/pending-failures.js';
 import type { Call } from './calls.js';
-import { applyVerdict, settleParked } from './failures.js';
+import { notParked, settleParked } from './failures.js';
 import type { NodeTurn } from './state.js';
 
 export function parkingEnded(turn: NodeTurn, message: ParkingEnded): void {
@@ -38,7 +38,7 @@ function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
   for (const parked of news.parked)
     if (parked instanceof ParkableMessage) for (const held of parked.of) call.parked.add(held);
   if (news.verdict !== undefined) {
-    applyVerdict(turn, state.work, { call, failure }, news.verdict);
+    notParked(turn, state.work, { call, failure }, news.verdict);
     return;
   }
   // The sink is called again.

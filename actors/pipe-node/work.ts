@@ -65,6 +65,11 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
     let slot = state.slots.get(slotId(route));
     if (slot === undefined) {
       yield* makeRoom(parts);
+      // The flush of a route that had to end may have taken long.
+      if (!isLive(parts, entry)) {
+        work.next += 1;
+        continue;
+      }
       slot = createSlot(route, undefined, options.clock.now());
       if (!(yield callOf('init', slot, entry))) {
         work.next += 1;

@@ -37,6 +37,7 @@ export function spawnNode(options: PipeOptions, { self, nodes }: PipeState, inde
     format,
     nodeNames: namesOf(options),
     isBehindReducer: options.isBehindReducer === true,
+    isFed: options.isFed === true,
     // With a `callDeadlineMs` of 0 no restart waits for a call, but each call gets time all the same.
     timeoutMs: answerDeadlineMs,
     pipeRef: self,

@@ -29,6 +29,8 @@ export interface PipeOptions extends FailureOptions {
    * these say. Default false: they come back at once.
    */
   readonly holdsCredit?: boolean;
+  /** It is fed by hand: nothing has a record, and offsets may come again in another pipe. For what is parked. Default false. */
+  readonly isFed?: boolean;
   /** Makes the first message of an item. Default: its value, with the bytes of its record. */
   readonly messageOf?: (item: DeliveredItem) => SentMessage;
   readonly makeNode: (options: PipeNodeOptions) => Behaviour<never, NodeRequest>;

@@ -106,10 +106,10 @@ function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy):
 
 function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, text: string): KinactError {
   const code = isKinactError(thrown) && thrown.code === 'UNDECODABLE_RECORD' ? thrown.code : 'PROCESSING_FAILED';
-  const { source, shardId, sequenceNumber, subSequenceNumber, key, at, items } = failed;
+  const { source, shardId, sequenceNumber, subSequenceNumber, key, at, node, items } = failed;
   const what = items > 1 ? `${items} items from record ${sequenceNumber}` : `record ${sequenceNumber}`;
   const times = attempt > 1 ? `, attempt ${attempt}` : '';
-  return new KinactError(code, `${at} failed for ${what} of ${shardId}${times}: ${text}`, {
+  return new KinactError(code, `${node ?? at} failed for ${what} of ${shardId}${times}: ${text}`, {
     cause,
     data: {
       source,
@@ -117,6 +117,7 @@ function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, te
       sequenceNumber,
       ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
       ...(key === undefined ? {} : { key }),
+      ...(node === undefined ? {} : { node }),
     },
   });
 }

@@ -30,8 +30,10 @@ interface Failed {
   /** Undefined: it is the record as it came, which `of` stands for alone. */
   readonly values: readonly unknown[] | undefined;
   readonly format: MessageFormat | undefined;
-  /** Unlike any other text here: it names what stands for nothing. */
+  /** Unlike any other text: it names what stands for nothing, and what was fed. */
   readonly unique: string;
+  /** Other messages may have the same items: those of another pipe that was fed, with offsets from 0, too. */
+  readonly isFed: boolean;
 }
 
 type Written = Pick<ParkedItem, 'data' | 'idempotencyKey' | 'message'>;
@@ -69,11 +71,14 @@ export class ParkableMessage {
       items += countItems(references);
       first ??= firstOf(references) as DeliveredItem | undefined;
     }
-    const [only, more] = failed.of;
+    const { of, values } = failed;
+    const [only] = of;
     this.tenures = tenures;
     this.items = items;
     this.#first = first;
-    this.#whole = more === undefined && SentMessage.isMessage(only) ? only.item : undefined;
+    // Several values of one item have not its key each.
+    const isOne = of.length === 1 && (values === undefined || values.length === 1);
+    this.#whole = isOne && SentMessage.isMessage(only) ? only.item : undefined;
   }
 
   /** What it stands for is that of these. */
@@ -119,7 +124,7 @@ export class ParkableMessage {
 
   /** Throws if a value cannot be written. */
   write(): Written {
-    const { at, route, values } = this.#failed;
+    const { at, route, values, isFed, unique } = this.#failed;
     const heads: string[] = [];
     for (let each = route; each !== undefined; each = each.tail) heads.unshift(each.head);
     const message = { ...at, route: heads, standsFor: this.#ranges() };
@@ -129,8 +134,11 @@ export class ParkableMessage {
     }
     const written = values.map((value) => this.#bytesOf(value));
     const data = written.length === 1 ? (written[0] as Buffer) : Buffer.concat(written);
-    const key = (this.#key ??= this.#whole?.idempotencyKey ?? this.#keyOf(data));
-    return { data, idempotencyKey: key, message: { ...message, valueBytes: written.map(({ length }) => length) } };
+    const itemKey = this.#whole?.idempotencyKey;
+    const key = (this.#key ??= (itemKey ?? this.#keyOf(data)) + (isFed ? `/${unique}` : ''));
+    const own = isFed && itemKey !== undefined ? { itemKey } : {};
+    const valueBytes = written.map(({ length }) => length);
+    return { data, idempotencyKey: key, message: { ...message, ...own, valueBytes } };
   }
 
   #bytesOf(value: unknown): Buffer {
@@ -139,7 +147,8 @@ export class ParkableMessage {
     const made: unknown = (format as MessageFormat).serialize(value, place);
     if (isThenable(made) || !(typeof made === 'string' || made instanceof Uint8Array))
       throw new NonRetryableError(`serialize must return a Uint8Array or a text, got ${show(made)}`);
-    const bytes = typeof made === 'string' ? Buffer.from(made) : Buffer.from(made.buffer, made.byteOffset, made.length);
+    // A copy: the next call of `serialize` may write into the same memory, before the sink has written this.
+    const bytes = Buffer.from(made);
     try {
       (format as MessageFormat).deserialize(bytes, place);
     } catch (cause) {

@@ -24,31 +24,46 @@ type NeedsExtract<Value, Source> = [Known<SourceValue<Source>>] extends [Value]
   ? unknown
   : { readonly extract: object };
 
-/** A reducer that takes these values, with or without a pipe that takes what it emits; or a pipe that takes these values. */
-type Takes<Value, Emits> =
+/** A reducer that takes these values, with or without a pipe that takes what it emits. */
+type Reduces<Value, Emits> = {
   // oxlint-disable-next-line typescript/no-explicit-any -- the state is the reducer's own
-  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]: ReducerDefinition<Value, any, Emits> } & {
-      readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]?: Pipe<Emits> | undefined;
-    })
-  // What a pipe takes says nothing about what a reducer takes. Without a reducer, it must be what `extract` makes, or the source.
-  | ({ readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]-?: Pipe<NoInfer<Value>> } & {
-      readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]?: undefined;
-    });
+  readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]: ReducerDefinition<Value, any, Emits>;
+} & {
+  readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]?: Pipe<Emits> | undefined;
+};
 
-/**
- * The options of `createConsumer`. `Made` is what `extract` returns, `Value` is what the reducer takes, and `Emits` what it sends into the
- * pipe behind it. The first two are two parameters, so the reducer may take a union of which each result of `extract` is only a part. The
- * mapped types keep the generated TSDoc.
- */
-export type CreateOptions<Made, Value, Source extends Sources, Emits = never> = Omit<
+/** A pipe that takes these values, without a reducer. */
+type PipeAlone<Value> = {
+  readonly [Name in keyof Pick<ConsumerOptions, 'pipe'>]-?: Pipe<Value>;
+} & {
+  readonly [Name in keyof Pick<ConsumerOptions, 'reducer'>]?: undefined;
+};
+
+/** All options but those that take what a source or `extract` makes. */
+type OtherOptions<Made, Value, Source extends Sources> = Omit<
   ConsumerOptions,
   'extract' | 'key' | 'reducer' | 'pipe' | 'source'
 > & {
   readonly [Name in keyof Pick<ConsumerOptions, 'source'>]: Source;
-} & Takes<Value, Emits> & {
-    readonly [Name in keyof Pick<ConsumerOptions, 'extract'>]:
-      | ((record: SourceRecord<Source>, context: RecordContext) => Made)
-      | undefined;
-  } & {
-    readonly [Name in keyof Pick<ConsumerOptions, 'key'>]: ((record: SourceRecord<Source>) => string) | undefined;
-  } & NeedsExtract<Value, Source>;
+} & {
+  readonly [Name in keyof Pick<ConsumerOptions, 'extract'>]:
+    | ((record: SourceRecord<Source>, context: RecordContext) => Made)
+    | undefined;
+} & {
+  readonly [Name in keyof Pick<ConsumerOptions, 'key'>]: ((record: SourceRecord<Source>) => string) | undefined;
+} & NeedsExtract<Value, Source>;
+
+/**
+ * The options of `createConsumer`. `Made` is what `extract` returns, `Value` is what the reducer takes, and `Emits` what it sends into the
+ * pipe behind it. The first two are two parameters, so the reducer may take a union of which each result of `extract` is only a part. What
+ * a pipe takes says nothing about what a reducer takes, so it is not inferred from. The mapped types keep the generated TSDoc.
+ */
+export type CreateOptions<Made, Value, Source extends Sources, Emits = never> = OtherOptions<Made, Value, Source> &
+  (Reduces<Value, Emits> | PipeAlone<NoInfer<Value>>);
+
+/**
+ * The options of `createConsumer` with a pipe alone. Here `Value` is inferred from the pipe, and an `extract` that is written in place is
+ * checked against it.
+ */
+export type CreatePipeOptions<Made, Value, Source extends Sources> = OtherOptions<Made, Value, Source> &
+  PipeAlone<Value>;

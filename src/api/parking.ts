@@ -32,6 +32,11 @@ export interface ParkedMessage {
   /** What it stands for, by lease. None if it stands for nothing. */
   readonly standsFor: readonly ParkedRange[];
   /**
+   * The idempotency key of the item that it stands for, if the entry has a key of its own: for a message of `openPipe`, because its
+   * offset may come again.
+   */
+  readonly itemKey?: string | undefined;
+  /**
    * How many bytes of `data` each value has, in order: one value, or those of a batch that has failed. Absent: `data` is the bytes of the
    * record, and the value is the item that `extract` makes of it.
    */
@@ -43,7 +48,7 @@ export interface ParkedItem {
   /**
    * The same as `token.idempotencyKey` of the item, for every delivery on any machine. A record that gave no item (`decode`, `key`,
    * `extract`) has `-` in place of the item's index. A message of a pipe that does not stand for one whole item has the key of its first
-   * item. The node, and a hash of route and value, follow it.
+   * item. The node, and a hash of route and value, follow it. That of a message of `openPipe` ends in a text of its own.
    */
   readonly idempotencyKey: string;
   /** The application that parked the item. */
@@ -107,9 +112,9 @@ export interface ParkContext {
 export interface ParkSink {
   (item: ParkedItem, context: ParkContext): PromiseLike<unknown>;
   /**
-   * Looks whether the sink can keep anything. `start()` of the consumer calls it, before it reads or takes anything, and rejects with its
-   * error if it throws or rejects. It has `callDeadlineMs`. Absent: nothing is looked at. The sinks that a function as `onFailure`
-   * picks are not known at the start, so they are not checked.
+   * Looks whether the sink can keep anything. `start()` of the consumer calls it, before it reads or takes anything, and `openPipe`
+   * before a node starts. They reject with its error if it throws or rejects. It has `callDeadlineMs`. Absent: nothing is looked at. The
+   * sinks that a function as `onFailure` picks are not known at the start, so they are not checked.
    */
   readonly check?: ((context: SinkCheck) => PromiseLike<unknown>) | undefined;
   /** The stream that the sink puts items into, if it is one. A consumer refuses one that it reads itself. */

@@ -190,7 +190,7 @@ export type AnyNode = NodeDefinition<any, any, any>;
 export interface Pipe<in In = never> {
   /** The nodes in order, at least one. */
   readonly nodes: readonly AnyNode[];
-  /** How its values become bytes. Absent: `park` can keep only records as they came, so `createConsumer` refuses it as a policy. */
+  /** How its values become bytes. Absent: `park` can keep only records as they came, so it is refused as a policy. */
   readonly format?: MessageFormat | undefined;
   /** Never there; for the compiler only. */
   readonly takes?: (value: In) => void;

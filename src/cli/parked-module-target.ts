@@ -1,5 +1,5 @@
-// `kinact parked replay --module`: runs parked items by the reducer or the pipe of a module, in this process. Only the parked items run,
-// with their own keys and idempotency keys. Nothing is put into a stream.
+// `kinact parked replay --module`: runs parked items by the reducer, the pipe, or both, of a module, in this process. Only the parked items
+// run, with their own keys and idempotency keys. Nothing is put into a stream.
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,8 +16,8 @@ import { chainText, messageOf } from '../core/thrown.js';
 import { watched } from './call-watch.js';
 import { say } from './command.js';
 import type { ParkedEntry } from '../parking/parked-entries.js';
-import { replayPipeline, type ReplayOutcome, type ReplayPipeline } from './replay-pipeline.js';
-import { replayPipes, type ReplayPipes } from './replay-pipes.js';
+import { replayPipeline, type ReplayOutcome } from './replay-pipeline.js';
+import { replayPipes } from './replay-pipes.js';
 import type { ItemMakers } from './replayed-item.js';
 import type { ReplayTarget } from './replay-target.js';
 
@@ -70,26 +70,20 @@ interface Running {
   stop(): Promise<void>;
 }
 
-/** What failed in a pipe goes through the pipe of the module, and the rest through its reducer, as far as it has both. */
 function runnersOf({ reducer, pipe, ...makers }: ReplayModule): Running {
-  const pipes: ReplayPipes | undefined = pipe === undefined ? undefined : replayPipes(pipe, makers);
-  const pipeline: ReplayPipeline | undefined =
-    reducer === undefined ? undefined : replayPipeline({ reducer, ...makers });
+  if (pipe !== undefined) return replayPipes({ pipe, reducer, ...makers });
+  const pipeline = replayPipeline({ reducer: reducer as ReducerDefinition, ...makers });
   let started: Promise<void> | undefined;
   return {
     async replay(stored) {
-      const { message } = stored;
-      if (pipes !== undefined && (message !== undefined || pipeline === undefined)) return pipes.replay(stored);
-      if (pipeline === undefined || message?.valueBytes !== undefined) {
+      if (stored.message?.valueBytes !== undefined) {
         const text = 'it is a message of a pipe: the module must export the pipe';
         return { type: 'failed', error: new Error(text) };
       }
       await (started ??= pipeline.start());
       return pipeline.replay(stored);
     },
-    async stop() {
-      await Promise.all([pipes?.stop(), pipeline?.stop()]);
-    },
+    stop: () => pipeline.stop(),
   };
 }
 

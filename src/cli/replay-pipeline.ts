@@ -1,7 +1,8 @@
-// Runs parked entries through the pipeline of a consumer, one after the other. Invariant: an entry has succeeded only when a checkpoint
-// has passed it, and no call has failed for it.
+// Runs parked entries through a reducer without a pipe: the pipeline of a consumer, one after the other. Invariant: an entry has succeeded
+// only when a checkpoint has passed it, no call has failed for it, and nothing was emitted, which nothing would take.
 import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import type { ConsumerOptions } from '../api/options.js';
+import { NonRetryableError } from '../api/failure-policy.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { StoredItem } from '../parking/stored-item.js';
 import { itemsOf, replayReducer, type ItemMakers } from './replayed-item.js';
@@ -26,6 +27,16 @@ export interface ReplayPipeline {
   stop(): Promise<void>;
 }
 
+const noPipe =
+  'ctx.emit was called, and the module exports no pipe: export the pipe that stands behind the reducer, too, as pipe';
+
+function refuseEmit(fail: (error: unknown) => void): never {
+  const error = new NonRetryableError(noPipe);
+  // Also if the reducer catches it.
+  fail(error);
+  throw error;
+}
+
 interface Current {
   readonly number: number;
   readonly stored: StoredItem;
@@ -42,18 +53,21 @@ export function replayPipeline(module: ReducerModule): ReplayPipeline {
   let number = 0;
   let stopped = false;
 
+  const fail = (error: unknown): void => {
+    if (current !== undefined) current.failure ??= { error };
+  };
   const options: ConsumerOptions = {
     application: 'kinact-parked-replay',
     logger: false,
     source: source.spec,
     extract: () => (current === undefined ? [] : itemsOf(current.stored, module, current.counted)),
-    reducer: replayReducer(module.reducer),
+    reducer: replayReducer(module.reducer, () => refuseEmit(fail)),
     reducers: 1,
     // A reducer that waits for more items is asked to acknowledge what it has.
     maxPending: 1,
     checkpointRecords: 1,
     onFailure: (error) => {
-      if (current !== undefined) current.failure ??= { error };
+      fail(error);
       return 'skip';
     },
     onCheckpoint: ({ sequenceNumber }) => {

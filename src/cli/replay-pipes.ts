@@ -1,12 +1,13 @@
 // Runs parked entries through the pipe of a module, each from the node on which it failed, with its route. Entries without a node, such as
-// those that failed in `extract`, go through the whole pipe.
+// those that failed in `extract`, go through the whole pipe; if the module has a reducer, through the reducer and the pipe behind it.
 import type { ParkedMessage } from '../api/parking.js';
 import type { Pipe } from '../api/pipe.js';
-import { pipeReplay, type PipeReplay, type ReplayedValue } from '../consumer/pipe-replay.js';
+import type { ReducerDefinition } from '../api/reducer.js';
+import { pipeReplay, reducerReplay, type PipeReplay, type ReplayedValue } from '../consumer/pipe-replay.js';
 import { isThenable } from '../core/callback.js';
 import { valuesOf, type StoredItem } from '../parking/stored-item.js';
 import type { ReplayOutcome } from './replay-pipeline.js';
-import { itemsOf, keyOf, recordOf, type ItemMakers } from './replayed-item.js';
+import { itemsOf, keyOf, recordOf, replayReducer, type ItemMakers } from './replayed-item.js';
 
 export interface ReplayPipes {
   /** One at a time. */
@@ -15,12 +16,17 @@ export interface ReplayPipes {
   stop(): Promise<void>;
 }
 
-export function replayPipes(pipe: Pipe, makers: ItemMakers): ReplayPipes {
+interface PipeModule extends ItemMakers {
+  readonly pipe: Pipe;
+  /** In front of the pipe. */
+  readonly reducer?: ReducerDefinition | undefined;
+}
+
+export function replayPipes({ pipe, reducer, ...makers }: PipeModule): ReplayPipes {
   const running = new Map<string, PipeReplay>();
-  const runnerOf = (node: number, depth: number): PipeReplay => {
-    const name = `${node}/${depth}`;
+  const runnerOf = (name: string, start: () => PipeReplay): PipeReplay => {
     let runner = running.get(name);
-    if (runner === undefined) running.set(name, (runner = pipeReplay(pipe.nodes.slice(node), depth)));
+    if (runner === undefined) running.set(name, (runner = start()));
     return runner;
   };
   return {
@@ -36,7 +42,11 @@ export function replayPipes(pipe: Pipe, makers: ItemMakers): ReplayPipes {
       }
       const route = message?.route ?? [];
       const entry = { route, source, shardId, values };
-      const outcome = await runnerOf(node, route.length).replay(entry);
+      const runner =
+        message === undefined && reducer !== undefined
+          ? runnerOf('reducer', () => reducerReplay(replayReducer(reducer), pipe.nodes))
+          : runnerOf(`${node}/${route.length}`, () => pipeReplay(pipe.nodes.slice(node), route.length));
+      const outcome = await runner.replay(entry);
       return outcome.type === 'done' ? { type: 'done', items: values.length } : outcome;
     },
     async stop() {
@@ -81,7 +91,7 @@ function keptValues(stored: StoredItem, message: ParkedMessage, { format }: Pipe
   return valuesOf(data, message).map((bytes) => ({
     value: format.deserialize(bytes, place),
     key,
-    idempotencyKey: itemIndex === undefined ? undefined : idempotencyKey,
+    idempotencyKey: itemIndex === undefined ? undefined : (message.itemKey ?? idempotencyKey),
     itemIndex: itemIndex ?? 0,
     record: { ...recordOf(stored), data: bytes },
   }));

@@ -113,75 +113,84 @@ export function recordOf(stored: StoredItem): UserRecord {
   };
 }
 
-/** The tokens of the pipeline, by those that the module has. */
-type Tokens = WeakMap<Token, Token>;
-
-/** The module's reducer, as the pipeline runs it. Each item is a batch of its own, so that a failure is about one item. */
-export function replayReducer(definition: ReducerDefinition): ReducerDefinition {
-  const tokens: Tokens = new WeakMap();
-  if (definition.behaviour !== undefined) return raw(definition as RawReducer, tokens);
-  return definition.process === undefined
-    ? folding(definition as FoldingReducer, tokens)
-    : processing(definition as ProcessReducer, tokens);
+/** What the module gets in place of what the pipeline has. */
+interface Replaced {
+  /** The tokens of the pipeline, by those that the module has. */
+  readonly tokens: WeakMap<Token, Token>;
+  readonly emit: ReducerContext['emit'] | undefined;
 }
 
-function processing({ process, timeoutMs }: ProcessReducer, tokens: Tokens): ProcessReducer {
+/**
+ * The module's reducer, as the pipeline runs it. Each item is a batch of its own, so that a failure is about one item. `emit`: what a call
+ * of `ctx.emit` does if there is no pipe behind it.
+ */
+export function replayReducer(definition: ReducerDefinition, emit?: ReducerContext['emit']): ReducerDefinition {
+  const replaced: Replaced = { tokens: new WeakMap(), emit };
+  if (definition.behaviour !== undefined) return raw(definition as RawReducer, replaced);
+  return definition.process === undefined
+    ? folding(definition as FoldingReducer, replaced)
+    : processing(definition as ProcessReducer, replaced);
+}
+
+function processing({ process, timeoutMs }: ProcessReducer, replaced: Replaced): ProcessReducer {
   return {
     process: (items, context) =>
       process(
-        items.map((item) => replayed(item, tokens)),
-        flushContextOf(context, tokens),
+        items.map((item) => replayed(item, replaced)),
+        flushContextOf(context, replaced),
       ),
     batch: { size: 1 },
     timeoutMs,
   };
 }
 
-function folding(definition: FoldingReducer, tokens: Tokens): FoldingReducer {
+function folding(definition: FoldingReducer, replaced: Replaced): FoldingReducer {
   const { reduce, flush, batch } = definition;
   return {
     ...definition,
-    reduce: (state, item, context) => reduce(state, replayed(item, tokens), contextOf(context, tokens)),
+    reduce: (state, item, context) => reduce(state, replayed(item, replaced), contextOf(context, replaced)),
     ...(flush === undefined
       ? {}
       : {
-          flush: (state: unknown, context: FlushContext) => flush(state, flushContextOf(context, tokens)),
+          flush: (state: unknown, context: FlushContext) => flush(state, flushContextOf(context, replaced)),
         }),
     batch: { ...batch, size: 1 },
   } as FoldingReducer;
 }
 
-function raw(definition: RawReducer, tokens: Tokens): RawReducer {
+function raw(definition: RawReducer, replaced: Replaced): RawReducer {
   const { behaviour } = definition;
   return {
     ...definition,
-    behaviour: (state, message, context) => behaviour(state, messageOf(message, tokens), contextOf(context, tokens)),
+    behaviour: (state, message, context) =>
+      behaviour(state, messageOf(message, replaced), contextOf(context, replaced)),
   };
 }
 
-function messageOf(message: ReducerMessage, tokens: Tokens): ReducerMessage {
+function messageOf(message: ReducerMessage, replaced: Replaced): ReducerMessage {
   if (message.type === 'revoked') return { ...message, fence: 0 };
   return message.type === 'items'
-    ? { ...message, items: message.items.map((item) => replayed(item, tokens)) }
+    ? { ...message, items: message.items.map((item) => replayed(item, replaced)) }
     : message;
 }
 
-function contextOf({ reducer, signal, ...calls }: ReducerContext, tokens: Tokens): ReducerContext {
+function contextOf({ reducer, signal, ...calls }: ReducerContext, { tokens, emit }: Replaced): ReducerContext {
   return {
     reducer,
     signal,
     ack: (token) => calls.ack(tokens.get(token) ?? token),
     fail: (token, error) => calls.fail(tokens.get(token) ?? token, error),
-    // A replay has no pipe behind the reducer, so this throws.
-    emit: calls.emit,
+    emit: emit ?? calls.emit,
   };
 }
 
-function flushContextOf(context: FlushContext, tokens: Tokens): FlushContext {
-  return { ...contextOf(context, tokens), fences: new Map<string, number>(), fetchedAt: context.fetchedAt };
+function flushContextOf(context: FlushContext, replaced: Replaced): FlushContext {
+  return { ...contextOf(context, replaced), fences: new Map<string, number>(), fetchedAt: context.fetchedAt };
 }
 
-function replayed(item: Item, tokens: Tokens): Item {
+function replayed(item: Item, { tokens }: Replaced): Item {
+  // In front of a pipe it comes as it was parked.
+  if (item.replayed === true) return item;
   const { stored, itemIndex, value } = item.value as unknown as Carried;
   const { source, shardId, sequenceNumber, subSequenceNumber, arrivedAt } = stored;
   const token: Token = Object.freeze({ idempotencyKey: keyOf(stored, itemIndex) });

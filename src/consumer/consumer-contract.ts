@@ -1,7 +1,9 @@
 // What an application can do with a consumer. consumer.ts implements it, and exports these types to everyone else.
 import type { Runtime } from '../../supervision/index.js';
 import type { RemovalReport, StopReport } from './stop-report.js';
-import type { AnySource } from '../api/source.js';
+import type { CreateOptions, CreatePipeOptions, Sources, ValueIn } from '../api/create-options.js';
+import type { Extracted } from '../api/reducer.js';
+import type { AnySource, EachSource, SourceSpec } from '../api/source.js';
 import type { IntakePart } from '../core/intake.js';
 import type { Listener } from './emitter.js';
 import type { ConsumerEventName } from '../api/events.js';
@@ -132,4 +134,23 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
    * promise or listens to `closed`, and `logger` is `false`, a warning of the process (KINACT_CLOSED) gives the reason.
    */
   readonly closed: Promise<void>;
+}
+
+/** The type of `createConsumer`. The first signature is for a pipe alone, the second for a reducer, with or without a pipe behind it. */
+export interface CreateConsumer {
+  <
+    const Source extends Sources = SourceSpec,
+    Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
+    Value = ValueIn<Made, Source>,
+  >(
+    options: CreatePipeOptions<Made, Value, Source>,
+  ): Consumer<EachSource<Source>>;
+  <
+    const Source extends Sources = SourceSpec,
+    Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
+    Value = ValueIn<Made, Source>,
+    Emits = never,
+  >(
+    options: CreateOptions<Made, Value, Source, Emits>,
+  ): Consumer<EachSource<Source>>;
 }

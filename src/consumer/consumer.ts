@@ -28,7 +28,7 @@ import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
-import type { Consumer } from './consumer-contract.js';
+import type { Consumer, CreateConsumer } from './consumer-contract.js';
 import type { RemovalReport, StopReport } from './stop-report.js';
 import { createSourceChanges, type SourceChanges } from './source-changes.js';
 import { undrainedText } from './waiting-text.js';
@@ -41,9 +41,7 @@ import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { checkLimit, resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
-import type { CreateOptions, Sources, ValueIn } from '../api/create-options.js';
-import type { Extracted } from '../api/reducer.js';
-import type { AnySource, EachSource, Environment, SourceSpec } from '../api/source.js';
+import type { AnySource, Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
 export type { Consumer } from './consumer-contract.js';
@@ -73,14 +71,9 @@ export type { RemovalReport, StopReport } from './stop-report.js';
  * consumer.on('recordSkipped', ({ shardId, sequenceNumber, error }) => console.error(shardId, sequenceNumber, error));
  * ```
  */
-export function createConsumer<
-  const Source extends Sources = SourceSpec,
-  Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
-  Value = ValueIn<Made, Source>,
-  Emits = never,
->(options: CreateOptions<Made, Value, Source, Emits>): Consumer<EachSource<Source>> {
-  return consumerOf(options as unknown as ConsumerOptions, actors);
-}
+export const createConsumer: CreateConsumer = (options: object) => {
+  return consumerOf(options as ConsumerOptions, actors) as Consumer<never>;
+};
 
 /** The same as `createConsumer`, with the given behaviours. */
 export function consumerOf(options: ConsumerOptions, behaviours: Actors): Consumer {

@@ -18,6 +18,7 @@ import { askFromOutside, endingOf, sendFromOutside, spawnRoot, stopRoot } from '
 import { isKinactError, KinactError } from '../api/errors.js';
 import type { KinactEvent } from '../api/events.js';
 import type { OnFailure } from '../api/failure-policy.js';
+import type { MessageFormat } from '../api/message-format.js';
 import type { AnyNode } from '../api/pipe.js';
 import type { Environment } from '../api/source.js';
 import { answerDeadlineOf } from '../options/resolved-options.js';
@@ -31,6 +32,8 @@ export interface OpenNodesOptions {
   /** The offset of the first message. Default 0. */
   readonly firstOffset?: number;
   readonly onFailure: OnFailure;
+  /** How values become bytes, for what is parked. */
+  readonly format?: MessageFormat | undefined;
   readonly callDeadlineMs: number;
   readonly onSettled?: ((offset: number) => unknown) | undefined;
   readonly environment: Environment;
@@ -70,7 +73,7 @@ export class OpenNodes {
   constructor(definitions: readonly AnyNode[], options: OpenNodesOptions) {
     const { name, firstOffset = 0, onFailure, callDeadlineMs, environment, seams = {}, emit } = options;
     const { clock, random } = environment;
-    const { onSettled } = options;
+    const { onSettled, format } = options;
     this.#options = options;
     this.#offsets = createOffsets(firstOffset);
     this.runtime = createRuntime<KinactEvent>({
@@ -90,7 +93,7 @@ export class OpenNodes {
         pipeActor({
           ...{ index: 0, application: name, credit: Infinity, progress: { settled: 0 }, stages: [stage] },
           ...{ onFailure, callDeadlineMs, answerDeadlineMs: answerDeadlineOf(callDeadlineMs), clock, random },
-          ...{ definitions, holdsCredit: true, messageOf: messageOfFed },
+          ...{ definitions, format, holdsCredit: true, isFed: true, messageOf: messageOfFed },
           makeNode: (node) => pipeNode(node) as unknown as Behaviour<never, NodeRequest>,
         }) as unknown as Behaviour<never, never>,
     });

@@ -8,6 +8,8 @@ import type { OpenPipeStatus, PipeEnding } from './open-pipe-report.js';
 export type OpenPipeEventName =
   | 'itemRetrying'
   | 'itemRecovered'
+  | 'itemParked'
+  | 'parkingFailed'
   | 'recordSkipped'
   | 'warning'
   | 'orphaned'

@@ -2,6 +2,7 @@
 import { environmentOf } from './host-environment.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
 import { isInside, noted } from './inside-node.js';
+import { checkSinksOf } from './sink-checks.js';
 import { openNodes, type FedValue, type OpenNodes } from './open-nodes.js';
 import type { OpenPipe, OpenPipeEventName } from './open-pipe-contract.js';
 import type { OpenPipeStatus, PipeEnding } from './open-pipe-report.js';
@@ -15,6 +16,8 @@ import { consumerTable } from '../options/consumer-option-table.js';
 import { drainTable, feedTable, flushTable, openPipeTable } from '../options/open-pipe-option-tables.js';
 import { withoutRefused } from '../options/open-pipe-policy.js';
 import { oneOf, resolveTable } from '../options/option-table.js';
+import { refuseUnwritable } from '../options/policy-sinks.js';
+import { answerDeadlineOf } from '../options/resolved-options.js';
 import type { Runtime, RuntimeOptions } from '../../supervision/index.js';
 
 export type { OpenPipe, OpenPipeEventName } from './open-pipe-contract.js';
@@ -23,6 +26,8 @@ export type { OpenPipeStatus, PipeEnding } from './open-pipe-report.js';
 const eventName = oneOf<OpenPipeEventName>(
   'itemRetrying',
   'itemRecovered',
+  'itemParked',
+  'parkingFailed',
   'recordSkipped',
   'warning',
   'orphaned',
@@ -32,7 +37,8 @@ const eventName = oneOf<OpenPipeEventName>(
 /**
  * Runs a pipe without a consumer: the application feeds it. Resolves when every node has started.
  *
- * @throws KinactError INVALID_OPTION (path, expected, got). Rejects with what an `init` has thrown, when its node has failed to start.
+ * @throws KinactError INVALID_OPTION (path, expected, got), PARKING_FAILED if a sink of `onFailure` can keep nothing. Rejects with what an
+ * `init` has thrown, when its node has failed to start.
  * @see {@link OpenPipeOptions} for the options, {@link OpenPipe} for what it can do.
  *
  * @example
@@ -51,13 +57,21 @@ export async function openPipe<In>(pipe: Pipe<In>, options: OpenPipeOptions = {}
   );
   const checked = resolveTable({ pipe: consumerTable.pipe }, { pipe }, '').pipe;
   if (checked === undefined) return refuse('pipe', 'a pipe made by pipe()', pipe);
+  refuseUnwritable(onFailure, checked);
   const { clock, timers, random, ...seams } = runtime;
   const failures = { logger: 0 };
   const emitter = createEmitter(guardLogger(logger, { application: name }, () => (failures.logger += 1)));
+  const environment = environmentOf({ clock, timers, random });
+  const answerDeadlineMs = answerDeadlineOf(callDeadlineMs);
+  // Before a node starts, as in a consumer. Nothing stops it but its deadline.
+  await checkSinksOf(
+    { onFailure, answerDeadlineMs, doubtOf: () => undefined },
+    { timers: environment.timers, signal: new AbortController().signal, emitter },
+  );
   const identity = {};
   const nodes = await openNodes(noted(checked.nodes, identity), {
-    ...{ name, firstOffset, onFailure: withoutRefused(onFailure), onSettled, callDeadlineMs },
-    environment: environmentOf({ clock, timers, random }),
+    ...{ name, firstOffset, onFailure: withoutRefused(onFailure), onSettled, callDeadlineMs, environment },
+    format: checked.format,
     seams: seams as Pick<RuntimeOptions, 'trace' | 'intercept'>,
     emit: (event: KinactEvent) => emitter.emit(event),
   });

@@ -1,6 +1,7 @@
 // Runs parked messages through the nodes of a pipe from the one on which they failed, for `kinact parked replay --module`. It is the pipe
-// of a consumer, behind a stage that only counts what is settled. Nodes before the first one put each message on its route. Invariant: a
-// message is done when all that became of it is settled, and no call has failed meanwhile.
+// of a consumer, behind a stage that only counts what is settled. Nodes before the first one put each message on its route. Or a reducer
+// stands between stage and pipe, and gets items. Invariant: a message is done when all that became of it is settled, and no call has
+// failed meanwhile.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { NodeRequest } from '../../actors/protocol/pipe-messages.js';
@@ -8,17 +9,21 @@ import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { pipeNode } from '../../actors/pipe-node/pipe-node.js';
 import { pipe as pipeActor } from '../../actors/pipe/pipe.js';
-import { createRuntime } from '../../supervision/index.js';
+import { reducer as reducerActor } from '../../actors/reducer/reducer.js';
+import { createRuntime, type Runtime } from '../../supervision/index.js';
 import { endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 import { KinactError } from '../api/errors.js';
 import type { UserRecord } from '../api/ports.js';
 import type { AnyNode, PipeMessage } from '../api/pipe.js';
+import type { ReducerDefinition } from '../api/reducer.js';
 import { hostEnvironment } from './host-environment.js';
 
 /** How long a call has to end when the replay stops. */
 const stopMs = 20_000;
 /** And then, once its signal has aborted. */
 const abortMs = 1_000;
+/** How often a reducer gets a heartbeat, and flushes by itself unless it says when. */
+const beatMs = 1_000;
 
 /** A value that comes back. */
 export interface ReplayedValue {
@@ -114,11 +119,21 @@ interface Current {
 
 /** The nodes of a pipe from the first that gets a message. `depth`: how many heads the routes of all entries have. */
 export function pipeReplay(nodes: readonly AnyNode[], depth: number): PipeReplay {
+  const entering = Array.from({ length: depth }, (_, at) => enter(at));
+  return replayOf((reports) => startPipe({ ...reports, definitions: [...entering, unwrap, ...nodes] }));
+}
+
+/** A reducer with the pipe behind it. Its entries have no route, and each value is a whole item. */
+export function reducerReplay(reducer: ReducerDefinition, nodes: readonly AnyNode[]): PipeReplay {
+  return replayOf((reports) => startPipe({ ...reports, definitions: nodes, reducer }));
+}
+
+function replayOf(start: (reports: Reports) => StartedPipe): PipeReplay {
   let current: Current | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
   let isStopped = false;
   let [worker, number] = [0, 0];
-  const pipe = startPipe([...Array.from({ length: depth }, (_, at) => enter(at)), unwrap, ...nodes], {
+  const pipe = start({
     settled: (ordinals) => {
       for (const each of ordinals) current?.open.delete(each);
       if (current?.open.size === 0) current.settled();
@@ -127,7 +142,7 @@ export function pipeReplay(nodes: readonly AnyNode[], depth: number): PipeReplay
       if (current !== undefined) current.failure ??= { error };
     },
   });
-  const ended = endingOf(pipe.root).then(({ error }) => {
+  const ended = Promise.race(pipe.actors.map(endingOf)).then(({ error }) => {
     if (isStopped) return 'left' as const;
     throw error ?? new KinactError('STOPPED', 'the pipe has ended');
   });
@@ -136,23 +151,25 @@ export function pipeReplay(nodes: readonly AnyNode[], depth: number): PipeReplay
 
   const tell = (message: object): void => {
     number += 1;
-    sendFromOutside(pipe.root, { ...message, stage: pipe.stage, number });
+    sendFromOutside(pipe.first, { ...message, stage: pipe.stage, number });
   };
 
   return {
     async replay(entry) {
       worker += 1;
-      const items = replayedItems(entry, { stage: pipe.stage, worker, signal: stopping.signal });
+      const place = { stage: pipe.stage, worker, signal: stopping.signal, isBare: pipe.hasReducer };
+      const items = replayedItems(entry, place);
       if (items.length === 0) return { type: 'done' };
       const settled = new Promise<'settled'>((resolve) => {
         const open = new Set(items.map(({ ordinal }) => ordinal));
         current = { open, failure: undefined, settled: () => resolve('settled') };
       });
-      underWay = settled;
+      const over = Promise.race([settled, ended]);
+      underWay = over.catch(() => undefined);
       tell({ type: 'items', items });
       // Aggregates do not wait for more.
       tell({ type: 'punctuation', id: worker, worker, kind: 'flush' });
-      const how = await Promise.race([settled, ended]);
+      const how = await over;
       const { failure } = current as unknown as Current;
       current = undefined;
       if (failure !== undefined) return { type: 'failed', error: failure.error };
@@ -181,48 +198,92 @@ interface Reports {
 }
 
 interface StartedPipe {
-  readonly root: Ref<never>;
+  /** The actor that gets the items: the reducer, or the pipe. */
+  readonly first: Ref<never>;
+  readonly hasReducer: boolean;
+  /** Each ends with an error of its own. */
+  readonly actors: readonly Ref<never>[];
   readonly stage: Ref<StageMessage>;
   stop(): Promise<void>;
 }
 
-function startPipe(definitions: readonly AnyNode[], { settled, failed }: Reports): StartedPipe {
+interface Started extends Reports {
+  readonly definitions: readonly AnyNode[];
+  readonly reducer?: ReducerDefinition;
+}
+
+function startPipe({ definitions, reducer, settled, failed }: Started): StartedPipe {
   const { clock, random } = hostEnvironment;
   const runtime = createRuntime({ ...hostEnvironment, emit: () => undefined });
   const stage = spawnRoot(runtime, countingStage(settled), 'replay');
-  const behaviour = pipeActor({
-    ...{ index: 0, application: 'kinact-parked-replay', credit: Infinity, progress: { settled: 0 } },
-    ...{ stages: [stage], callDeadlineMs: abortMs, answerDeadlineMs: abortMs, clock, random, definitions },
-    onFailure: (error) => {
+  const common = {
+    ...{ index: 0, application: 'kinact-parked-replay', credit: Infinity, progress: { settled: 0 }, clock, random },
+    onFailure: (error: unknown) => {
       failed(error);
-      return 'skip';
+      return 'skip' as const;
     },
+  };
+  const behaviour = pipeActor({
+    ...common,
+    ...{ callDeadlineMs: abortMs, answerDeadlineMs: abortMs, definitions },
+    ...(reducer === undefined ? { stages: [stage] } : { stages: [], isBehindReducer: true }),
     // A call that hangs is reported, and waited for until the command is stopped.
     makeNode: (node) => {
       const patient = { ...node, timeoutMs: Infinity, answerDeadlineMs: Infinity };
       return pipeNode(patient) as unknown as Behaviour<never, NodeRequest>;
     },
   });
-  const root = spawnRoot(runtime, behaviour as never, 'replay', { shutdownMs: abortMs });
+  const pipe = spawnRoot(runtime, behaviour as never, 'replay', { shutdownMs: abortMs });
+  let actors: readonly Ref<never>[] = [pipe];
+  let cancelBeat = (): void => undefined;
+  if (reducer !== undefined) {
+    const feeding = reducerActor({
+      ...common,
+      ...{ definition: reducer, stages: [stage], pipe, answerDeadlineMs: Infinity, sendFromOutside },
+      ...{ batchSize: 1, batchIntervalMs: reducer.batch?.intervalMs ?? beatMs },
+    });
+    const first = startReducer(runtime, feeding as never, pipe);
+    actors = [first, pipe];
+    const beat = (): void => {
+      sendFromOutside(first, { type: 'heartbeat' } as never);
+      cancelBeat = hostEnvironment.timers.after(beatMs, beat);
+    };
+    beat();
+  }
   return {
-    root,
+    first: actors[0] as Ref<never>,
+    hasReducer: reducer !== undefined,
+    actors,
     stage,
     stop: async () => {
-      for (const each of [root, stage]) await stopRoot(each, { deadlineMs: abortMs });
+      cancelBeat();
+      for (const each of [...actors, stage]) await stopRoot(each, { deadlineMs: abortMs });
     },
   };
+}
+
+/** Throws what its `init` has thrown. */
+function startReducer(runtime: Runtime, behaviour: Behaviour<never, never>, pipe: Ref<never>): Ref<never> {
+  try {
+    return spawnRoot(runtime, behaviour, 'replay', { shutdownMs: abortMs });
+  } catch (error) {
+    void stopRoot(pipe, { deadlineMs: abortMs });
+    throw (error as Error).cause ?? error;
+  }
 }
 
 interface ItemsPlace {
   readonly stage: Ref<StageMessage>;
   readonly worker: number;
   readonly signal: AbortSignal;
+  /** The items have their values at once. */
+  readonly isBare: boolean;
 }
 
 /** The values of an entry as items. Its lease never ends, and no other entry has it. */
 function replayedItems(
   { source, shardId, route, values }: ReplayedEntry,
-  { stage, worker, signal }: ItemsPlace,
+  { stage, worker, signal, isBare }: ItemsPlace,
 ): readonly DeliveredItem[] {
   const tenure: Tenure = {
     ...{ workerNumber: worker, leaseKey: shardId, shardId, source, idempotencyPrefix: '', fence: 0, signal },
@@ -232,7 +293,7 @@ function replayedItems(
   return values.map(({ value, key, idempotencyKey, itemIndex, record }, ordinal) => {
     const routed: Routed = { value, heads: route, isItem: idempotencyKey !== undefined };
     return new ReplayedItem({
-      parts: [stage, key, routed, tenure, ordinal, itemIndex, record, undefined, fetch],
+      parts: [stage, key, isBare ? value : routed, tenure, ordinal, itemIndex, record, undefined, fetch],
       idempotencyKey: idempotencyKey ?? '',
     });
   });

@@ -16,7 +16,11 @@ interface CheckContext extends SinkCheck {
 
 /** Checks the sinks of the policy. Undefined if none has anything to check, so that a start without a sink takes no turn more. */
 export function checkSinksOf(
-  { onFailure, doubtOf, answerDeadlineMs: deadlineMs }: ResolvedOptions,
+  {
+    onFailure,
+    doubtOf,
+    answerDeadlineMs: deadlineMs,
+  }: Pick<ResolvedOptions, 'onFailure' | 'doubtOf' | 'answerDeadlineMs'>,
   given: Pick<CheckContext, 'timers' | 'signal'> & { readonly emitter: Pick<Emitter, 'emit'> },
 ): Promise<void> | undefined {
   const warn = (message: string, error?: Error): void =>

@@ -17,8 +17,8 @@ export function renewalIntervalMs(failoverMs: number): number {
 }
 
 /**
- * How many milliseconds before a renewal runs out its holder stops delivering: a tenth of the failover time. Two machines' clocks drift
- * apart by less in that time, and a request needs less to arrive.
+ * A holder stops delivering this many milliseconds before its lease can expire: a tenth of the failover time. By then the clocks of two
+ * machines have drifted apart by less than that, and a request takes less to arrive.
  */
 export function deliveryMarginMs(failoverMs: number): number {
   return failoverMs / 10;

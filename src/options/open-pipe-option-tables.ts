@@ -8,7 +8,7 @@ import { runtimeTable } from './runtime-option-table.js';
 import { refusedPolicy } from './open-pipe-policy.js';
 
 const onFailure: Kind<OnFailure> = {
-  expected: "retry(), 'crash', 'skip' or a function",
+  expected: "retry(), park(), 'crash', 'skip' or a function",
   type: 'OnFailure',
   parse(value, path) {
     const policy = onFailureKind.parse.call(this, value, path);
@@ -35,7 +35,7 @@ export const openPipeTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What happens when a call of a node fails. `retry()` repeats it after a growing pause, and holds the node. `skip` settles and counts what has failed. `crash` ends the pipe. A function `(error, item, attempt) => policy` decides each time, and may return a promise. `park()` is not possible so far, and `stopShard` has no shard here.',
+    'What happens when a call of a node fails. `retry()` repeats it after a growing pause, and holds the node. `park()` sets aside what has failed, and needs a format. `skip` settles and counts it. `crash` ends the pipe. A function `(error, item, attempt) => policy` decides each time, and may return a promise. `stopShard` has no shard here.',
     { shown: '`retry()`', fallback: (): OnFailure => retry(), example: "'crash'" },
   ),
   onSettled: optional(

@@ -1,4 +1,4 @@
-// Which failure policies a pipe without a consumer has: no `park`, and no `stopShard`.
+// Which failure policies a pipe without a consumer has: no `stopShard`.
 import { isThenable } from '../core/callback.js';
 import { KinactError } from '../api/errors.js';
 import { isFailurePolicy, type FailurePolicy, type OnFailure } from '../api/failure-policy.js';
@@ -9,14 +9,14 @@ interface Refused {
   readonly text: string;
 }
 
-const choose = "choose retry(), 'crash' or 'skip'";
+const choose = "choose retry(), park(), 'crash' or 'skip'";
 
 /** Why a policy is refused; undefined if it is not. */
 export function refusedPolicy(policy: FailurePolicy): Refused | undefined {
   if (policy === 'stopShard')
     return { at: '', text: `stopShard is not possible in an open pipe, which has no shard: ${choose}` };
-  if (typeof policy !== 'object') return undefined;
-  if (policy.type === 'park') return { at: '', text: `park is not possible in an open pipe so far: ${choose}` };
+  // What follows a failure of a sink is 'retry' by default.
+  if (typeof policy !== 'object' || policy.then === 'retry') return undefined;
   const refused = refusedPolicy(policy.then);
   return refused === undefined ? undefined : { ...refused, at: `.then${refused.at}` };
 }

@@ -102,9 +102,9 @@ const members: Readonly<Record<keyof StoredItem, Check>> = {
 
 function isMessage(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  const { node, index, nodes, route, standsFor, valueBytes } = value as Partial<ParkedMessage>;
+  const { node, index, nodes, route, standsFor, itemKey, valueBytes } = value as Partial<ParkedMessage>;
   if (!isText(node) || !isCount(index) || !isList(isText)(nodes) || !isList(isText)(route)) return false;
-  return isList(isRange)(standsFor) && maybe(isList(isCount))(valueBytes);
+  return isList(isRange)(standsFor) && maybe(isText)(itemKey) && maybe(isList(isCount))(valueBytes);
 }
 
 function isRange(value: unknown): boolean {

@@ -12,9 +12,9 @@ export interface Aggregation<State, In, Out> {
   /** Makes an empty aggregate. Synchronous. */
   readonly init: () => State;
   /**
-   * Takes the value into the state, which it changes in place, and says what follows. It is synchronous. It is pure apart from the
-   * state: the same calls give the same answers. If it throws or answers `reject`, it must not have changed the state; the message
-   * alone has failed then.
+   * Takes the value into the state, which it changes in place, and says what follows. It is synchronous. It changes nothing but the state,
+   * and the same calls give the same answers. If it throws or answers `reject`, it must not have changed the state; the message alone has
+   * failed then.
    */
   readonly push: (state: State, value: In, message: PipeMessage<In>) => Decision;
   /**

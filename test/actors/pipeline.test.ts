@@ -1,17 +1,27 @@
 // Stages, reducers and shard workers together deliver each record once and in order per key, and report the last record as the
-// frontier. These are real actors on the real runtime in virtual time, with a stream in memory and without leases.
+// frontier. These are real actors on the real runtime in virtual time, with a stream in memory and without leases: `read` starts a shard
+// worker, and the `keeper` beside it is a stub that lets it read, and notes each frontier and the end that the shard worker reports.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { startPipeline } from '../support/pipeline.js';
+import { startPipeline, type StubKeeper } from '../support/pipeline.js';
+
+const shardId = 'shardId-000000000000';
+/** The sequence number up to which everything is settled, as the shard worker has reported it. */
+const frontierOf = (keeper: StubKeeper) => keeper.frontiers.at(-1)?.position.sequenceNumber;
+/** Records of one shard, each with a key of its own. */
+const records = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' }));
 
 describe('the pipeline over a stream in memory', () => {
   it('delivers every record once, in order per key, and reports the last record as the frontier', async () => {
     const stream = fakeStream({ shards: 1 });
+    // 3,000 numbered records with 17 keys.
     const put = stream.put(
       ...Array.from({ length: 3_000 }, (_, index) => ({ partitionKey: `k${index % 17}`, data: String(index) })),
     );
     const seen: string[] = [];
+    /** The numbers of the records that came with each key, in the order in which they came. */
     const byKey = new Map<string, number[]>();
     const pipeline = startPipeline({
       reducers: 4,
@@ -25,18 +35,18 @@ describe('the pipeline over a stream in memory', () => {
         },
       }),
     });
-    const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
+    const { keeper } = pipeline.read(stream.port, shardId);
     await pipeline.clock.advance(100);
     expect(seen).to.have.length(3_000);
     expect(new Set(seen).size).to.equal(3_000);
     for (const order of byKey.values()) expect(order).to.deep.equal(order.toSorted((a, b) => a - b));
-    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(put.at(-1)?.sequenceNumber);
+    expect(frontierOf(keeper)).to.equal(put.at(-1)?.sequenceNumber);
     await pipeline.stop();
   });
 
   it('acknowledges with a flush the items folded before it, and flushes an idle reducer by its timer', async () => {
     const stream = fakeStream({ shards: 1 });
-    stream.put(...Array.from({ length: 25 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
+    const put = stream.put(...records(25));
     const flushed: number[] = [];
     const pipeline = startPipeline({
       reducers: 1,
@@ -50,21 +60,19 @@ describe('the pipeline over a stream in memory', () => {
         },
       }),
     });
-    const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
+    const { keeper } = pipeline.read(stream.port, shardId);
     await pipeline.clock.advance(100);
     expect(flushed).to.deep.equal([10, 10]);
     await pipeline.clock.advance(500);
     expect(flushed).to.deep.equal([10, 10, 5]);
-    expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(
-      stream.recordsOf('shardId-000000000000').at(-1)?.sequenceNumber,
-    );
+    expect(frontierOf(keeper)).to.equal(put.at(-1)?.sequenceNumber);
     await pipeline.stop();
   });
 
   it('ends a worker normally once its ended shard is settled, and names the child shards', async () => {
     const stream = fakeStream({ shards: 1 });
-    stream.put(...Array.from({ length: 25 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
-    const children = stream.split('shardId-000000000000');
+    stream.put(...records(25));
+    const children = stream.split(shardId);
     const pipeline = startPipeline({
       reducers: 2,
       definition: defineReducer({
@@ -74,7 +82,7 @@ describe('the pipeline over a stream in memory', () => {
         flush: () => 0,
       }),
     });
-    const { keeper, worker } = pipeline.read(stream.port, 'shardId-000000000000');
+    const { keeper, worker } = pipeline.read(stream.port, shardId);
     const ending = pipeline.ending(worker);
     await pipeline.clock.advance(100);
     expect((await ending).reason).to.equal('normal');
@@ -86,9 +94,10 @@ describe('the pipeline over a stream in memory', () => {
 
   it('delivers no more items once a suspension has passed the deadline, although the monotonic clock stood still', async () => {
     const stream = fakeStream({ shards: 1 });
-    stream.put(...Array.from({ length: 20 }, () => ({ partitionKey: 'k', data: 'x' })));
-    let wall = 1_000;
+    stream.put(...records(20));
     let seen = 0;
+    let wall = 1_000;
+    // The machine is suspended during the fifth call: the wall clock jumps, and the monotonic clock stands still.
     const clock = { now: () => 0, wallNow: () => wall };
     const pipeline = startPipeline({
       reducers: 1,
@@ -104,7 +113,7 @@ describe('the pipeline over a stream in memory', () => {
       }),
       tenure: { wallDeadline: 30_000 },
     });
-    const { keeper } = pipeline.read(stream.port, 'shardId-000000000000');
+    const { keeper } = pipeline.read(stream.port, shardId);
     await pipeline.clock.advance(100);
     expect(seen).to.equal(5);
     expect(keeper.tenures[0]?.ended).to.equal(true);

@@ -236,11 +236,11 @@ describe('a pipeline in which every message comes twice', () => {
 describe('a keeper or coordinator that receives a question twice', () => {
   it('keeps the tenure that it granted when `beginTenure` is repeated', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.begin(1);
+    const tenure = await keeper.startWorker(1);
+    await keeper.askForTenure(1);
     expect(tenure.ended).to.equal(false);
     expect(keeper.controls.get(1) ?? []).to.deep.equal([]);
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     await keeper.advance(4_000);
     expect(keeper.row.checkpoint).to.equal('7');
   });

@@ -1,7 +1,7 @@
 // Workers join, leave and are killed under load: real processes, real servers and default options.
 import { expect } from 'chai';
 import { heldBy, startFleet, type Fleet } from '../support/fleet.js';
-import { allSeen, handOvers, outOfOrder, replays, say } from '../support/fleet-laws.js';
+import { allSeen, untilOthersDeliver, outOfOrder, replays, printTimes } from '../support/fleet-laws.js';
 import { readStrictly } from '../support/strict-lease-reader.js';
 
 const failoverMs = 10_000;
@@ -41,11 +41,17 @@ describe('a fleet of processes with default settings', function () {
     const held = heldBy(await fleet.rows(), leaving);
     expect(held).to.not.be.empty;
     const signalled = leaving.kill('SIGTERM');
-    const given = handOvers(fleet, leaving, held, (shardId) => releasedAt(leaving, shardId) ?? Infinity, 10_000);
+    const given = untilOthersDeliver(
+      fleet,
+      leaving,
+      held,
+      (shardId) => releasedAt(leaving, shardId) ?? Infinity,
+      10_000,
+    );
     const balanced = fleet.balanced(fleet.workers.slice(1));
     const handOver = await given;
-    say('delivering elsewhere after the release', handOver);
-    say('… after SIGTERM', await handOvers(fleet, leaving, held, () => signalled, 1_000));
+    printTimes('delivering elsewhere after the release', handOver);
+    printTimes('… after SIGTERM', await untilOthersDeliver(fleet, leaving, held, () => signalled, 1_000));
     for (const { ms } of handOver) expect(ms).to.be.below(3_000);
     expect(await leaving.exited).to.equal(0);
     process.stdout.write(`        balanced after a leave: ${await balanced} ms\n`);
@@ -56,10 +62,10 @@ describe('a fleet of processes with default settings', function () {
     const held = heldBy(await fleet.rows(), dying);
     expect(held).to.not.be.empty;
     const killed = dying.kill('SIGKILL');
-    const given = handOvers(fleet, dying, held, () => killed, failoverMs + 10_000);
+    const given = untilOthersDeliver(fleet, dying, held, () => killed, failoverMs + 10_000);
     const balanced = fleet.balanced(fleet.workers.slice(2));
     const handOver = await given;
-    say('delivering elsewhere after SIGKILL', handOver);
+    printTimes('delivering elsewhere after SIGKILL', handOver);
     for (const { ms } of handOver) expect(ms).to.be.below(failoverMs + 3_000);
     process.stdout.write(`        balanced after a kill: ${await balanced} ms\n`);
   });

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliversAllOf, handOvers, say } from '../support/fleet-laws.js';
+import { untilItDeliversAllOf, untilOthersDeliver, printTimes } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
-import { expectNoZombie } from '../support/zombie-laws.js';
+import { expectNothingUnderLostLease } from '../support/zombie-laws.js';
 
 const failoverMs = 2_000;
 
@@ -29,17 +29,20 @@ describe('a worker whose event loop is blocked past the failover time', function
     await fleet.balanced([blocked, heir]);
     const held = heldBy(await fleet.rows(), blocked);
     expect(held).to.not.be.empty;
-    await deliversAllOf(fleet, blocked, held);
+    await untilItDeliversAllOf(fleet, blocked, held);
 
     const since = blocked.kill('SIGUSR2');
-    say('delivering elsewhere after the block began', await handOvers(fleet, blocked, held, () => since, 25_000));
+    printTimes(
+      'delivering elsewhere after the block began',
+      await untilOthersDeliver(fleet, blocked, held, () => since, 25_000),
+    );
     const before = blocked.events('leaseLost').length;
     const released = Date.now();
     writeFileSync(goOn, '');
     await fleet.until('it knows', () => blocked.events('leaseLost').length >= before + held.length);
     await fleet.balanced([blocked, heir]);
     await scene.expectNothingLost('blocked-loop');
-    const finished = expectNoZombie(scene, { worker: blocked, from: since, to: released, failoverMs });
+    const finished = expectNothingUnderLostLease(scene, { worker: blocked, from: since, to: released, failoverMs });
     // The call that blocked, and possibly one call in the other reducer.
     expect(finished).to.be.within(1, 2);
   });

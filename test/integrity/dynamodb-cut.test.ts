@@ -2,7 +2,13 @@
 // reaches Kinesis all the time.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';
+import {
+  deliveredBetween,
+  deliversFrom,
+  untilOthersDeliver,
+  printTimes,
+  ownersDeliver,
+} from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 const failoverMs = 2_000;
@@ -18,7 +24,10 @@ describe('a worker whose connections to DynamoDB are cut', function () {
     await scene.startDelivering('heir');
     const held = heldBy(await fleet.rows(), cutOff);
     const cut = proxy.set({ type: 'cut' });
-    say('delivering elsewhere after the cut', await handOvers(fleet, cutOff, held, () => cut, failoverMs + 20_000));
+    printTimes(
+      'delivering elsewhere after the cut',
+      await untilOthersDeliver(fleet, cutOff, held, () => cut, failoverMs + 20_000),
+    );
     const healed = proxy.set({ type: 'pass' });
     expect(deliveredBetween(fleet, cutOff, cut, cut + failoverMs), 'its leases live on for a while').to.not.be.empty;
     expect(deliveredBetween(fleet, cutOff, cut + failoverMs, healed), 'after its leases').to.deep.equal([]);

@@ -1,7 +1,14 @@
 // The requests of one of two workers reach DynamoDB, but the worker gets no answers, and its connections stay open.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
+import {
+  deliveredBetween,
+  deliversFrom,
+  untilOthersDeliver,
+  renewalsFrom,
+  printTimes,
+  ownersDeliver,
+} from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 const failoverMs = 2_000;
@@ -20,8 +27,8 @@ describe('a worker whose connections to DynamoDB are half-open', function () {
     const opened = proxy.set({ type: 'halfOpen' });
     // One more renewal of each lease takes effect without an answer. Peers count from this renewal, the worker from its last answer.
     await renewed(1);
-    const handOver = await handOvers(fleet, deaf, held, () => opened, 2 * failoverMs + 20_000);
-    say('delivering elsewhere after the last answer', handOver);
+    const handOver = await untilOthersDeliver(fleet, deaf, held, () => opened, 2 * failoverMs + 20_000);
+    printTimes('delivering elsewhere after the last answer', handOver);
     const healed = proxy.set({ type: 'pass' });
     expect(deliveredBetween(fleet, deaf, opened, opened + failoverMs), 'its leases live on for a while').to.not.be
       .empty;

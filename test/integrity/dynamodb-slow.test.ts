@@ -2,7 +2,14 @@
 // than a request may take.
 import { expect } from 'chai';
 import { heldBy, type WorkerProcess } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
+import {
+  deliveredBetween,
+  deliversFrom,
+  untilOthersDeliver,
+  renewalsFrom,
+  printTimes,
+  ownersDeliver,
+} from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
 /** A renewal is sent every second, and a request is given up after one second. */
@@ -36,7 +43,10 @@ describe('a worker to whom DynamoDB is slow', function () {
     expect(held).to.not.be.empty;
     const from = proxy.set({ type: 'slow', ms: 1_500 });
     // A renewal under way may still get its answer. It began before `from`, and extends the lease by failoverMs from its start.
-    say('delivering elsewhere', await handOvers(fleet, slow, held, () => from, 2 * failoverMs + 20_000));
+    printTimes(
+      'delivering elsewhere',
+      await untilOthersDeliver(fleet, slow, held, () => from, 2 * failoverMs + 20_000),
+    );
     const healed = proxy.set({ type: 'pass' });
     expect(deliveredBetween(fleet, slow, from + failoverMs, healed), 'after its leases').to.deep.equal([]);
     await ownersDeliver(fleet);

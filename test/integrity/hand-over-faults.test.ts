@@ -3,7 +3,13 @@
 // workers fail.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';
+import {
+  deliveredBetween,
+  deliversFrom,
+  untilOthersDeliver,
+  printTimes,
+  ownersDeliver,
+} from '../support/fleet-laws.js';
 import {
   againWithinMs,
   forcedFrom,
@@ -41,7 +47,10 @@ const cases: readonly HandOverCase[] = [
       const { leaseKey = '' } = await scene.meet('it is the asker’s', ofAsker, () => asker.kill('SIGKILL'));
       const killed = Date.now();
       await scene.meet('the holder takes it back', (write) => isTake(write) && write.leaseKey === leaseKey);
-      say(`${name}: delivering again`, await handOvers(fleet, asker, [leaseKey], () => killed, againWithinMs));
+      printTimes(
+        `${name}: delivering again`,
+        await untilOthersDeliver(fleet, asker, [leaseKey], () => killed, againWithinMs),
+      );
       await ownersDeliver(fleet, [holder]);
       const { changes, deliveries, replayed } = await scene.end();
       expect(await asker.exited).to.equal('SIGKILL');
@@ -91,7 +100,10 @@ const cases: readonly HandOverCase[] = [
       expect(await holder.exited).to.equal('SIGKILL');
       const held = heldBy(await fleet.rows(), holder);
       expect(held).to.include(leaseKey);
-      say('holder-killed: delivering elsewhere', await handOvers(fleet, holder, held, () => killed, againWithinMs));
+      printTimes(
+        'holder-killed: delivering elsewhere',
+        await untilOthersDeliver(fleet, holder, held, () => killed, againWithinMs),
+      );
       await ownersDeliver(fleet, [asker]);
       const { changes } = await scene.end();
       expect(kindsOf(changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
@@ -124,7 +136,10 @@ const cases: readonly HandOverCase[] = [
       scene.hurry();
       const stopped = Date.now();
       const held = heldBy(await fleet.rows(), holder);
-      say('holder-stopped: delivering elsewhere', await handOvers(fleet, holder, held, () => stopped, againWithinMs));
+      printTimes(
+        'holder-stopped: delivering elsewhere',
+        await untilOthersDeliver(fleet, holder, held, () => stopped, againWithinMs),
+      );
       const seen = witness.writes.length;
       const continued = holder.kill('SIGCONT');
       const lost = (): boolean =>
@@ -164,7 +179,10 @@ const cases: readonly HandOverCase[] = [
       scene.hurry();
       const cut = Date.now();
       const held = heldBy(await fleet.rows(), holder);
-      say('holder-cut: delivering elsewhere', await handOvers(fleet, holder, held, () => cut, againWithinMs));
+      printTimes(
+        'holder-cut: delivering elsewhere',
+        await untilOthersDeliver(fleet, holder, held, () => cut, againWithinMs),
+      );
       const healed = proxy.set({ type: 'pass' });
       await ownersDeliver(fleet, [holder, asker]);
       await deliversFrom(fleet, holder, healed);

@@ -1,7 +1,7 @@
 // SIGKILL of one of two workers while records flow, and of a worker with a record inside its reducer.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
-import { allSeen, handOvers, say } from '../support/fleet-laws.js';
+import { allSeen, untilOthersDeliver, printTimes } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 import type { TableSnapshot } from '../support/strict-lease-reader.js';
 import type { Delivery } from '../support/worker-process.js';
@@ -27,7 +27,10 @@ describe('a worker killed by SIGKILL under load', function () {
     expect(await dying.exited).to.equal('SIGKILL');
     const left = await fleet.rows();
     expect(heldBy(left, dying)).to.deep.equal(held);
-    say('delivering elsewhere after SIGKILL', await handOvers(fleet, dying, held, () => killed, failoverMs + 20_000));
+    printTimes(
+      'delivering elsewhere after SIGKILL',
+      await untilOthersDeliver(fleet, dying, held, () => killed, failoverMs + 20_000),
+    );
     await scene.expectNothingLost('sigkill');
     for (const shardId of held) {
       const checkpoint = BigInt(left.get(shardId)?.['checkpoint']?.S as string);

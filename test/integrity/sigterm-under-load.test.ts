@@ -1,7 +1,7 @@
 // SIGTERM while records keep flowing (I22): the worker drains its reducers, checkpoints, and releases its leases.
 import { expect } from 'chai';
 import { heldBy, type Fleet, type WorkerProcess } from '../support/fleet.js';
-import { deliversAllOf, replays } from '../support/fleet-laws.js';
+import { untilItDeliversAllOf, replays } from '../support/fleet-laws.js';
 import { sceneOfTest } from '../support/load-scene.js';
 
 const failoverMs = 3_000;
@@ -33,7 +33,7 @@ describe('a worker that gets SIGTERM under load', function () {
     await fleet.balanced([leaving, staying]);
     const held = heldBy(await fleet.rows(), leaving);
     expect(held).to.not.be.empty;
-    await deliversAllOf(fleet, leaving, held);
+    await untilItDeliversAllOf(fleet, leaving, held);
     leaving.kill('SIGTERM');
     expect(await leaving.exited).to.equal(0);
     expect(leaving.reports.at(-1)).to.deep.include({ type: 'stopped', drained: true });

@@ -157,7 +157,7 @@ class Harness {
       case 'advance':
         return keeper.advance(command.ms);
       case 'begin': {
-        await keeper.begin(++this.workers);
+        await keeper.askForTenure(++this.workers);
         return;
       }
       case 'frontier': {
@@ -167,8 +167,9 @@ class Harness {
         this.newest = Math.max(this.newest, this.newest + command.by);
         // What a stale worker reports must never reach the row, so it is not noted as reported.
         if (!command.stale) this.reported.get(this.writer)!.add(`${sequenceNumber}/${command.sub}`);
-        else if (this.tenure !== tenure) return keeper.frontier(tenure, '999999', { subSequenceNumber: command.sub });
-        return keeper.frontier(tenure, sequenceNumber, { subSequenceNumber: command.sub });
+        else if (this.tenure !== tenure)
+          return keeper.reportFrontier(tenure, '999999', { subSequenceNumber: command.sub });
+        return keeper.reportFrontier(tenure, sequenceNumber, { subSequenceNumber: command.sub });
       }
       case 'fault':
         if (command.fault === 'failBefore' || command.fault === 'failAfter')
@@ -180,7 +181,7 @@ class Harness {
         return;
       case 'answerHeld':
         this.held.splice(0).forEach((resolve) => resolve());
-        return keeper.settle();
+        return keeper.untilIdle();
       case 'foreignTake':
         if (!store.rows.has(shardId)) return;
         return this.asForeign(() => {
@@ -195,12 +196,12 @@ class Harness {
       case 'release':
         return keeper.tell({ type: 'release', reason: 'stop', deadlineMs: command.deadlineMs });
       case 'down':
-        return this.tenure === undefined ? undefined : keeper.down(this.tenure.workerNumber);
+        return this.tenure === undefined ? undefined : keeper.killWorker(this.tenure.workerNumber);
       case 'drained':
-        return this.tenure === undefined ? undefined : keeper.end(this.tenure, { type: 'drained', open: 1 });
+        return this.tenure === undefined ? undefined : keeper.endWorker(this.tenure, { type: 'drained', open: 1 });
       case 'shardEnd':
         if (this.tenure === undefined) return;
-        await keeper.end(this.tenure, { type: 'shardEnd', notFound: false });
+        await keeper.endWorker(this.tenure, { type: 'shardEnd', notFound: false });
         return keeper.questions.length === 0 ? undefined : keeper.plan({ type: 'ready', childShardIds: [] });
       case 'crash':
         keeper.stop('crash');

@@ -50,7 +50,7 @@ export interface HandOver {
 }
 
 /** Waits until a process other than `from` delivers each of these shards. `since` returns the moment from which a shard's time counts. */
-export async function handOvers(
+export async function untilOthersDeliver(
   fleet: Fleet,
   from: WorkerProcess,
   shardIds: readonly string[],
@@ -110,7 +110,11 @@ export function deliversFrom(fleet: Fleet, worker: WorkerProcess, from: number):
 }
 
 /** Waits until a process has delivered something of each of these shards. */
-export async function deliversAllOf(fleet: Fleet, { name }: WorkerProcess, shardIds: readonly string[]): Promise<void> {
+export async function untilItDeliversAllOf(
+  fleet: Fleet,
+  { name }: WorkerProcess,
+  shardIds: readonly string[],
+): Promise<void> {
   const delivers = (shardId: string): boolean =>
     fleet.deliveries().some((each) => each.worker === name && each.shardId === shardId);
   await fleet.until(`${name} delivers what it holds`, () => shardIds.every(delivers));
@@ -134,7 +138,7 @@ export async function renewalsFrom(
 }
 
 /** Prints the times of hand-overs. */
-export function say(what: string, handOver: readonly HandOver[]): void {
+export function printTimes(what: string, handOver: readonly HandOver[]): void {
   const times = handOver.map(({ ms }) => ms).toSorted((a, b) => a - b);
   process.stdout.write(`        ${what}: ${times.join(', ')} ms\n`);
 }

@@ -1,6 +1,7 @@
 // Drives one lease keeper, `me`, message by message: it calls `receive` as a plain function, and carries out the effects. The table
 // is in memory (`store`), and only the test moves the clock (`advance`, `suspend`). The test plays the other actors:
-// - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports a frontier, `end` and `down` are its two endings;
+// - a shard worker: `startWorker` asks for a tenure and gets it, `reportFrontier` says what the worker has settled, `endWorker` sends
+//   its last message, and `killWorker` is its death without a last message;
 // - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.
 import type { HookMessage } from '../../actors/protocol/hook-call.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -46,18 +47,18 @@ export interface KeeperDriver {
   readonly ended: boolean;
   readonly row: LeaseRow;
   tell(message: LeaseKeeperRequest | HookMessage | { readonly type: 'nonsense' }): Promise<void>;
-  begin(worker: number): Promise<TenureAnswer | undefined>;
+  askForTenure(worker: number): Promise<TenureAnswer | undefined>;
   /** Asks for a tenure as this worker, and expects to get it. */
-  work(worker: number): Promise<Tenure>;
+  startWorker(worker: number): Promise<Tenure>;
   /** Reports a frontier. `records`: how many records of this worker it covers. Default: one more than before. */
-  frontier(
+  reportFrontier(
     tenure: Tenure,
     sequenceNumber: string,
     more?: { readonly subSequenceNumber?: number; readonly records?: number },
   ): Promise<void>;
-  end(tenure: Tenure, how: WorkerEnd): Promise<void>;
+  endWorker(tenure: Tenure, how: WorkerEnd): Promise<void>;
   /** The worker's actor dies without a last message, and the death watch tells the keeper. */
-  down(worker: number, how?: Partial<Ending>): Promise<void>;
+  killWorker(worker: number, how?: Partial<Ending>): Promise<void>;
   plan(plan: ShardEndPlan): Promise<void>;
   /** The coordinator fails to answer the oldest question. */
   unanswered(): Promise<void>;
@@ -66,7 +67,7 @@ export interface KeeperDriver {
   /** Only the wall clock moves. */
   suspend(ms: number): void;
   /** Waits until nothing more happens by itself. */
-  settle(): Promise<void>;
+  untilIdle(): Promise<void>;
   stop(reason?: 'normal' | 'shutdown' | 'crash'): void;
   status(): object | undefined;
   newsOf<Type extends KeeperNews['type']>(type: Type): Extract<KeeperNews, { readonly type: Type }>[];
@@ -212,7 +213,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     return any;
   }
 
-  async function settle(): Promise<void> {
+  async function untilIdle(): Promise<void> {
     // More turns of the microtask queue than any one call of the store takes.
     for (let idle = 0; idle < 8; idle++) {
       if (receiveAll()) idle = 0;
@@ -237,22 +238,22 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     get row() {
       return store.row(seenRow.leaseKey);
     },
-    settle,
+    untilIdle,
     tell(message: LeaseKeeperRequest | HookMessage | { readonly type: 'nonsense' }) {
       mailbox.push(message as LeaseKeeperRequest);
-      return settle();
+      return untilIdle();
     },
-    async begin(worker: number) {
+    async askForTenure(worker: number) {
       const replyTo: ReplyTo<TenureAnswer> = { asker: self, question: worker };
       await driver.tell({ type: 'beginTenure', worker, workerRef: controlOf(worker), replyTo });
       return driver.answers.get(worker);
     },
-    async work(worker: number) {
-      const answer = await driver.begin(worker);
+    async startWorker(worker: number) {
+      const answer = await driver.askForTenure(worker);
       if (answer?.type !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
       return answer.tenure;
     },
-    frontier(
+    reportFrontier(
       { workerNumber: worker, fence }: Tenure,
       sequenceNumber: string,
       more: { readonly subSequenceNumber?: number; readonly records?: number } = {},
@@ -265,24 +266,24 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
         frontier: { worker, fence, position: { sequenceNumber, subSequenceNumber }, records },
       });
     },
-    end({ workerNumber: worker, fence }: Tenure, how: WorkerEnd) {
+    endWorker({ workerNumber: worker, fence }: Tenure, how: WorkerEnd) {
       return driver.tell({ type: 'workerEnded', worker, fence, end: how });
     },
-    down(worker: number, how: Partial<Ending> = {}) {
+    killWorker(worker: number, how: Partial<Ending> = {}) {
       const down = watched.get(worker);
       if (down === undefined) throw new Error(`worker ${worker} is not watched`);
       mailbox.push(down({ reason: 'crash', orphans: [], ...how }));
-      return settle();
+      return untilIdle();
     },
     plan(plan: ShardEndPlan) {
       driver.questions.shift();
       mailbox.push(asked.shift()!.answered(plan));
-      return settle();
+      return untilIdle();
     },
     unanswered() {
       driver.questions.shift();
       mailbox.push(asked.shift()!.failed(new Error('stopped')));
-      return settle();
+      return untilIdle();
     },
     async advance(ms: number) {
       const until = clock.now + ms;
@@ -294,11 +295,11 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
         const at = Math.min(next.at, until);
         clock.wall += at - clock.now;
         clock.now = at;
-        if (next.at > until) return settle();
+        if (next.at > until) return untilIdle();
         due.delete(key);
         driver.timers.delete(key);
         mailbox.push(next.message);
-        await settle();
+        await untilIdle();
       }
     },
     suspend(ms: number) {
@@ -318,6 +319,6 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     status: () => behaviour.status?.(state),
   };
   carryOut(first);
-  await settle();
+  await untilIdle();
   return driver;
 }

@@ -23,7 +23,8 @@ export interface StubKeeper {
   readonly tenures: Tenure[];
   /** All messages to the keeper, in order. */
   readonly log: LeaseKeeperRequest[];
-  control(message: { type: 'revoked'; reason: string } | { type: 'drain' }): void;
+  /** Sends the keeper's message to its shard workers, with the fence of the tenure. */
+  control(message: { type: 'revoked'; reason: string } | { type: 'drain' | 'pause' | 'resume'; number?: number }): void;
 }
 
 export interface PipelineOptions {

@@ -88,7 +88,7 @@ export interface Absence {
 }
 
 /** Expects that the worker delivered nothing under a lost lease, and broke no row. Returns how many calls ended after the loss. */
-export function expectNoZombie(
+export function expectNothingUnderLostLease(
   { fleet, witness }: LoadScene,
   { worker: { name }, from, to, failoverMs }: Absence,
 ): number {

@@ -49,6 +49,27 @@ const cents = pipe<{ readonly cents: number }>()
   .end();
 createConsumer({ application: 'a', source, pipe: lengths });
 createConsumer({ application: 'a', source, pipe: cents, extract: () => [{ key: 'k', value: { cents: 5 } }] });
+createConsumer({
+  application: 'a',
+  source,
+  pipe: cents,
+  extract: ({ data, partitionKey }) => [{ key: partitionKey ?? '', value: { cents: data.length } }],
+});
+createConsumer({
+  application: 'a',
+  source,
+  pipe: cents,
+  *extract({ data, partitionKey }) {
+    yield { key: partitionKey ?? '', value: JSON.parse(data.toString()) as { readonly cents: number } };
+  },
+});
+// @ts-expect-error the pipe takes orders, not numbers
+createConsumer({
+  application: 'a',
+  source,
+  pipe: cents,
+  extract: ({ data }) => [{ key: 'k', value: data.length }],
+});
 // @ts-expect-error the pipe takes orders, and nothing makes them
 createConsumer({ application: 'a', source, pipe: cents });
 // @ts-expect-error the pipe takes orders, not texts

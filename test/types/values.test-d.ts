@@ -75,9 +75,9 @@ createConsumer({
   reducer: ofNumbers,
 });
 createConsumer({ ...base, extract: () => [], reducer: ofNumbers });
+// @ts-expect-error the reducer takes words, not numbers
 createConsumer({
   ...base,
-  // @ts-expect-error the reducer takes words, not numbers
   extract: () => [{ key: 'k', value: 5 }],
   reducer: ofWords,
 });

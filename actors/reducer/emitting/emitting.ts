@@ -67,7 +67,10 @@ function joined(whole: ItemReferences | undefined, own: ItemReferences): ItemRef
 }
 
 /** Takes what the reducer has of an item: all of it, or the share that earlier calls have left. */
-function takeOwn({ shares, open }: PipeBehind, item: DeliveredItem): ItemReferences {
+function takeOwn({ shares, open, marks }: PipeBehind, item: DeliveredItem): ItemReferences {
+  if (marks.size > 0)
+    for (const mark of marks.values())
+      if (mark.punctuation.worker === item.tenure.workerNumber) mark.isOvertaken = true;
   const share = shares.get(item);
   if (share === undefined) noteOpen(open, item);
   else shares.delete(item);

@@ -4,6 +4,7 @@
 import { DeliveredItem } from '../../protocol/item.js';
 import { answerPunctuation, waitingOf, type Punctuation } from '../batches/punctuated.js';
 import { itemsOf } from '../status.js';
+import { awaitsAnswer } from '../../protocol/pending-failures.js';
 import type { MessageOf } from '../../protocol/handlers.js';
 import type { PipeNews } from '../../protocol/pipe-feed.js';
 import { inPipe, isStuck, type PassedMark, type PipeBehind } from './pipe-behind.js';
@@ -19,7 +20,7 @@ export function passOn(turn: ReducerTurn, punctuation: Punctuation, isAhead = fa
   sendEmitted(turn);
   behind.lastMark += 1;
   const mark = behind.lastMark;
-  behind.marks.set(mark, { punctuation, waiting: waitingOf(state, worker), since: now, isAhead });
+  behind.marks.set(mark, { punctuation, waiting: waitingOf(state, worker), since: now, isAhead, isOvertaken: false });
   sendToPipe(effects, behind, (number) => ({ type: 'emittedMark', number, reducer: state.self, mark, kind }));
 }
 
@@ -36,7 +37,12 @@ export function passBy(turn: ReducerTurn): void {
     state.punctuationInQueue -= 1;
     return false;
   });
-  for (const punctuation of all) passOn(turn, punctuation, true);
+  for (const punctuation of all) {
+    const { kind, worker } = punctuation;
+    // As in `finishOrDefer`: the answer may settle what the drain would name.
+    if (kind === 'drain' && awaitsAnswer(state.pendingFailures, worker)) state.deferredDrains.push(punctuation);
+    else passOn(turn, punctuation, true);
+  }
 }
 
 /** The pipe has flushed, or a failed call holds it. */
@@ -47,13 +53,30 @@ export function markPassed(turn: ReducerTurn, { mark }: MessageOf<PipeNews, 'mar
   if (behind === undefined || passed === undefined) return;
   behind.marks.delete(mark);
   const { punctuation } = passed;
-  if (passed.isAhead && punctuation.kind === 'drain' && !isStuck(behind)) {
-    // The pipe takes messages again. So what the drain has passed by goes on, and the drain takes its place behind it.
+  if (punctuation.kind === 'drain' && mustPassAgain(state, behind, passed)) {
     state.queue.push(punctuation);
     state.punctuationInQueue += 1;
     return;
   }
   answerPunctuation(turn, punctuation, [...openAt(state, behind, passed)]);
+}
+
+/**
+ * Whether the drain takes its place again behind what it has passed by, or has named: the pipe takes messages again, so that goes on. Or a
+ * call of it is repeated now, or has emitted behind the drain, or a policy or a sink is about to answer: a hand-over must not pass that.
+ */
+function mustPassAgain(state: ReducerState, behind: PipeBehind, passed: PassedMark): boolean {
+  const { worker } = passed.punctuation;
+  if (passed.isOvertaken || (passed.isAhead && !isStuck(behind))) return true;
+  return isCalled(state, behind, worker) || awaitsAnswer(state.pendingFailures, worker);
+}
+
+/** Whether a call runs with items of this shard worker. A flush that has given way to the pipe does not. */
+function isCalled({ running, batching }: ReducerState, { isFlushHeld }: PipeBehind, worker: number): boolean {
+  const isOf = ({ tenure }: DeliveredItem): boolean => tenure.workerNumber === worker;
+  for (const { items } of batching.calls) if (items.some(isOf)) return true;
+  if (running?.type === 'flush') return !isFlushHeld && running.job.groups.some(({ items }) => items.some(isOf));
+  return running?.job.items.some(isOf) === true;
 }
 
 /** The ordinals that the answer names. */

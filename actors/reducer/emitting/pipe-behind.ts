@@ -18,6 +18,8 @@ export interface PassedMark {
   readonly since: number;
   /** It has passed by what waits in the reducer. */
   readonly isAhead: boolean;
+  /** Items of its shard worker were emitted behind it: a call of them was repeated meanwhile. */
+  isOvertaken: boolean;
 }
 
 export interface PipeBehind {

@@ -241,11 +241,13 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
     if (keys.outage === undefined) return;
     const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
     effects.push(effect.emit({ name: 'outageStarted', data }));
-    // Items that were handed out before the outage may fail now. Such a failure changes nothing (`return` below).
   } else if (keys.outage.isUnderWay) {
     keys.outage.failures += 1;
     keys.outage.error = cause;
-  } else return;
+  } else {
+    // The item was handed out before the outage began. Its failure says nothing new about the outage.
+    return;
+  }
   pauseOutage(keys, keys.outage, pauseMs(turn, policy, keys.outage.failures + 1), now);
 }
 

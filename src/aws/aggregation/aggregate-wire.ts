@@ -70,7 +70,7 @@ export function formatOf(data: Uint8Array): AggregateFormat | undefined {
   }
 }
 
-/** Applies the raw-record rules in the KCL's order: magic, length, checksum, protobuf. */
+/** Tells an aggregate from a plain record. The checks have the KCL's order: magic, length, checksum, protobuf. */
 export function openAggregate(data: Uint8Array): OpenedRecord {
   const format = formatOf(data);
   if (format === undefined) return PLAIN;
@@ -80,24 +80,24 @@ export function openAggregate(data: Uint8Array): OpenedRecord {
     try {
       body = inflateSync(body, { maxOutputLength: MAX_INFLATED_BYTES });
     } catch (error) {
-      return raw(`its deflated part cannot be inflated (${(error as Error).message})`);
+      return plainBecause(`its deflated part cannot be inflated (${(error as Error).message})`);
     }
   }
 
-  if (body.length <= DIGEST_BYTES) return raw('it is too short to hold more than a checksum');
+  if (body.length <= DIGEST_BYTES) return plainBecause('it is too short to hold more than a checksum');
 
   const end = body.length - DIGEST_BYTES;
   const bytes = body.subarray(0, end);
-  if (hash('md5', bytes) !== body.toString('hex', end)) return raw('its MD5 checksum does not match');
+  if (hash('md5', bytes) !== body.toString('hex', end)) return plainBecause('its MD5 checksum does not match');
 
   try {
     return { type: 'aggregate', format, message: readMessage(bytes) };
   } catch (error) {
-    return raw(`it is not a valid AggregatedRecord (${(error as Error).message})`);
+    return plainBecause(`it is not a valid AggregatedRecord (${(error as Error).message})`);
   }
 }
 
-function raw(reason: string): OpenedRecord {
+function plainBecause(reason: string): OpenedRecord {
   return {
     type: 'plain',
     complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record`,

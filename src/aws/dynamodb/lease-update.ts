@@ -24,10 +24,11 @@ const pendingCheckpoint = [
   'pendingCheckpointState',
 ] as const;
 
-/** The attributes for a wish and its answer. A wish is addressed to one keeper, so whatever ends that keeper's lease removes both. */
+/** The attributes for a wish and its answer. */
 const wishes = ['kinactWish', 'kinactAnswer'] as const;
 
-function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {
+/** A wish is addressed to one keeper. So it goes with every change of the owner (a take, too), and with the end of the shard. */
+function removesWish({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {
   return leaseOwner !== undefined || handOver !== undefined || checkpoint?.checkpoint === 'SHARD_END';
 }
 
@@ -96,8 +97,7 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
   }
 
   if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
-  // The wish and its answer are done with.
-  if (endsTenure(change)) for (const name of wishes) parts.remove(name);
+  if (removesWish(change)) for (const name of wishes) parts.remove(name);
   else if (change.answer !== undefined) parts.set('kinactAnswer', text(change.answer));
   if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));
   // Without children the attribute is absent, never an empty set.

@@ -1,6 +1,5 @@
-// A checkpoint in the row never goes back, and the keeper calls `onCheckpoint` only when the checkpoint is durable. The tests script
-// lost replies and vanished rows; what the keeper does then depends on the row that it finds. `me` holds the lease, and `you` is
-// another worker. `work` grants a shard worker a tenure, and `frontier` reports what the worker has settled.
+// A checkpoint in the row never goes back, and the keeper calls `onCheckpoint` only when the checkpoint is durable. The tests script lost
+// replies and vanished rows; what the keeper does then depends on the row that it finds. `me` holds the lease, and `you` is another worker.
 import { expect } from 'chai';
 import { driveKeeper, me, shardId, writer } from '../../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../../support/memory-lease-store.js';
@@ -9,8 +8,8 @@ describe('a keeper that writes checkpoints', () => {
   it('writes the frontier with the next renewal, and reports it only once it is durable', async () => {
     const heard: unknown[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at) });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100', { subSequenceNumber: 2 });
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100', { subSequenceNumber: 2 });
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -23,7 +22,7 @@ describe('a keeper that writes checkpoints', () => {
     });
     expect(heard, 'the table has not answered').to.deep.equal([]);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(heard).to.deep.equal([{ source: 'orders', shardId, sequenceNumber: '100', subSequenceNumber: 2 }]);
     expect(keeper.eventsOf('checkpoint')).to.deep.equal([
       { source: 'orders', shardId, sequenceNumber: '100', subSequenceNumber: 2 },
@@ -36,24 +35,24 @@ describe('a keeper that writes checkpoints', () => {
     const keeper = await driveKeeper({
       seenRow: leaseRow({ leaseKey: shardId, checkpoint: '200', checkpointSubSequenceNumber: 5 }),
     });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '200', { subSequenceNumber: 4 });
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '200', { subSequenceNumber: 4 });
     await keeper.advance(10_000);
     expect(keeper.store.calls.every(({ change }) => change?.checkpoint === undefined)).to.equal(true);
-    await keeper.frontier(tenure, '199', { subSequenceNumber: 9 });
+    await keeper.reportFrontier(tenure, '199', { subSequenceNumber: 9 });
     expect(keeper.counts.get('frontierNotAhead')).to.equal(1);
   });
 
   it('renews without a checkpoint until checkpointIntervalMs is over', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 10_000 });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     await keeper.advance(9_999);
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     expect(keeper.row.leaseCounter).to.equal(9);
     await keeper.advance(3_000);
     expect(keeper.row.checkpoint).to.equal('100');
-    await keeper.frontier(tenure, '101');
+    await keeper.reportFrontier(tenure, '101');
     await keeper.advance(9_000);
     expect(keeper.row.checkpoint).to.equal('100');
   });
@@ -66,10 +65,10 @@ describe('a keeper that writes checkpoints', () => {
       () => Promise.reject(new Error('async')),
     ]) {
       const keeper = await driveKeeper({ onCheckpoint });
-      const tenure = await keeper.work(1);
-      await keeper.frontier(tenure, '100');
+      const tenure = await keeper.startWorker(1);
+      await keeper.reportFrontier(tenure, '100');
       await keeper.advance(3_000);
-      await keeper.frontier(tenure, '101');
+      await keeper.reportFrontier(tenure, '101');
       await keeper.advance(3_000);
       expect(keeper.counts.get('onCheckpointFailed')).to.equal(2);
       expect(keeper.eventsOf('warning')).to.have.length(2);
@@ -81,11 +80,11 @@ describe('a keeper that writes checkpoints', () => {
   it('recovers a renewal whose reply was lost, and reports the checkpoint that the row has', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
-    await keeper.frontier(tenure, '101');
+    await keeper.reportFrontier(tenure, '101');
     expect(heard).to.deep.equal([]);
     await keeper.advance(1_500);
     expect(heard).to.deep.equal(['100', '101']);
@@ -97,10 +96,10 @@ describe('a keeper that writes checkpoints', () => {
   it('sends a checkpoint again when only an earlier write without that checkpoint took effect', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
-    await keeper.frontier(tenure, '100');
+    await keeper.reportFrontier(tenure, '100');
     const after: string[] = [];
     const note = () => after.push(`${keeper.row.leaseCounter} ${keeper.row.checkpoint} ${heard.length}`);
     keeper.store.script('update', { type: 'failBefore' });
@@ -114,8 +113,8 @@ describe('a keeper that writes checkpoints', () => {
 
   it('sends a checkpoint of unknown outcome again without waiting for checkpointIntervalMs', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 3_000 });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.advance(3_300);
     expect(keeper.row.checkpoint).to.equal('100');
@@ -123,8 +122,8 @@ describe('a keeper that writes checkpoints', () => {
 
   it('keeps to checkpointIntervalMs after a lost reply to a renewal that carried no checkpoint', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 4_000 });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_900);
     expect(keeper.row).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 8 });
@@ -132,7 +131,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('moves the deadline for an answered renewal, but not for a recovered one', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     const deadline = tenure.deadline;
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
@@ -147,8 +146,8 @@ describe('a keeper that writes checkpoints', () => {
   it('gives up a write that stays unanswered, and learns its effect from the next write', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
     await keeper.advance(3_000 + 4_499);
@@ -158,7 +157,7 @@ describe('a keeper that writes checkpoints', () => {
     expect(heard).to.deep.equal(['100']);
     expect(tenure.ended).to.equal(false);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.counts.get('lateWrite')).to.equal(1);
     expect(keeper.row.leaseCounter).to.equal(8);
   });
@@ -172,9 +171,9 @@ describe('a keeper that writes checkpoints', () => {
       ownerSwitchesSinceCheckpoint: 1,
     });
     const keeper = await driveKeeper({ seenRow });
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.store.rows.clear();
-    await keeper.frontier(tenure, '100');
+    await keeper.reportFrontier(tenure, '100');
     await keeper.advance(3_000);
     expect(keeper.row).to.deep.include({
       leaseOwner: me,
@@ -190,7 +189,7 @@ describe('a keeper that writes checkpoints', () => {
     expect(tenure.ended).to.equal(true);
     expect(keeper.eventsOf('warning')).to.have.length(1);
     expect(keeper.newsOf('taken'), 'the coordinator knows it as held').to.have.length(1);
-    const next = await keeper.work(2);
+    const next = await keeper.startWorker(2);
     expect(next.fence).to.be.above(tenure.fence);
     expect(next.start).to.deep.include({ type: 'after' });
     expect(keeper.row.checkpoint).to.equal('100');
@@ -198,17 +197,17 @@ describe('a keeper that writes checkpoints', () => {
 
   it('keeps the lease when the reply to creating a vanished row again is lost', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     keeper.store.rows.clear();
     keeper.store.script('create', { type: 'failAfter' });
     await keeper.advance(4_000);
     expect(keeper.row).to.deep.include({ leaseOwner: me });
-    expect((await keeper.begin(2))?.type).to.equal('granted');
+    expect((await keeper.askForTenure(2))?.type).to.equal('granted');
   });
 
   it('loses the lease after a few attempts when the row it created again keeps refusing the take', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     keeper.store.rows.clear();
     const act = (): void => {
       const { leaseOwner: _owner, ...row } = keeper.store.row(shardId);
@@ -228,7 +227,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('backs off when a row vanishes each time after it was created again, and warns once', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     keeper.store.calls.length = 0;
     const gone = { type: 'meanwhile', act: () => keeper.store.rows.clear() } as const;
     for (let time = 0; time < 999; time += 1) keeper.store.script('update', gone);
@@ -240,7 +239,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('loses the lease when another worker has created the vanished row again', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.store.rows.clear();
     keeper.store.script('create', {
       type: 'meanwhile',
@@ -256,7 +255,7 @@ describe('a keeper that writes checkpoints', () => {
     const store = memoryLeaseStore();
     const seenRow = store.put({ leaseKey: shardId });
     const keeper = await driveKeeper({ store, seenRow });
-    await keeper.work(1);
+    await keeper.startWorker(1);
     for (let times = 0; times < 40; times++) store.script('update', { type: 'failBefore' });
     await keeper.advance(9_000);
     store.rows.clear();

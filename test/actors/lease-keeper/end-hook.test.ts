@@ -23,15 +23,15 @@ async function toTheEnd(setup: KeeperSetup = {}): Promise<{ keeper: KeeperDriver
         const end = (error?: Error): Promise<void> => {
           if (error === undefined) resolve();
           else reject(error);
-          return keeper.settle();
+          return keeper.untilIdle();
         };
         calls.push({ shard, end });
       }),
     ...setup,
   });
-  const tenure = await keeper.work(1);
-  await keeper.frontier(tenure, '100');
-  await keeper.end(tenure, { type: 'shardEnd', notFound: false });
+  const tenure = await keeper.startWorker(1);
+  await keeper.reportFrontier(tenure, '100');
+  await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
   return { keeper, calls };
 }
 
@@ -198,7 +198,7 @@ describe('onShardEnded of a lease keeper', () => {
     await calls[0]!.end();
     expect(keeper.ended, 'onCheckpoint runs').to.equal(false);
     noted();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.ended).to.equal(true);
   });
 

@@ -1,6 +1,5 @@
-// A holder that is asked for its lease drains, and hands the lease over in one write. It refuses if a record stays open, or if a call
-// may still run. `me` is the holder, with the keeper under test, and `you` is the asking worker. `work` grants a shard worker a tenure,
-// `frontier` reports what the worker has settled, and `end` is its last message.
+// A holder that is asked for its lease drains, and hands the lease over in one write. It refuses if a record stays open, or if a call may
+// still run. `me` is the holder, with the keeper under test, and `you` is the asking worker.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer, type KeeperDriver } from '../../support/keeper-driver.js';
 import { applyChange } from '../../support/memory-lease-store.js';
@@ -22,9 +21,9 @@ function withdraw(keeper: KeeperDriver): void {
 /** A keeper that holds the lease, delivers, and has answered a wish. */
 async function yielding(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
   const keeper = await driveKeeper(setup);
-  const tenure = await keeper.work(1);
+  const tenure = await keeper.startWorker(1);
   tenure.newestHandedOut = { sequenceNumber: '100', subSequenceNumber: 0 };
-  await keeper.frontier(tenure, '100');
+  await keeper.reportFrontier(tenure, '100');
   ask(keeper);
   await keeper.advance(renewalMs);
   return [keeper, tenure];
@@ -53,9 +52,9 @@ describe('a keeper that is asked for its lease', () => {
   it('hands over a drained lease in one write that names the asking worker, and ends', async () => {
     const [keeper, tenure] = await draining();
     tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
-    await keeper.frontier(tenure, '200');
+    await keeper.reportFrontier(tenure, '200');
     const { leaseCounter } = keeper.row;
-    await keeper.end(tenure, drained);
+    await keeper.endWorker(tenure, drained);
     const at = { checkpoint: '200', subSequenceNumber: 0 };
     expect(keeper.row).to.deep.include({
       ...rowAfterHandOver,
@@ -84,8 +83,8 @@ describe('a keeper that is asked for its lease', () => {
   it('refuses tenures while the hand-over is under way', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.script('update', { type: 'holdBefore', until: new Promise(() => {}) });
-    await keeper.end(tenure, drained);
-    expect(await keeper.begin(2)).to.deep.equal({ type: 'refused', reason: 'the lease is being handed over' });
+    await keeper.endWorker(tenure, drained);
+    expect(await keeper.askForTenure(2)).to.deep.equal({ type: 'refused', reason: 'the lease is being handed over' });
   });
 
   it('refuses when the drain takes too long, finishes the drain, and continues under a new fence', async () => {
@@ -94,9 +93,9 @@ describe('a keeper that is asked for its lease', () => {
     await keeper.advance(2_000);
     expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
     expect(tenure.ended, 'what is under way is not cut off').to.equal(false);
-    await keeper.end(tenure, drained);
+    await keeper.endWorker(tenure, drained);
     expect(keeper.row.leaseOwner).to.equal(me);
-    const next = await keeper.work(2);
+    const next = await keeper.startWorker(2);
     expect(next.fence).to.be.greaterThan(tenure.fence);
     ask(keeper, 3);
     await keeper.advance(renewalMs + 2_000);
@@ -108,7 +107,7 @@ describe('a keeper that is asked for its lease', () => {
     let number = 2;
     for (let at = 0; at < 19_000; at += 1_000) {
       ask(keeper, number++);
-      await keeper.frontier(tenure, String(101 + at));
+      await keeper.reportFrontier(tenure, String(101 + at));
       await keeper.advance(1_000);
       expect(keeper.row.kinactAnswer, `after ${at} ms`).to.equal(`yielding ${askerWriter} 20000`);
     }
@@ -124,7 +123,7 @@ describe('a keeper that is asked for its lease', () => {
       for (let ms = from; ms < until; ms += 2_000) {
         ask(keeper, 2 + ms);
         await keeper.advance(2_000);
-        await keeper.frontier(tenure, String(1_000_000 + ms));
+        await keeper.reportFrontier(tenure, String(1_000_000 + ms));
       }
     };
     await drainOn(0, 598_000);
@@ -147,14 +146,14 @@ describe('a keeper that is asked for its lease', () => {
 
   it('refuses when its worker crashes, because calls may still run', async () => {
     const [keeper] = await draining();
-    await keeper.down(1);
+    await keeper.killWorker(1);
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
   it('refuses when its worker has ended with open records', async () => {
     const [keeper, tenure] = await draining();
     tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
-    await keeper.end(tenure, { type: 'drained', open: 1 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 1 });
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
@@ -178,24 +177,24 @@ describe('a keeper that is asked for its lease', () => {
     const [late, tenure] = await draining();
     withdraw(late);
     await late.advance(renewalMs);
-    await late.end(tenure, drained);
+    await late.endWorker(tenure, drained);
     expect(late.row.leaseOwner).to.equal(me);
-    expect((await late.work(2)).fence).to.be.greaterThan(tenure.fence);
+    expect((await late.startWorker(2)).fence).to.be.greaterThan(tenure.fence);
 
     const [last, lastTenure] = await draining();
     last.store.script('update', { type: 'meanwhile', act: () => withdraw(last) });
-    await last.end(lastTenure, drained);
+    await last.endWorker(lastTenure, drained);
     expect(last.row).to.deep.include({ leaseOwner: me });
     expect(last.ended).to.equal(false);
-    expect((await last.work(2)).fence).to.be.greaterThan(lastTenure.fence);
+    expect((await last.startWorker(2)).fence).to.be.greaterThan(lastTenure.fence);
   });
 
   it('does not yield to a wish that is no longer raised, until it is raised again', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 60_000 });
     await keeper.advance(failoverMs);
-    await keeper.end(tenure, drained);
+    await keeper.endWorker(tenure, drained);
     expect(keeper.row.leaseOwner).to.equal(me);
-    await keeper.work(2);
+    await keeper.startWorker(2);
     await keeper.advance(renewalMs + 2_000);
     expect(keeper.controls.get(2), 'as long as it is not raised').to.equal(undefined);
     ask(keeper, 2);
@@ -205,7 +204,7 @@ describe('a keeper that is asked for its lease', () => {
 
   it('ignores a wish that is addressed to another keeper', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     ask(keeper, 1, 'n1/6');
     await keeper.advance(renewalMs + 2_000);
     expect(keeper.row).to.not.have.property('kinactAnswer');
@@ -220,11 +219,11 @@ describe('a keeper that is asked for its lease', () => {
         void keeper.store.rows.set(shardId, applyChange(keeper.row, { leaseOwner: null }, askerWriter)),
     ]) {
       const [keeper, tenure] = await draining();
-      await keeper.frontier(tenure, '200');
+      await keeper.reportFrontier(tenure, '200');
       keeper.store.script('update', { type: 'failAfter' });
-      await keeper.end(tenure, drained);
+      await keeper.endWorker(tenure, drained);
       expect(keeper.ended).to.equal(false);
-      expect(await keeper.begin(2)).to.deep.include({ type: 'refused' });
+      expect(await keeper.askForTenure(2)).to.deep.include({ type: 'refused' });
       then(keeper);
       await keeper.advance(2_000);
       expect(keeper.news.at(-1)).to.deep.include({ type: 'handedOver', to: 'you' });
@@ -236,7 +235,7 @@ describe('a keeper that is asked for its lease', () => {
   it('repeats the hand-over when it did not take effect and the wish still stands', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.script('update', { type: 'failBefore' });
-    await keeper.end(tenure, drained);
+    await keeper.endWorker(tenure, drained);
     await keeper.advance(2_000);
     expect(keeper.row).to.deep.include(rowAfterHandOver);
   });
@@ -244,13 +243,13 @@ describe('a keeper that is asked for its lease', () => {
   it('reports the lease as lost when a Java worker has taken it meanwhile', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.takeAs(shardId, 'java');
-    await keeper.end(tenure, drained);
+    await keeper.endWorker(tenure, drained);
     expect(keeper.news.at(-1)).to.deep.include({ type: 'lost', reason: 'taken by java' });
   });
 
   it('ends the shard instead of handing it over', async () => {
     const [keeper, tenure] = await draining();
-    await keeper.end(tenure, { type: 'shardEnd', children: [], notFound: false });
+    await keeper.endWorker(tenure, { type: 'shardEnd', children: [], notFound: false });
     await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END', leaseOwner: me });
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
@@ -262,7 +261,7 @@ describe('a keeper that is asked for its lease', () => {
     it('hands the lease over directly to the asking worker if no worker reads it any more', async () => {
       const [keeper, tenure] = await draining();
       keeper.store.script('update', { type: 'failBefore' });
-      await keeper.end(tenure, drained);
+      await keeper.endWorker(tenure, drained);
       expect(keeper.row.leaseOwner).to.equal(me);
       await keeper.tell(stopping);
       await keeper.advance(1_000);
@@ -278,7 +277,7 @@ describe('a keeper that is asked for its lease', () => {
     it('releases the lease to any worker if its own worker drains for the stop', async () => {
       const [keeper, tenure] = await yielding();
       await keeper.tell(stopping);
-      await keeper.end(tenure, drained);
+      await keeper.endWorker(tenure, drained);
       expect(keeper.row).to.not.have.property('leaseOwner');
       expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
         released: true,
@@ -291,14 +290,14 @@ describe('a keeper that is asked for its lease', () => {
       const [gone, goneTenure] = await yielding();
       await gone.tell(stopping);
       gone.store.script('update', { type: 'meanwhile', act: () => withdraw(gone) });
-      await gone.end(goneTenure, drained);
+      await gone.endWorker(goneTenure, drained);
       expect(gone.row).to.not.have.property('leaseOwner');
       expect(gone.newsOf('released')[0]!.lease).to.deep.include({ released: true, recordsLeft: 0 });
 
       const [open, tenure] = await yielding();
       tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
       await open.tell(stopping);
-      await open.end(tenure, { type: 'drained', open: 1 });
+      await open.endWorker(tenure, { type: 'drained', open: 1 });
       expect(open.row.leaseOwner, 'a call may run').to.equal(me);
       await open.advance(stopping.deadlineMs);
       expect(open.row).to.not.have.property('leaseOwner');

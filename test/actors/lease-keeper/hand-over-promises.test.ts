@@ -1,7 +1,6 @@
-// A holder that gets wishes keeps the promises of the hand-over. It ignores a wish that the asking worker does not raise.
-// It does not deliver drained records again, and does not report a lease that was taken by force as handed over.
-// The keeper holds the lease; `other` asks for it. `work` begins a shard worker in a tenure, `frontier` reports what this worker
-// has settled, and `end` is the last report of the worker.
+// A holder that gets wishes keeps the promises of the hand-over. It ignores a wish that the asking worker does not raise. It does not
+// deliver drained records again, and does not report a lease that was taken by force as handed over. The keeper holds the lease; `other`
+// asks for it.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import { wishText } from '../../../src/core/lease-wish.js';
@@ -25,7 +24,7 @@ const drains = (keeper: KeeperDriver): number =>
 
 async function held(setup: KeeperSetup = {}): Promise<KeeperDriver> {
   const keeper = await driveKeeper({ handOverMs: failoverMs, ...setup });
-  await keeper.work(1);
+  await keeper.startWorker(1);
   return keeper;
 }
 
@@ -37,8 +36,8 @@ describe('a holder that is asked for its lease', () => {
     leaveWish(keeper, 1);
     await keeper.advance(2.5 * failoverMs);
     expect(drains(keeper), 'told to pause').to.equal(1);
-    await keeper.frontier(tenure, '7');
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.reportFrontier(tenure, '7');
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs);
     expect(keeper.row.leaseOwner, 'after a wish of three failover times ago').to.equal('me');
   });
@@ -52,17 +51,17 @@ describe('a holder that is asked for its lease', () => {
     expect(drains(keeper)).to.equal(1);
     const seenAt = keeper.state.receivedWish!.seenAt;
     await keeper.advance(seenAt + failoverMs - 100 - keeper.clock.now);
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdBefore', until: new Promise<void>((resolve) => (answer = resolve)) });
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.status()).to.include({ writing: 'handOver' });
     // The table is slow for 200 ms. Meanwhile the asking worker withdraws its wish, and the pipeline asks for a tenure.
     withdrawWish(keeper);
     await keeper.advance(200);
-    await keeper.begin(2);
+    await keeper.askForTenure(2);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.newsOf('lost').map(({ reason }) => reason)).to.deep.equal([]);
     expect(keeper.ended).to.equal(false);
     await keeper.advance(failoverMs / 3);
@@ -74,10 +73,10 @@ describe('a holder that is asked for its lease', () => {
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     // The hand-over and all later writes are lost on their way. The asking worker takes the lease, whose counter stands still.
     for (let lost = 0; lost < 40; lost++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs / 2);
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 30_000 });
     withdrawWish(keeper);
@@ -93,10 +92,10 @@ describe('a holder that is asked for its lease', () => {
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     keeper.store.script('update', { type: 'failAfter' });
     for (let lost = 0; lost < 12; lost++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(5 * failoverMs);
     expect(keeper.row).to.include({ leaseOwner: 'other', checkpoint: '7' });
     expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
@@ -108,18 +107,18 @@ describe('a holder that is asked for its lease', () => {
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     // The hand-over reaches the row, and the reply is lost. The new owner reads on. Then the row is deleted, and only the new owner
     // may create it again.
     keeper.store.script('update', {
       type: 'failAfter',
     });
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner).to.equal('other');
     keeper.store.takeAs(keeper.row.leaseKey, asker.workerId, asker.writer);
     keeper.store.rows.delete(keeper.state.lease.row.leaseKey);
     await keeper.advance(failoverMs / 3);
-    const answer = await keeper.begin(2);
+    const answer = await keeper.askForTenure(2);
     expect(answer?.type, 'a tenure beside the new owner, from 7 on').to.not.equal('granted');
     expect(keeper.store.rows.size, 'rows made by who has handed over').to.equal(0);
   });
@@ -138,7 +137,7 @@ describe('a holder that is asked for its lease', () => {
       refused += 1;
       return Promise.resolve({ type: 'refused', current: keeper.row });
     };
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(refused).to.be.at.most(2);
   });
 
@@ -151,11 +150,11 @@ describe('a holder that is asked for its lease', () => {
       },
     });
     const { shared: tenure } = keeper.state.tenure!;
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(running, 'calls that run').to.equal(1);
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner, 'beside a call that runs').to.equal('me');
   });
 
@@ -179,10 +178,10 @@ describe('a holder that is asked for its lease', () => {
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
-    await keeper.frontier(tenure, '7');
+    await keeper.reportFrontier(tenure, '7');
     // From now on the renewals of other leases take every permit. After a take by force, the new owner would start at an old checkpoint.
     open = false;
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);
     expect(keeper.state.timing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
     expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });

@@ -1,7 +1,6 @@
-// How a keeper ends its lease: it drains, then checkpoints and releases in one write. It writes SHARD_END only after the coordinator
-// has agreed. It repeats a write of unknown outcome, and recognises its own earlier write. `me` holds the lease. `work` grants a
-// shard worker a tenure, `frontier` reports what the worker has settled, `end` is its last message, and `down` its death without a
-// last message. `plan` is the coordinator's answer to the question whether the shard may end.
+// How a keeper ends its lease: it drains, then checkpoints and releases in one write. It writes SHARD_END only after the coordinator has
+// agreed. It repeats a write of unknown outcome, and recognises its own earlier write. `me` holds the lease. `plan` is the coordinator's
+// answer to the question whether the shard may end.
 import { expect } from 'chai';
 import type { ShardEndPlan } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../../src/api/errors.js';
@@ -15,14 +14,14 @@ describe('a keeper that releases its lease', () => {
   it('drains its worker, then checkpoints and releases in one conditional write', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     const [drain] = keeper.controls.get(1) ?? [];
     expect(drain).to.deep.include({ type: 'drain', fence: tenure.fence });
     expect(tenure.ended, 'a draining worker delivers').to.equal(false);
-    await keeper.frontier(tenure, '100', { subSequenceNumber: 4 });
+    await keeper.reportFrontier(tenure, '100', { subSequenceNumber: 4 });
     const before = updates(keeper).length;
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(updates(keeper).slice(before)).to.have.length(1);
     expect(updates(keeper).at(-1)).to.deep.include({
       expected: { counter: 6, owner: me, writer },
@@ -51,9 +50,9 @@ describe('a keeper that releases its lease', () => {
 
   it('continues to renew while its worker drains', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.frontier(tenure, '50');
+    await keeper.reportFrontier(tenure, '50');
     await keeper.advance(9_000);
     expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 9, checkpoint: '50' });
     expect(tenure.ended).to.equal(false);
@@ -61,9 +60,9 @@ describe('a keeper that releases its lease', () => {
 
   it('reports how many records its worker left open', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.end(tenure, { type: 'drained', open: 17 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 17 });
     expect(keeper.newsOf('released')[0]?.lease.recordsLeft).to.equal(17);
   });
 
@@ -79,8 +78,8 @@ describe('a keeper that releases its lease', () => {
 
   it('releases at its frontier by the deadline when the worker does not drain in time', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     const asked = keeper.clock.now;
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     await keeper.advance(2_000);
@@ -91,25 +90,25 @@ describe('a keeper that releases its lease', () => {
       recordsLeft: 'unknown',
       released: true,
     });
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
   it('revokes a slow worker before the deadline, and waits for its last frontier and end report', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     await keeper.advance(1_550);
     expect(tenure.ended).to.equal(true);
     expect(keeper.newsOf('released')).to.deep.equal([]);
-    await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'drained', open: 7 });
+    await keeper.reportFrontier(tenure, '100');
+    await keeper.endWorker(tenure, { type: 'drained', open: 7 });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '100', recordsLeft: 7, released: true });
   });
 
   it('does not ask a revoked worker to drain', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     keeper.suspend(60_000);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
@@ -119,7 +118,7 @@ describe('a keeper that releases its lease', () => {
 
   it('releases even with a deadline of 0 ms', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 0 });
     expect(keeper.newsOf('released')[0]?.lease.released).to.equal(true);
     expect(tenure.ended).to.equal(true);
@@ -127,9 +126,9 @@ describe('a keeper that releases its lease', () => {
 
   it('keeps the lease after a draining worker crashes, and releases once its calls have ended', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.down(1);
+    await keeper.killWorker(1);
     await keeper.advance(15_000);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.tell({ type: 'callsEnded' });
@@ -139,10 +138,10 @@ describe('a keeper that releases its lease', () => {
   it('waits for calls of a worker that crashed before or during the release only until the deadline', async () => {
     for (const order of ['release first', 'crash first']) {
       const keeper = await driveKeeper();
-      await keeper.work(1);
-      if (order === 'crash first') await keeper.down(1);
+      await keeper.startWorker(1);
+      if (order === 'crash first') await keeper.killWorker(1);
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-      if (order === 'release first') await keeper.down(1);
+      if (order === 'release first') await keeper.killWorker(1);
       await keeper.advance(19_000);
       expect(keeper.row.leaseOwner, order).to.equal(me);
       await keeper.advance(1_000);
@@ -153,13 +152,13 @@ describe('a keeper that releases its lease', () => {
   it('releases a drained lease without waiting for an earlier pipeline whose calls have ended', async () => {
     for (const order of ['the crash is heard of first', 'the crash is heard of last']) {
       const keeper = await driveKeeper();
-      await keeper.work(1);
-      if (order.endsWith('first')) await keeper.down(1);
+      await keeper.startWorker(1);
+      if (order.endsWith('first')) await keeper.killWorker(1);
       await keeper.tell({ type: 'callsEnded' });
-      if (order.endsWith('last')) await keeper.down(1);
-      const tenure = await keeper.work(2);
+      if (order.endsWith('last')) await keeper.killWorker(1);
+      const tenure = await keeper.startWorker(2);
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-      await keeper.end(tenure, { type: 'drained', open: 0 });
+      await keeper.endWorker(tenure, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released')[0]?.lease, order).to.deep.include({ released: true });
     }
   });
@@ -167,11 +166,11 @@ describe('a keeper that releases its lease', () => {
   it('repeats a release of unknown outcome, and recognises its own release', async () => {
     for (const fault of ['failBefore', 'failAfter'] as const) {
       const keeper = await driveKeeper();
-      const tenure = await keeper.work(1);
-      await keeper.frontier(tenure, '100');
+      const tenure = await keeper.startWorker(1);
+      await keeper.reportFrontier(tenure, '100');
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 10_000 });
       keeper.store.script('update', { type: fault });
-      await keeper.end(tenure, { type: 'drained', open: 0 });
+      await keeper.endWorker(tenure, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released'), fault).to.deep.equal([]);
       await keeper.advance(1_000);
       expect(keeper.newsOf('released')[0]?.lease, fault).to.deep.include({ released: true, checkpoint: '100' });
@@ -183,12 +182,12 @@ describe('a keeper that releases its lease', () => {
 
   it('sends the release again when a renewal of unknown outcome has taken effect', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
-    await keeper.frontier(tenure, '100');
+    await keeper.reportFrontier(tenure, '100');
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 10_000 });
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(1_000);
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, checkpoint: '100' });
     expect(keeper.row).to.deep.include({ leaseCounter: 8, checkpoint: '100' });
@@ -197,10 +196,10 @@ describe('a keeper that releases its lease', () => {
 
   it('reports an unsuccessful release when every write fails until the deadline', async () => {
     const keeper = await driveKeeper();
-    await keeper.work(1);
+    await keeper.startWorker(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 5_000 });
-    await keeper.down(1, { reason: 'shutdown' });
+    await keeper.killWorker(1, { reason: 'shutdown' });
     await keeper.advance(4_999);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.advance(1);
@@ -212,10 +211,10 @@ describe('a keeper that releases its lease', () => {
 
   it('reports a lost lease instead of a release when another worker owns the row', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 5_000 });
     keeper.store.takeAs(shardId, 'java');
-    await keeper.end(tenure, { type: 'drained', open: 0 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.newsOf('lost')).to.have.length(1);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     expect(keeper.row.leaseOwner).to.equal('java');
@@ -223,10 +222,10 @@ describe('a keeper that releases its lease', () => {
 
   it('keeps the shorter of two release deadlines, and grants no tenure meanwhile', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.tell({ type: 'release', reason: 'again', deadlineMs: 2_000 });
-    expect((await keeper.begin(2))?.type).to.equal('refused');
+    expect((await keeper.askForTenure(2))?.type).to.equal('refused');
     expect(tenure.ended).to.equal(false);
     await keeper.advance(2_000);
     expect(keeper.newsOf('released')[0]).to.deep.include({ reason: 'stop' });
@@ -238,9 +237,9 @@ const readOn: ShardEndPlan = { type: 'readOn', reason: 'a listing shows the shar
 describe('a keeper whose shard has ended', () => {
   async function toTheEnd(how: object = {}): Promise<KeeperDriver> {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'shardEnd', notFound: false, ...how });
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
+    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false, ...how });
     return keeper;
   }
 
@@ -276,7 +275,7 @@ describe('a keeper whose shard has ended', () => {
   it('asks again after `retryMs` while the end is blocked, and checkpoints the frontier meanwhile', async () => {
     const keeper = await toTheEnd();
     await keeper.plan({ type: 'blocked', reason: 'merge partner', retryMs: 5_000 });
-    expect((await keeper.begin(2))?.type, 'there is nothing to read').to.equal('refused');
+    expect((await keeper.askForTenure(2))?.type, 'there is nothing to read').to.equal('refused');
     await keeper.advance(4_999);
     expect(keeper.questions).to.deep.equal([]);
     expect(keeper.row).to.deep.include({ checkpoint: '100', leaseOwner: me });
@@ -308,17 +307,17 @@ describe('a keeper whose shard has ended', () => {
   it('continues reading a shard that a listing shows as open, with a delay after no progress', async () => {
     const keeper = await toTheEnd();
     await keeper.plan(readOn);
-    let tenure = await keeper.work(2);
+    let tenure = await keeper.startWorker(2);
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 0 } });
-    await keeper.end(tenure, { type: 'shardEnd', notFound: false });
+    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
     await keeper.plan(readOn);
-    expect(await keeper.begin(3)).to.have.property('type', 'refused');
+    expect(await keeper.askForTenure(3)).to.have.property('type', 'refused');
     await keeper.advance(failoverMs);
-    tenure = await keeper.work(4);
-    await keeper.frontier(tenure, '101');
-    await keeper.end(tenure, { type: 'shardEnd', notFound: false });
+    tenure = await keeper.startWorker(4);
+    await keeper.reportFrontier(tenure, '101');
+    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
     await keeper.plan(readOn);
-    await keeper.work(5);
+    await keeper.startWorker(5);
     expect(keeper.newsOf('ended')).to.deep.equal([]);
   });
 
@@ -381,9 +380,9 @@ describe('a keeper whose shard has ended', () => {
 
   it('ends the shard instead of releasing it when the coordinator answers in time', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.end(tenure, { type: 'shardEnd', notFound: false });
+    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.plan(ready);
     expect(keeper.newsOf('ended')).to.have.length(1);
@@ -411,9 +410,9 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('counts the time without a worker from the end of the last worker', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.advance(2 * idleLimitMs);
-    await keeper.end(tenure, { type: 'drained', open: 3 });
+    await keeper.endWorker(tenure, { type: 'drained', open: 3 });
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.advance(1);
@@ -435,16 +434,16 @@ describe('a keeper that may release its lease by itself', () => {
     it(`releases after two endings by ${code} at the same frontier, once the calls have ended`, async () => {
       const keeper = await driveKeeper();
       const error = new KinactError(code, 'onShardStarted of s has not ended.');
-      const first = await keeper.work(1);
-      await keeper.frontier(first, '100');
-      await keeper.down(1, { error });
-      const second = await keeper.work(2);
-      await keeper.frontier(second, '101');
-      await keeper.down(2, { error });
-      await keeper.work(3);
-      await keeper.down(1, { error });
+      const first = await keeper.startWorker(1);
+      await keeper.reportFrontier(first, '100');
+      await keeper.killWorker(1, { error });
+      const second = await keeper.startWorker(2);
+      await keeper.reportFrontier(second, '101');
+      await keeper.killWorker(2, { error });
+      await keeper.startWorker(3);
+      await keeper.killWorker(1, { error });
       expect(keeper.newsOf('released'), 'the frontier moved between the two').to.deep.equal([]);
-      await keeper.down(3, { error });
+      await keeper.killWorker(3, { error });
       expect(keeper.newsOf('released'), 'its calls may run').to.deep.equal([]);
       await keeper.tell({ type: 'callsEnded' });
       expect(keeper.newsOf('released')[0]).to.deep.include({
@@ -459,17 +458,17 @@ describe('a keeper that may release its lease by itself', () => {
   it('keeps the lease after crashes with other errors', async () => {
     const keeper = await driveKeeper();
     for (const worker of [1, 2, 3, 4]) {
-      await keeper.work(worker);
-      await keeper.down(worker, { error: new KinactError('PROCESSING_FAILED', 'boom') });
+      await keeper.startWorker(worker);
+      await keeper.killWorker(worker, { error: new KinactError('PROCESSING_FAILED', 'boom') });
     }
     expect(keeper.row.leaseOwner).to.equal(me);
   });
 
   it('releases with a cool-down when the failure policy stops the shard', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
+    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     expect(keeper.newsOf('released')[0]).to.deep.include({
       coolDown: true,
       reason: 'the failure policy stopped the shard: poison',
@@ -480,9 +479,9 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('applies the deadline of a later release request to its own unfinished release', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 3_000 });
     await keeper.advance(3_000);
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
@@ -491,9 +490,9 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('keeps the reason of a waiting release, and adds a cool-down, when the policy stops the shard', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 3_000 });
-    await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     expect(keeper.newsOf('released')[0]).to.deep.include({ reason: 'stop', coolDown: true });
   });
 });

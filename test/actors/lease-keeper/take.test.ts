@@ -1,5 +1,5 @@
-// A take is conditional on the row that the keeper saw. If the reply is lost, or the table refuses the take, the current row shows
-// whether this keeper has the lease. `me` takes the lease, in some tests from `you`. `work` grants a shard worker a tenure.
+// A take is conditional on the row that the keeper saw. If the reply is lost, or the table refuses the take, the current row shows whether
+// this keeper has the lease. `me` takes the lease, in some tests from `you`.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, nonce, shardId, writer } from '../../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../../support/memory-lease-store.js';
@@ -41,7 +41,7 @@ describe('a keeper that takes a lease', () => {
     });
     expect(keeper.row).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 123 });
     expect(keeper.eventsOf('warning')).to.have.length(1);
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     expect(tenure.start).to.deep.equal({ type: 'atTimestamp', timestampMs: 123 });
   });
 
@@ -87,7 +87,7 @@ describe('a keeper that takes a lease', () => {
     const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.newsOf('taken')).to.have.length(1);
     expect(keeper.row).to.deep.include({ leaseCounter: 10, kinactWriter: writer, ownerSwitchesSinceCheckpoint: 0 });
-    expect((await keeper.work(1)).start).to.deep.equal({
+    expect((await keeper.startWorker(1)).start).to.deep.equal({
       type: 'after',
       position: { sequenceNumber: '50', subSequenceNumber: 0 },
     });
@@ -175,7 +175,7 @@ describe('a keeper that takes a lease', () => {
     const keeper = await driveKeeper({ store, seenRow });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, recordsLeft: 0 });
     expect(keeper.row).to.not.have.property('leaseOwner');
   });

@@ -1,7 +1,5 @@
-// A worker delivers only in a tenure. A keeper has one tenure at a time, and each has a higher fence. The deadline of a tenure counts
-// from the start of a renewal, and holds even if the machine was suspended. The keeper holds the lease. `begin` is a shard worker's
-// request for a tenure, and `work` is a request that the keeper grants. `frontier` reports what the worker has settled, `end` is its
-// last message, and `down` its death without a last message.
+// A worker delivers only in a tenure. A keeper has one tenure at a time, and each has a higher fence. The deadline of a tenure counts from
+// the start of a renewal, and holds even if the machine was suspended. The keeper holds the lease.
 import { expect } from 'chai';
 import { KinactError } from '../../../src/api/errors.js';
 import { driveKeeper, failoverMs, marginMs, shardId } from '../../support/keeper-driver.js';
@@ -14,7 +12,7 @@ const updates = (keeper: Awaited<ReturnType<typeof driveKeeper>>) =>
 describe('a keeper that grants tenures', () => {
   it('renews before it grants a tenure, whose fence is the counter of that renewal', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(11);
+    const tenure = await keeper.startWorker(11);
     expect(keeper.row.leaseCounter).to.equal(6);
     expect(tenure).to.deep.include({
       workerNumber: 11,
@@ -37,9 +35,9 @@ describe('a keeper that grants tenures', () => {
 
   it('passes a given hash range to the tenure, and none if the row has none', async () => {
     const range = { startingHashKey: '1', endingHashKey: '2' };
-    expect((await (await driveKeeper({ hashKeyRange: range })).work(1)).hashKeyRange).to.deep.equal(range);
+    expect((await (await driveKeeper({ hashKeyRange: range })).startWorker(1)).hashKeyRange).to.deep.equal(range);
     const { startingHashKey: _first, ...row } = leaseRow({ leaseKey: shardId });
-    expect(await (await driveKeeper({ seenRow: row })).work(1)).to.not.have.property('hashKeyRange');
+    expect(await (await driveKeeper({ seenRow: row })).startWorker(1)).to.not.have.property('hashKeyRange');
   });
 
   it('renews every third of failoverMs, counted from the start of the last renewal', async () => {
@@ -51,7 +49,7 @@ describe('a keeper that grants tenures', () => {
     await keeper.advance(1_200);
     expect(updates(keeper), 'one write at a time').to.equal(2);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     await keeper.advance(started + 2_999 - keeper.clock.now);
     expect(updates(keeper)).to.equal(2);
     await keeper.advance(1);
@@ -60,7 +58,7 @@ describe('a keeper that grants tenures', () => {
 
   it('counts the deadline from the start of a renewal, never from its answer', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
     await keeper.advance(3_000);
@@ -69,7 +67,7 @@ describe('a keeper that grants tenures', () => {
     expect(tenure.deadline).to.equal(started - 3_000 + liveMs);
     expect(tenure.renewalBegunAt).to.equal(started - 3_000);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(tenure.deadline).to.equal(started + liveMs);
     expect(tenure.renewalBegunAt).to.equal(started);
   });
@@ -79,16 +77,16 @@ describe('a keeper that grants tenures', () => {
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
     await keeper.advance(3_000);
-    expect(await keeper.begin(1)).to.equal(undefined);
+    expect(await keeper.askForTenure(1)).to.equal(undefined);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     const answered = keeper.answers.get(1);
     expect(answered?.type === 'granted' && answered.tenure.fence, 'take 5, renewal 6, fence 7').to.equal(7);
   });
 
   it('revokes the tenure at the deadline, continues to renew, and grants a new tenure with a higher fence', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
     await keeper.advance(liveMs - 1);
     expect(tenure.ended).to.equal(false);
@@ -100,8 +98,8 @@ describe('a keeper that grants tenures', () => {
       { type: 'revoked', fence: 6, reason: 'the local deadline has passed without a renewal' },
     ]);
     expect(keeper.newsOf('idle')).to.have.length(1);
-    await keeper.end(tenure, { type: 'tenureEnded' });
-    expect(await keeper.begin(2), 'nothing is granted while the table is away').to.equal(undefined);
+    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    expect(await keeper.askForTenure(2), 'nothing is granted while the table is away').to.equal(undefined);
     await keeper.advance(60_000);
     const answer = keeper.answers.get(2);
     expect(answer?.type === 'granted' && answer.tenure.fence).to.equal(keeper.newsOf('working')[1]?.fence);
@@ -112,21 +110,21 @@ describe('a keeper that grants tenures', () => {
 
   it('does not move the deadline of a tenure that is marked as ended', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     const { deadline } = tenure;
     tenure.ended = true;
     await keeper.advance(3_000);
     expect(tenure.deadline).to.equal(deadline);
-    await keeper.end(tenure, { type: 'tenureEnded' });
+    await keeper.endWorker(tenure, { type: 'tenureEnded' });
     expect(tenure.deadline).to.equal(0);
   });
 
   it('handles the last messages of a worker that has ended its own tenure', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     tenure.ended = true;
-    await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'shardEnd', notFound: true });
+    await keeper.reportFrontier(tenure, '100');
+    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: true });
     await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END' });
     expect(keeper.eventsOf('checkpoint')[0]).to.deep.include({ sequenceNumber: '100' });
@@ -135,19 +133,19 @@ describe('a keeper that grants tenures', () => {
 
   it('handles the last messages of a worker whose tenure was revoked', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.suspend(marginMs + 1);
     await keeper.tell({ type: 'startAllowed' });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
-    await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.reportFrontier(tenure, '100');
+    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
   it('revokes the tenure if the wall clock shows a suspension of more than the margin', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.suspend(marginMs);
     await keeper.advance(1);
     await keeper.tell({ type: 'startAllowed' });
@@ -165,12 +163,12 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
-    await keeper.begin(1);
+    await keeper.askForTenure(1);
     await keeper.advance(10);
     keeper.suspend(60_000);
     await keeper.tell({ type: 'startAllowed' });
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     const granted = keeper.answers.get(1);
     expect(granted?.type === 'granted' && granted.tenure.fence, 'the renewal after the suspension').to.equal(7);
     expect(granted?.type === 'granted' && granted.tenure.deadline).to.equal(keeper.clock.now + liveMs);
@@ -178,22 +176,22 @@ describe('a keeper that grants tenures', () => {
 
   it('revokes an open tenure before it grants the next one', async () => {
     const keeper = await driveKeeper();
-    const first = await keeper.work(1);
-    const second = await keeper.work(2);
+    const first = await keeper.startWorker(1);
+    const second = await keeper.startWorker(2);
     expect(first.ended).to.equal(true);
     expect(keeper.controls.get(1)).to.deep.equal([
       { type: 'revoked', fence: first.fence, reason: 'another worker begins' },
     ]);
     expect(second.fence).to.be.above(first.fence);
-    await keeper.down(1);
+    await keeper.killWorker(1);
     expect(second.ended, "the old worker's end is not the new one's").to.equal(false);
   });
 
   it('refuses the earlier of two requests for a tenure', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failBefore' });
-    await keeper.begin(1);
-    await keeper.begin(2);
+    await keeper.askForTenure(1);
+    await keeper.askForTenure(2);
     expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'another worker asked after this one' });
     await keeper.advance(2_000);
     expect(keeper.answers.get(2)?.type).to.equal('granted');
@@ -202,8 +200,8 @@ describe('a keeper that grants tenures', () => {
   it('forgets the request of a worker that has died', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failBefore' });
-    await keeper.begin(1);
-    await keeper.down(1);
+    await keeper.askForTenure(1);
+    await keeper.killWorker(1);
     await keeper.advance(10_000);
     expect(keeper.answers.has(1)).to.equal(false);
     expect(keeper.newsOf('working')).to.deep.equal([]);
@@ -211,25 +209,25 @@ describe('a keeper that grants tenures', () => {
 
   it('keeps the lease when the worker crashes, and starts the next worker at the frontier', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100', { subSequenceNumber: 3 });
-    await keeper.down(1, { reason: 'crash', error: new Error('boom') });
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100', { subSequenceNumber: 3 });
+    await keeper.killWorker(1, { reason: 'crash', error: new Error('boom') });
     expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.controls.get(1), 'no worker is there to hear of it').to.equal(undefined);
     expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker is down (crash)');
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
-    const next = await keeper.work(2);
+    const next = await keeper.startWorker(2);
     expect(next.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 3 } });
     expect(next.fence).to.be.above(tenure.fence);
   });
 
   it('drops and counts messages with a stale fence', async () => {
     const keeper = await driveKeeper();
-    const first = await keeper.work(1);
-    const second = await keeper.work(2);
-    await keeper.frontier(first, '100');
-    await keeper.frontier({ ...second, fence: first.fence }, '100');
-    await keeper.end(first, { type: 'shardEnd', notFound: true });
+    const first = await keeper.startWorker(1);
+    const second = await keeper.startWorker(2);
+    await keeper.reportFrontier(first, '100');
+    await keeper.reportFrontier({ ...second, fence: first.fence }, '100');
+    await keeper.endWorker(first, { type: 'shardEnd', notFound: true });
     await keeper.tell({ type: 'reads', worker: 1, fence: first.fence, forMs: 60_000 });
     expect(Object.fromEntries(keeper.counts)).to.deep.equal({ staleFrontier: 2, staleWorkerEnd: 1, staleReads: 1 });
     expect(keeper.newsOf('readsFail')).to.deep.equal([]);
@@ -242,10 +240,10 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
-    expect(await keeper.begin(1)).to.equal(undefined);
+    expect(await keeper.askForTenure(1)).to.equal(undefined);
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.answers.get(1)).to.have.property('type', 'refused');
     expect(keeper.newsOf('working')).to.deep.equal([]);
     expect(keeper.newsOf('released')).to.have.length(1);
@@ -253,27 +251,27 @@ describe('a keeper that grants tenures', () => {
 
   it('ends the tenure, aborts its signal, and refuses an open request when it is stopped', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
+    const tenure = await keeper.startWorker(1);
     keeper.stop();
     expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(tenure.signal.aborted).to.equal(true);
     expect(keeper.controls.get(1)).to.deep.equal([{ type: 'revoked', fence: 6, reason: 'the keeper has stopped' }]);
     const asking = await driveKeeper();
     asking.store.script('update', { type: 'failBefore' });
-    await asking.begin(1);
+    await asking.askForTenure(1);
     asking.stop();
     expect(asking.answers.get(1)?.type).to.equal('refused');
   });
 
   it('grants no tenure on a shard that has ended', async () => {
     const keeper = await driveKeeper({ seenRow: leaseRow({ leaseKey: shardId, checkpoint: 'SHARD_END' }) });
-    expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
+    expect(await keeper.askForTenure(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 
   it('grants no tenure when SHARD_END was written into the row by hand', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failAfter' });
-    await keeper.begin(1);
+    await keeper.askForTenure(1);
     keeper.store.put({ ...keeper.row, checkpoint: 'SHARD_END' });
     await keeper.advance(1_000);
     expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
@@ -281,10 +279,10 @@ describe('a keeper that grants tenures', () => {
 
   it('keeps the lease when its worker finds that the tenure has ended', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.end(tenure, { type: 'tenureEnded' });
+    const tenure = await keeper.startWorker(1);
+    await keeper.endWorker(tenure, { type: 'tenureEnded' });
     expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker has ended: tenureEnded');
-    expect((await keeper.work(2)).fence).to.be.above(tenure.fence);
+    expect((await keeper.startWorker(2)).fence).to.be.above(tenure.fence);
   });
 
   it('counts an unknown message', async () => {
@@ -295,8 +293,8 @@ describe('a keeper that grants tenures', () => {
 
   it('shows its phase, counter, checkpoint, frontier, fence and remaining time in its status', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100');
+    const tenure = await keeper.startWorker(1);
+    await keeper.reportFrontier(tenure, '100');
     await keeper.advance(1_000);
     expect(keeper.status()).to.deep.include({
       leaseKey: shardId,

@@ -1,6 +1,5 @@
-// A keeper sends no write before the queue of the table has granted a permit, and decides only then what to write. The queue is a
-// stub that grants a permit when the test calls `next`. `work` grants a shard worker a tenure, `frontier` reports what the worker has
-// settled, and `down` is the worker's death without a last message.
+// A keeper sends no write before the queue of the table has granted a permit, and decides only then what to write. The queue is a stub that
+// grants a permit when the test calls `next`.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs, type KeeperDriver, type KeeperSetup } from '../../support/keeper-driver.js';
@@ -47,7 +46,7 @@ function closedQueue() {
       const grant = granting;
       granting = undefined;
       grant?.(permit());
-      await keeper.settle();
+      await keeper.untilIdle();
     },
     order: (): TrafficOrder => [...orders][0]!,
   };
@@ -58,7 +57,7 @@ async function held(setup: KeeperSetup = {}): Promise<{ queue: ReturnType<typeof
   const queue = closedQueue();
   queue.setOpen(true);
   const keeper = await driveKeeper({ traffic: queue.traffic, ...setup });
-  await keeper.work(1);
+  await keeper.startWorker(1);
   queue.setOpen(false);
   queue.ended.length = 0;
   return { queue, keeper };
@@ -78,7 +77,7 @@ describe('a keeper that needs permits to write', () => {
     await keeper.advance(failoverMs / 2 - 1);
     expect(keeper.eventsOf('retrying')).to.deep.equal([]);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.newsOf('taken')).to.have.length(1);
     expect(keeper.state.timing.liveUntil).to.equal(sentAt + failoverMs - marginMs);
     expect(queue.ended).to.deep.equal(['answered']);
@@ -91,7 +90,7 @@ describe('a keeper that needs permits to write', () => {
     const renewalDue = liveUntil + marginMs - failoverMs + failoverMs / 3;
     expect(queue.order()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
-    await keeper.down(1);
+    await keeper.killWorker(1);
     await keeper.tell({ type: 'callsEnded' });
     expect(queue.order()).to.deep.equal({ kind: 'duty', deadline: Infinity, renewalDue: Infinity });
     await queue.next(keeper);
@@ -103,7 +102,7 @@ describe('a keeper that needs permits to write', () => {
     const { keeper, queue } = await held();
     await keeper.advance(failoverMs / 3);
     expect(queue.waits()).to.equal(true);
-    await keeper.frontier(keeper.state.tenure!.shared, '7');
+    await keeper.reportFrontier(keeper.state.tenure!.shared, '7');
     await queue.next(keeper);
     expect(keeper.row.checkpoint).to.equal('7');
   });
@@ -127,7 +126,7 @@ describe('a keeper that needs permits to write', () => {
   it('orders a permit of kind `checkpoint` for an extra checkpoint, and changes it to `renew` when due', async () => {
     const { keeper, queue } = await held({ checkpointIntervalMs: 200 });
     await keeper.advance(1_000);
-    await keeper.frontier(keeper.state.tenure!.shared, '7');
+    await keeper.reportFrontier(keeper.state.tenure!.shared, '7');
     expect([queue.waits(), queue.order().kind]).to.deep.equal([true, 'checkpoint']);
     expect(queue.moved).to.deep.equal([]);
     await keeper.advance(failoverMs / 3 - 1_000);
@@ -152,9 +151,9 @@ describe('a keeper that needs permits to write', () => {
 
   it('returns a permit that comes when there is nothing left to write', async () => {
     const { keeper, queue } = await held();
-    await keeper.begin(2);
+    await keeper.askForTenure(2);
     expect(queue.waits()).to.equal(true);
-    await keeper.down(2);
+    await keeper.killWorker(2);
     await queue.next(keeper);
     expect(queue.ended).to.deep.equal(['unused']);
   });
@@ -163,7 +162,7 @@ describe('a keeper that needs permits to write', () => {
     const queue = closedQueue();
     queue.setOpen(true);
     const keeper = await driveKeeper({ traffic: queue.traffic, onCheckpoint: () => new Promise(() => {}) });
-    await keeper.frontier(await keeper.work(1), '7');
+    await keeper.reportFrontier(await keeper.startWorker(1), '7');
     await keeper.advance(failoverMs / 3);
     queue.setOpen(false);
     await keeper.advance(failoverMs / 3);

@@ -1,5 +1,5 @@
 // How old the oldest record is that a keeper has settled and that no durable checkpoint covers. After a lost reply it may be too old, but
-// it is never too young. `work` grants a shard worker a tenure, and `tell` carries its reports of the frontier.
+// it is never too young.
 import { expect } from 'chai';
 import type { KeeperStatus } from '../../../actors/lease-keeper/status.js';
 import { driveKeeper } from '../../support/keeper-driver.js';
@@ -7,7 +7,7 @@ import { driveKeeper } from '../../support/keeper-driver.js';
 /** A keeper with a worker that reports frontiers, each over records of which the oldest arrived so long ago. */
 async function reporting(setup: Parameters<typeof driveKeeper>[0] = {}) {
   const keeper = await driveKeeper(setup);
-  const { workerNumber: worker, fence } = await keeper.work(1);
+  const { workerNumber: worker, fence } = await keeper.startWorker(1);
   let records = 0;
   const report = (number: number, ageMs?: number): Promise<void> => {
     records += 1;
@@ -30,7 +30,7 @@ describe('the oldest settled record without a durable checkpoint', () => {
     await keeper.advance(3_000);
     expect(ageMs(), 'the table has not answered').to.equal(8_000);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.row.checkpoint).to.equal('101');
     expect(ageMs()).to.equal(0);
     await keeper.advance(6_000);
@@ -47,7 +47,7 @@ describe('the oldest settled record without a durable checkpoint', () => {
     await report(102, 600);
     expect(ageMs()).to.equal(8_000);
     answer();
-    await keeper.settle();
+    await keeper.untilIdle();
     expect(keeper.row.checkpoint).to.equal('100');
     expect(ageMs()).to.equal(700);
   });

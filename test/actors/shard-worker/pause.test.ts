@@ -40,11 +40,11 @@ describe('a shard worker that pauses', () => {
           },
         }),
       });
-      const { keeper, worker } = pipeline.read(stream.port, shard0);
+      const { keeper } = pipeline.read(stream.port, shard0);
       await pipeline.clock.advance(10);
       expect([...acks.keys()], 'open, and no room for the rest').to.deep.equal(['a', 'b']);
       if (isIntakePaused === true) pauseIntake(intake, pipeline.clock.now());
-      pipeline.tell(worker, { type, fence: keeper.tenures[0]!.fence, number: 1 });
+      keeper.control({ type, number: 1 });
       await pipeline.clock.advance(10);
       for (const ack of acks.values()) ack();
       acks.set('all', () => {});
@@ -53,7 +53,7 @@ describe('a shard worker that pauses', () => {
       if (keeper.ends.length > 0) {
         const { position } = keeper.frontiers.at(-1)!;
         pipeline.read(stream.port, shard0, { type: 'after', position });
-      } else pipeline.tell(worker, { type: 'resume', fence: keeper.tenures[0]!.fence, number: 1 });
+      } else keeper.control({ type: 'resume', number: 1 });
       await pipeline.clock.advance(100);
       expect(seen).to.deep.equal(['before', 'a', 'b', 'c', 'd']);
     });
@@ -67,13 +67,13 @@ describe('a shard worker that pauses', () => {
       definition: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
     });
     putNumbered(stream, 3);
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(1_000);
     pauseIntake(intake, pipeline.clock.now());
     putNumbered(stream, 3, undefined, 3);
     await pipeline.clock.advance(1_000);
     expect(keeper.ends, 'paused, and still there').to.deep.equal([]);
-    pipeline.tell(worker, { type: 'pause', fence: keeper.tenures[0]!.fence, number: 1 });
+    keeper.control({ type: 'pause', number: 1 });
     await pipeline.clock.advance(1_000);
     expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 0 }]);
     expect(keeper.frontiers.reduce((sum, { records }) => sum + records, 0)).to.equal(3);
@@ -92,9 +92,9 @@ describe('a shard worker that pauses', () => {
       }),
     });
     putNumbered(stream, 10, () => 'k');
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(1_000);
-    pipeline.tell(worker, { type: 'pause', fence: keeper.tenures[0]!.fence, number: 1 });
+    keeper.control({ type: 'pause', number: 1 });
     await pipeline.clock.advance(100);
     expect(keeper.log.filter(({ type }) => type === 'cannotDrain')).to.have.length(1);
   });
@@ -116,16 +116,14 @@ describe('a shard worker that pauses', () => {
       }),
       reducers: 1,
     });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    const { keeper } = pipeline.read(stream.port, shard0);
     putNumbered(stream, 1);
     await pipeline.clock.advance(1_000);
-    const { fence } = keeper.tenures[0]!;
-    const pause = { type: 'pause', fence, number: 1 };
-    pipeline.tell(worker, pause);
-    pipeline.tell(worker, { type: 'resume', fence, number: 1 });
+    keeper.control({ type: 'pause', number: 1 });
+    keeper.control({ type: 'resume', number: 1 });
     await pipeline.clock.advance(1_000);
     // A message that arrives twice changes nothing (docs/actors-on-nact.md).
-    pipeline.tell(worker, pause);
+    keeper.control({ type: 'pause', number: 1 });
     putNumbered(stream, 5, undefined, 1);
     await pipeline.clock.advance(600_000);
     expect(seen, 'seen in ten minutes').to.have.length(6);

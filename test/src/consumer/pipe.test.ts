@@ -134,7 +134,7 @@ describe('a consumer with a pipe', () => {
     await clock.advance(20_000);
     expect(before, 'what was produced before drains first').to.deep.equal(numbers(0, 20));
     expect(sorted([...new Set(seen)])).to.deep.equal(numbers(0, 40));
-    expect(errors.join()).to.include('20 does not fit');
+    expect(errors.join()).to.include('20 does not fit').and.to.include('tap/1 failed for record');
   });
 
   it('waits for a failing node under retry, hands nothing over behind it, and goes on', async () => {
