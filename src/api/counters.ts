@@ -42,7 +42,7 @@ const ordinary = {
   subscriptionsBroken: 'Subscriptions that ended with an error, or without an event. The shard is polled meanwhile.',
   subscriptionsSilent: 'Subscriptions given up because nothing came for a minute.',
   leaseRowsRemoved: 'Lease rows of shards that are gone, removed by this worker.',
-  deadLetter: 'Messages to actors that had stopped.',
+  deadLetter: 'Messages to actors that had stopped. A stop itself makes a few: notices between actors that end.',
   repeatedMessages: 'Messages that came twice and changed nothing.',
   lateAnswer: 'Answers to questions that nobody waited for any more.',
   lateResult: 'Results of effects whose actor had stopped.',
