@@ -48,11 +48,12 @@ function overdueError(turn: NodeTurn, calling: Calling): KinactError {
   const { answerDeadlineMs } = turn.options;
   const text = `${placeOf(turn, calling)} has not ended within ${answerDeadlineMs} ms after its signal was aborted`;
   const cause = timeoutError(turn, calling);
-  const { source, shardId, sequenceNumber, subSequenceNumber, key } = failedItemOf(turn, calling.call);
+  const { source, shardId, sequenceNumber, subSequenceNumber, key, node } = failedItemOf(turn, calling.call);
   if (sequenceNumber === '') return new KinactError('PROCESSING_FAILED', text, { cause });
   const optional = {
     ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
     ...(key === undefined ? {} : { key }),
+    ...(node === undefined ? {} : { node }),
   };
   return new KinactError('PROCESSING_FAILED', text, { cause, data: { source, shardId, sequenceNumber, ...optional } });
 }

@@ -37,8 +37,8 @@ export interface Call {
         isStale: boolean;
       }
     | undefined;
-  /** What a sink keeps already of what has failed. */
-  readonly parked: Set<Held>;
+  /** What a sink keeps already of what has failed. Undefined: nothing, as of nearly every call. */
+  parked: Set<Held> | undefined;
 }
 
 export function callOf(callback: Callback, slot: Slot, message?: SentMessage): Call {
@@ -51,7 +51,7 @@ export function callOf(callback: Callback, slot: Slot, message?: SentMessage): C
     cause: undefined,
     failed: undefined,
     parts: undefined,
-    parked: new Set(),
+    parked: undefined,
   };
 }
 

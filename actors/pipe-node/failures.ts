@@ -192,8 +192,7 @@ function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
     if (message === undefined || !parts.of.includes(message)) {
       // There may be more to do: see `NodeFailure`.
       turn.state.waiting = undefined;
-      Object.assign(call, { failures: 0, parts: undefined });
-      call.parked.clear();
+      Object.assign(call, { failures: 0, parts: undefined, parked: undefined });
       work.again = call;
       return;
     }
@@ -209,7 +208,7 @@ function skip({ state, now, effects }: NodeTurn, call: Call, error: unknown): vo
     const { live } = withoutEnded(references);
     if (live === undefined) continue;
     settle(state.settled, live);
-    if (call.parked.has(held)) continue;
+    if (call.parked?.has(held) === true) continue;
     effects.push(effect.count('skippedItems', countItems(live)));
     const item = firstOf(live) as DeliveredItem | undefined;
     if (item === undefined) continue;

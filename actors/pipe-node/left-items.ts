@@ -35,6 +35,8 @@ export function noteLeft(
     note(call, item, { since, attempts: call.failures, error });
   }
   for (const slot of state.slots.values()) {
+    // Noted above, as what its flush or timer is about.
+    if (call?.slot === slot && call.message === undefined) continue;
     const kept = itemOf(keptReferences(slot), worker);
     if (kept !== undefined) note(slot, kept, { since: slot.keepsSince, attempts: 0, error: `${name} keeps it` });
   }

@@ -22,7 +22,7 @@ export function heldOf({ message, parts, slot }: Call): readonly Held[] {
  * was repeated because of a lost lease.
  */
 export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | string {
-  const of = heldOf(call).filter((held) => !call.parked.has(held));
+  const of = heldOf(call).filter((held) => call.parked?.has(held) !== true);
   const { values } = call.parts ?? {};
   if (of.length === 0) return [];
   if (values !== undefined)

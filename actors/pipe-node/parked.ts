@@ -36,7 +36,7 @@ function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
   const { subject: call, failure } = news.pending;
   if (state.waiting?.call !== call) return;
   for (const parked of news.parked)
-    if (parked instanceof ParkableMessage) for (const held of parked.of) call.parked.add(held);
+    if (parked instanceof ParkableMessage) for (const held of parked.of) (call.parked ??= new Set()).add(held);
   if (news.verdict !== undefined) {
     notParked(turn, state.work, { call, failure }, news.verdict);
     return;

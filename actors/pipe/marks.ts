@@ -3,7 +3,7 @@
 // was asked for one more attempt. The answer names what is open. So a hand-over, a stop and a full ledger do not wait for the failed call.
 // Nor does a stop wait for what a node keeps beyond its flush.
 import { effect } from '../protocol/actor.js';
-import { nextNumber, sendStageReports } from '../protocol/stage-reports.js';
+import { sendPunctuated } from '../protocol/stage-reports.js';
 import { sendMarkPassed } from './behind-reducer.js';
 import type { Message, PipeActorMessage } from './messages.js';
 import { isWaiting } from './nodes.js';
@@ -62,7 +62,7 @@ export function attempted({ state }: PipeTurn, { mark, node, isWaiting: stillWai
   state.marks.get(mark)?.attempts?.delete(node);
 }
 
-/** Sends the dispositions before the answer, which means that the flush is over. A reducer knows itself what is open. */
+/** `namesOpen`: whether the answer names what is open. A reducer in front knows that itself. */
 function answer(turn: PipeTurn, mark: Mark, namesOpen: boolean): void {
   const { options, state, effects } = turn;
   const { punctuation } = mark;
@@ -74,7 +74,5 @@ function answer(turn: PipeTurn, mark: Mark, namesOpen: boolean): void {
   }
   const { stage, id, worker } = punctuation;
   const waiting = namesOpen ? openOrdinals(state.open, worker) : [];
-  sendStageReports(state.reports, options.index, effects);
-  const number = nextNumber(state.reports, stage);
-  effects.push(effect.send(stage, { type: 'punctuated', reducer: options.index, number, id, waiting }));
+  sendPunctuated(state.reports, { stage, id }, { reducer: options.index, waiting }, effects);
 }

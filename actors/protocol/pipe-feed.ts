@@ -20,7 +20,7 @@ export type PipeFeed =
       readonly mark: number;
       readonly kind: 'flush' | 'drain';
     }
-  /** The tenure of this worker has ended: drop what belongs to it alone. */
+  /** The tenure of this shard worker has ended: drop what belongs to it alone. */
   | { readonly type: 'emittedLost'; readonly number: number; readonly reducer: Ref<PipeNews>; readonly worker: number };
 
 /** The messages of the pipe to its reducer, numbered likewise. */

@@ -3,6 +3,7 @@
 import { effect, type Effect, type Ref } from './actor.js';
 import type { Disposed, WorkerDispositions } from './disposition.js';
 import type { DeliveredItem } from './item.js';
+import type { StageMessage } from './pipeline-messages.js';
 
 /** What the next message to one stage says. */
 interface StageReport {
@@ -74,6 +75,23 @@ export function nextNumber(reports: StageReports, stage: Ref<Disposed>): number 
   const number = (reports.lastSent.get(stage) ?? 0) + 1;
   reports.lastSent.set(stage, number);
   return number;
+}
+
+/** What a punctuation is answered to, and its number there. */
+interface Punctuated {
+  readonly stage: Ref<StageMessage>;
+  readonly id: number;
+}
+
+/** Answers a punctuation: what came before it is done. The dispositions go first. `waiting`: the ordinals that wait for another attempt. */
+export function sendPunctuated<Message>(
+  reports: StageReports,
+  { stage, id }: Punctuated,
+  { reducer, waiting }: { readonly reducer: number; readonly waiting: readonly number[] },
+  effects: Effect<Message>[],
+): void {
+  sendStageReports(reports, reducer, effects);
+  effects.push(effect.send(stage, { type: 'punctuated', reducer, number: nextNumber(reports, stage), id, waiting }));
 }
 
 /** Sends everything that was collected. Returns true if an item was settled. */

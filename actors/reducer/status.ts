@@ -7,7 +7,7 @@ import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import { waitingFlushes } from './failures/failed-call.js';
 import { heldItemsOf, type HeldItem } from './failures/held-keys.js';
 import { isOpen, oldestOrdinal } from '../protocol/open-records.js';
-import { inPipe, isStuck, type PipeBehind } from './emitting/pipe-behind.js';
+import { isStuck, oldestInPipe, type PipeBehind } from './emitting/pipe-behind.js';
 import { batchedItems, gatheredCount, oldestCall } from './batches/batching.js';
 import { refusals, waitingText } from '../protocol/pending-failures.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -133,8 +133,8 @@ export function reportAckWait({ state, now, effects }: ReducerTurn, question: Wa
     if (tenure.workerNumber === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
 
   // The pipe behind the reducer knows since when it has kept the oldest record that it has.
-  const ordinal = state.behind === undefined ? Infinity : Math.min(...inPipe(state.behind, worker));
-  if (state.behind !== undefined && heldForMs > 0 && ordinal !== Infinity) {
+  const ordinal = state.behind === undefined ? undefined : oldestInPipe(state.behind, worker);
+  if (state.behind !== undefined && heldForMs > 0 && ordinal !== undefined) {
     effects.push(effect.send(state.behind.ref, { ...question, heldForMs, ordinal }));
     return;
   }

@@ -1,7 +1,6 @@
 // The answer to a punctuation: it names the records that wait for another attempt.
-import { effect } from '../../protocol/actor.js';
 import { DeliveredItem } from '../../protocol/item.js';
-import { nextNumber, sendStageReports } from '../../protocol/stage-reports.js';
+import { sendPunctuated } from '../../protocol/stage-reports.js';
 import { pendingFlushes } from '../failures/failed-call.js';
 import { heldItemsOf } from '../failures/held-keys.js';
 import { gatheredItems } from './batching.js';
@@ -11,13 +10,10 @@ export type Punctuation = Extract<Mark, { readonly type: 'punctuation' }>;
 
 export function answerPunctuation(turn: ReducerTurn, { stage, id }: Punctuation, waiting: readonly number[]): void {
   const { options, state, effects } = turn;
-  // Send the dispositions of the flush before this answer, which means that the flush is over.
-  sendStageReports(state.reports, options.index, effects);
-  const number = nextNumber(state.reports, stage);
-  effects.push(effect.send(stage, { type: 'punctuated', reducer: options.index, number, id, waiting }));
+  sendPunctuated(state.reports, { stage, id }, { reducer: options.index, waiting }, effects);
 }
 
-/** The ordinals of this worker's records that wait for another attempt, or behind one. */
+/** The ordinals of this shard worker's records that wait for another attempt, or behind one. */
 export function waitingOf(state: ReducerState, worker: number): readonly number[] {
   const { keys, waitingCall, carry, queue, batching } = state;
   const ordinals = new Set<number>();

@@ -41,7 +41,7 @@ export function pipeNews(turn: ReducerTurn, news: MessageOf<PipeNews, 'pipeNews'
   if (begins) creditAllQueued(state);
 }
 
-/** The tenure of this worker has ended: the next owner processes what was emitted for it. */
+/** The tenure of this shard worker has ended: the next owner processes what was emitted for it. */
 export function forgetEmitted({ state, effects }: ReducerTurn, worker: number): void {
   const { behind, self } = state;
   if (behind === undefined) return;

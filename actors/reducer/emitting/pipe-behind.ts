@@ -81,12 +81,22 @@ export function isStuck(behind: PipeBehind | undefined): boolean {
   return behind?.isWaiting === true && !hasRoom(behind);
 }
 
-/** The ordinals of the worker's records of which something is in the pipe. A record of which only the reducer has a share is not. */
+/**
+ * The ordinals of the shard worker's records of which something is in the pipe. A record of which only the reducer has a share is not
+ * among them.
+ */
 export function* inPipe({ open, shares }: PipeBehind, worker: number): Generator<number> {
   const own = new Map<number, number>();
   for (const [{ tenure, ordinal }, share] of shares)
     if (tenure.workerNumber === worker && isLast(share)) own.set(ordinal, (own.get(ordinal) ?? 0) + 1);
   for (const [ordinal, items] of open.get(worker)?.items ?? []) if (items > (own.get(ordinal) ?? 0)) yield ordinal;
+}
+
+/** The lowest of them. They may be too many for the arguments of a call. */
+export function oldestInPipe(behind: PipeBehind, worker: number): number | undefined {
+  let oldest: number | undefined;
+  for (const ordinal of inPipe(behind, worker)) if (oldest === undefined || ordinal < oldest) oldest = ordinal;
+  return oldest;
 }
 
 /** Whether nothing else is left of what this share belongs to. */

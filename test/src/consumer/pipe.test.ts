@@ -192,6 +192,45 @@ describe('a consumer with a pipe', () => {
     );
   });
 
+  it('names what a failing flush is about once at a stop: by its error, and not as kept, too', async () => {
+    const { put, consumer } = await consume(
+      {
+        nodes: [
+          {
+            handleMessage: (_, message) => ({ keep: [message] }),
+            handleFlush: () => {
+              throw new Error('disk full');
+            },
+          },
+        ],
+      },
+      { reducers: 1, onFailure: undefined },
+    );
+    put(0, 5);
+    await clock.advance(2_000);
+    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(report.waiting.map(({ error }) => error)).to.deep.equal(['disk full']);
+  });
+
+  it('restarts if a call of a node does not end, with an error that names node and record', async () => {
+    const { put, consumer } = await consume(
+      pipe()
+        .map(String)
+        .to(() => new Promise(() => {})),
+      { reducers: 1, callDeadlineMs: 1_000 },
+    );
+    const data: unknown[] = [];
+    consumer.on('pipelineRestarted', ({ error }) => {
+      for (let at: unknown = error; at instanceof Error; at = at.cause)
+        if (isKinactError(at) && at.code === 'PROCESSING_FAILED') data.push(at.data);
+    });
+    put(0, 1);
+    await clock.advance(5_000);
+    const [first] = data as Readonly<Record<string, unknown>>[];
+    expect(first).to.include({ node: 'sink/1' });
+    expect(first?.['sequenceNumber']).to.match(/^\d+$/);
+  });
+
   it('restarts when a callback asks for the end, and goes on behind what was settled', async () => {
     const { put, consumer } = await consume({
       nodes: [{ handleMessage: (_, message) => ({ drop: [message], exit: true }) }],
