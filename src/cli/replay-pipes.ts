@@ -45,7 +45,7 @@ export function replayPipes({ pipe, reducer, ...makers }: PipeModule): ReplayPip
       const runner =
         message === undefined && reducer !== undefined
           ? runnerOf('reducer', () => reducerReplay(replayReducer(reducer), pipe.nodes))
-          : runnerOf(`${node}/${route.length}`, () => pipeReplay(pipe.nodes.slice(node), route.length));
+          : runnerOf(`node ${node}`, () => pipeReplay(pipe.nodes.slice(node)));
       const outcome = await runner.replay(entry);
       return outcome.type === 'done' ? { type: 'done', items: values.length } : outcome;
     },

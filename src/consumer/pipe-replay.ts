@@ -1,9 +1,10 @@
 // Runs parked messages through the nodes of a pipe from the one on which they failed, for `kinact parked replay --module`. It is the pipe
-// of a consumer, behind a stage that only counts what is settled. Nodes before the first one put each message on its route. Or a reducer
-// stands between stage and pipe, and gets items. Invariant: a message is done when all that became of it is settled, and no call has
-// failed meanwhile.
+// of a consumer, behind a stage that only counts what is settled. Or a reducer stands between stage and pipe, and gets items. Invariant: a
+// message is done when all that became of it is settled, and no call has failed meanwhile.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
+import type { Disposed } from '../../actors/protocol/disposition.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
+import { addHead, SentMessage, type Route } from '../../actors/protocol/pipe-message.js';
 import type { NodeRequest } from '../../actors/protocol/pipe-messages.js';
 import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
@@ -14,8 +15,10 @@ import { createRuntime, type Runtime } from '../../supervision/index.js';
 import { endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 import { KinactError } from '../api/errors.js';
 import type { UserRecord } from '../api/ports.js';
-import type { AnyNode, PipeMessage } from '../api/pipe.js';
+import type { AnyNode } from '../api/pipe.js';
 import type { ReducerDefinition } from '../api/reducer.js';
+import { recordBytes } from '../core/record-bytes.js';
+import type { Split } from '../core/references.js';
 import { hostEnvironment } from './host-environment.js';
 
 /** How long a call has to end when the replay stops. */
@@ -61,54 +64,38 @@ export interface PipeReplay {
 
 /** What a node gets as `message.item`: the item as it was parked. */
 class ReplayedItem extends DeliveredItem {
-  readonly #key: string;
+  readonly route: Route | undefined;
+  readonly #key: string | undefined;
 
-  constructor(given: { readonly parts: ConstructorParameters<typeof DeliveredItem>; readonly idempotencyKey: string }) {
-    super(...given.parts);
-    this.#key = given.idempotencyKey;
+  constructor(
+    parts: ConstructorParameters<typeof DeliveredItem>,
+    { idempotencyKey, route }: { readonly idempotencyKey: string | undefined; readonly route: Route | undefined },
+  ) {
+    super(...parts);
+    this.#key = idempotencyKey;
+    this.route = route;
+  }
+
+  /** Whether the value stands for this whole item, and for nothing else. */
+  get isWhole(): boolean {
+    return this.#key !== undefined;
   }
 
   override get idempotencyKey(): string {
-    return this.#key;
+    return this.#key ?? '';
   }
 
   override get replayed(): boolean {
     return true;
   }
-
-  /** Before, the value is one that the nodes of the pipe must not see. */
-  static unwrap(item: ReplayedItem, value: unknown): void {
-    (item as { value: unknown }).value = value;
-  }
 }
 
-/** On its way to its route. */
-interface Routed {
-  readonly value: unknown;
-  readonly heads: readonly string[];
-  readonly isItem: boolean;
+/** What the first node gets: the value on its route. It stands for no whole item if it is the only share of one. */
+function messageOf(item: DeliveredItem): SentMessage {
+  const { value, record, route, isWhole } = item as ReplayedItem;
+  const share: Split<Tenure, Ref<Disposed>> = { kind: 'split', of: item, open: 1, lost: undefined, grants: undefined };
+  return new SentMessage(value, isWhole ? item : share, route, recordBytes(record));
 }
-
-/** Adds the head with this number. The last of these nodes, which adds none, unwraps the value. */
-function enter(depth: number): AnyNode {
-  return {
-    name: 'replay',
-    handleMessage: (_, message: PipeMessage<Routed>) => ({
-      outputs: [{ value: message.value, of: [message], route: { add: message.value.heads[depth] as string } }],
-    }),
-  };
-}
-
-const unwrap: AnyNode = {
-  name: 'replay',
-  handleMessage: (_, message: PipeMessage<Routed>) => {
-    const { value, isItem } = message.value;
-    ReplayedItem.unwrap(message.item as unknown as ReplayedItem, value);
-    const output = { value, of: [message] };
-    // As a share of itself, the message stands for no whole item.
-    return { outputs: isItem ? [output] : [output, { value, of: [message], hidden: true }] };
-  },
-};
 
 interface Current {
   /** The ordinals that are not settled. */
@@ -117,10 +104,9 @@ interface Current {
   readonly settled: () => void;
 }
 
-/** The nodes of a pipe from the first that gets a message. `depth`: how many heads the routes of all entries have. */
-export function pipeReplay(nodes: readonly AnyNode[], depth: number): PipeReplay {
-  const entering = Array.from({ length: depth }, (_, at) => enter(at));
-  return replayOf((reports) => startPipe({ ...reports, definitions: [...entering, unwrap, ...nodes] }));
+/** The nodes of a pipe from the first that gets a message. */
+export function pipeReplay(nodes: readonly AnyNode[]): PipeReplay {
+  return replayOf((reports) => startPipe({ ...reports, definitions: nodes }));
 }
 
 /** A reducer with the pipe behind it. Its entries have no route, and each value is a whole item. */
@@ -157,8 +143,7 @@ function replayOf(start: (reports: Reports) => StartedPipe): PipeReplay {
   return {
     async replay(entry) {
       worker += 1;
-      const place = { stage: pipe.stage, worker, signal: stopping.signal, isBare: pipe.hasReducer };
-      const items = replayedItems(entry, place);
+      const items = replayedItems(entry, { stage: pipe.stage, worker, signal: stopping.signal });
       if (items.length === 0) return { type: 'done' };
       const settled = new Promise<'settled'>((resolve) => {
         const open = new Set(items.map(({ ordinal }) => ordinal));
@@ -200,7 +185,6 @@ interface Reports {
 interface StartedPipe {
   /** The actor that gets the items: the reducer, or the pipe. */
   readonly first: Ref<never>;
-  readonly hasReducer: boolean;
   /** Each ends with an error of its own. */
   readonly actors: readonly Ref<never>[];
   readonly stage: Ref<StageMessage>;
@@ -225,7 +209,7 @@ function startPipe({ definitions, reducer, settled, failed }: Started): StartedP
   };
   const behaviour = pipeActor({
     ...common,
-    ...{ callDeadlineMs: abortMs, answerDeadlineMs: abortMs, definitions },
+    ...{ callDeadlineMs: abortMs, answerDeadlineMs: abortMs, definitions, messageOf },
     ...(reducer === undefined ? { stages: [stage] } : { stages: [], isBehindReducer: true }),
     // A call that hangs is reported, and waited for until the command is stopped.
     makeNode: (node) => {
@@ -252,7 +236,6 @@ function startPipe({ definitions, reducer, settled, failed }: Started): StartedP
   }
   return {
     first: actors[0] as Ref<never>,
-    hasReducer: reducer !== undefined,
     actors,
     stage,
     stop: async () => {
@@ -276,27 +259,27 @@ interface ItemsPlace {
   readonly stage: Ref<StageMessage>;
   readonly worker: number;
   readonly signal: AbortSignal;
-  /** The items have their values at once. */
-  readonly isBare: boolean;
 }
 
 /** The values of an entry as items. Its lease never ends, and no other entry has it. */
 function replayedItems(
-  { source, shardId, route, values }: ReplayedEntry,
-  { stage, worker, signal, isBare }: ItemsPlace,
+  { source, shardId, route: heads, values }: ReplayedEntry,
+  { stage, worker, signal }: ItemsPlace,
 ): readonly DeliveredItem[] {
   const tenure: Tenure = {
     ...{ workerNumber: worker, leaseKey: shardId, shardId, source, idempotencyPrefix: '', fence: 0, signal },
     ...{ start: { type: 'trimHorizon' }, deadline: Infinity, wallDeadline: Infinity, ended: false },
   };
   const fetch = { fetchedAt: hostEnvironment.clock.wallNow(), millisBehindLatest: undefined };
-  return values.map(({ value, key, idempotencyKey, itemIndex, record }, ordinal) => {
-    const routed: Routed = { value, heads: route, isItem: idempotencyKey !== undefined };
-    return new ReplayedItem({
-      parts: [stage, key, isBare ? value : routed, tenure, ordinal, itemIndex, record, undefined, fetch],
-      idempotencyKey: idempotencyKey ?? '',
-    });
-  });
+  let route: Route | undefined;
+  for (const head of heads) route = addHead(route, head);
+  return values.map(
+    ({ value, key, idempotencyKey, itemIndex, record }, ordinal) =>
+      new ReplayedItem([stage, key, value, tenure, ordinal, itemIndex, record, undefined, fetch], {
+        idempotencyKey,
+        route,
+      }),
+  );
 }
 
 /** Takes the place of the stages. */
