@@ -17,7 +17,7 @@ import { watched } from './call-watch.js';
 import { say } from './command.js';
 import type { ParkedEntry } from '../parking/parked-entries.js';
 import { replayPipeline, type ReplayOutcome } from './replay-pipeline.js';
-import { replayPipes } from './replay-pipes.js';
+import { refusalOfMessage, replayPipes } from './replay-pipes.js';
 import type { ItemMakers } from './replayed-item.js';
 import type { ReplayTarget } from './replay-target.js';
 
@@ -42,6 +42,7 @@ export function moduleTarget(path: string, timers: Timers = hostEnvironment.time
     async check() {
       module = await loadModule(path);
     },
+    refusalOf: ({ message }) => refusalOf(module as ReplayModule, message),
     async replay(groups, reports, io) {
       const { signal } = io;
       const runners = (running = runnersOf(module as ReplayModule));
@@ -51,7 +52,13 @@ export function moduleTarget(path: string, timers: Timers = hostEnvironment.time
       for (const group of groups) {
         if (signal.aborted) break;
         const [entry] = group as [ParkedEntry];
-        const outcome = await watched(runners.replay(await entry.read()), timers, (forMs) =>
+        const stored = await entry.read();
+        const refusal = refusalOf(module as ReplayModule, stored.message);
+        if (refusal !== undefined) {
+          reports.failed(group, refusal);
+          continue;
+        }
+        const outcome = await watched(runners.replay(stored), timers, (forMs) =>
           say(io, `${entry.idempotencyKey}: its call has been under way for ${forMs / 1_000} s`),
         );
         if (outcome.type === 'left') break;
@@ -65,6 +72,12 @@ export function moduleTarget(path: string, timers: Timers = hostEnvironment.time
   };
 }
 
+function refusalOf({ pipe }: ReplayModule, message: StoredItem['message']): string | undefined {
+  if (message === undefined) return undefined;
+  if (pipe !== undefined) return refusalOfMessage(pipe, message);
+  return message.valueBytes === undefined ? undefined : 'it is a message of a pipe: the module must export the pipe';
+}
+
 interface Running {
   replay(stored: StoredItem): Promise<ReplayOutcome>;
   stop(): Promise<void>;
@@ -76,10 +89,6 @@ function runnersOf({ reducer, pipe, ...makers }: ReplayModule): Running {
   let started: Promise<void> | undefined;
   return {
     async replay(stored) {
-      if (stored.message?.valueBytes !== undefined) {
-        const text = 'it is a message of a pipe: the module must export the pipe';
-        return { type: 'failed', error: new Error(text) };
-      }
       await (started ??= pipeline.start());
       return pipeline.replay(stored);
     },

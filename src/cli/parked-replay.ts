@@ -19,6 +19,11 @@ interface Selection {
   readonly before: number;
 }
 
+interface Plan extends Selection {
+  /** How many entries the target refuses. */
+  readonly refused: number;
+}
+
 export async function replayParked(args: readonly string[], io: CommandIo): Promise<number> {
   const { yes, again, id, limit, ...options } = readOptions(args, {
     ...placeOptions,
@@ -41,7 +46,7 @@ export async function replayParked(args: readonly string[], io: CommandIo): Prom
         const only = id === undefined ? undefined : entryOf(state.entries, id, place);
         const selection = select(state, { again, only, limit: count, takesRecords: target.takesRecords });
         await target.check(io);
-        if (lock === undefined) await print(io, planLines(selection, target));
+        if (lock === undefined) await print(io, planLines(await withoutRefused(selection, target, io), target));
         else await replayAll(selection, target, { path, lock }, io);
       } finally {
         await state.close();
@@ -122,8 +127,27 @@ function countText(groups: readonly ReplayGroup[], { takesRecords }: ReplayTarge
   return takesRecords ? `${items} of ${plural(groups.length, 'record')}` : items;
 }
 
-function planLines({ groups, before }: Selection, target: ReplayTarget): readonly string[] {
-  const leftOut = before === 0 ? [] : [`left out: ${plural(before, 'item')} replayed before; --again includes them`];
+/** What the target will try. Says of each other entry why not. */
+async function withoutRefused({ groups, before }: Selection, target: ReplayTarget, io: CommandIo): Promise<Plan> {
+  const tried: ReplayGroup[] = [];
+  let refused = 0;
+  for (const group of groups) {
+    const [entry] = group as [ParkedEntry];
+    const refusal = target.refusalOf(await entry.read());
+    if (refusal === undefined) tried.push(group);
+    else {
+      refused += group.length;
+      say(io, `${entry.idempotencyKey} would not be replayed: ${refusal}`);
+    }
+  }
+  return { groups: tried, before, refused };
+}
+
+function planLines({ groups, before, refused }: Plan, target: ReplayTarget): readonly string[] {
+  const leftOut = [
+    ...(before === 0 ? [] : [`left out: ${plural(before, 'item')} replayed before; --again includes them`]),
+    ...(refused === 0 ? [] : [`refused: ${plural(refused, 'item')}, for the reasons above`]),
+  ];
   if (groups.length === 0) return ['replay: nothing to do', ...leftOut];
   const todo = `replay: ${countText(groups, target)} would go into ${target.name}`;
   return [todo, ...leftOut, ...target.consequences, 'nothing was done; --yes does it'];

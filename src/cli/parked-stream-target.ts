@@ -38,6 +38,7 @@ export function streamTarget(text: string): ReplayTarget {
     async check({ signal }) {
       maxRecordBytes = (await describe(producer, signal)) ?? maxRecordBytes;
     },
+    refusalOf: (stored) => refusalOf(stored, maxRecordBytes),
     async replay(groups, reports, { signal }) {
       let batch: Outgoing[] = [];
       let bytes = 0;
@@ -52,19 +53,13 @@ export function streamTarget(text: string): ReplayTarget {
       for (const group of groups) {
         if (signal.aborted) break;
         const stored = await group[0]!.read();
-        if (stored.message?.valueBytes !== undefined) {
-          reports.failed(
-            group,
-            "it is a message of a pipe, and no record: replay it by --module, with the pipe's module",
-          );
+        const refusal = refusalOf(stored, maxRecordBytes);
+        if (refusal !== undefined) {
+          reports.failed(group, refusal);
           continue;
         }
         const record = recordOf(stored);
         const size = sizeOf(record);
-        if (size > maxRecordBytes) {
-          reports.failed(group, `it has ${size} bytes, and the stream takes ${maxRecordBytes}`);
-          continue;
-        }
         const { partitionKey } = record;
         const isFull = batch.length === maxBatchRecords || bytes + size > maxBatchBytes;
         if (isFull || (partitionKey !== undefined && keys.has(partitionKey))) await send();
@@ -76,6 +71,13 @@ export function streamTarget(text: string): ReplayTarget {
     },
     close: () => Promise.resolve(producer.close()),
   };
+}
+
+function refusalOf(stored: StoredItem, maxRecordBytes: number): string | undefined {
+  if (stored.message?.valueBytes !== undefined)
+    return "it is a message of a pipe, and no record: replay it by --module, with the pipe's module";
+  const size = sizeOf(recordOf(stored));
+  return size > maxRecordBytes ? `it has ${size} bytes, and the stream takes ${maxRecordBytes}` : undefined;
 }
 
 /** The largest record that the stream takes, if it says so. Rejects if there is no such stream. */

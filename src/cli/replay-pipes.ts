@@ -1,5 +1,6 @@
 // Runs parked entries through the pipe of a module, each from the node on which it failed, with its route. Entries without a node, such as
 // those that failed in `extract`, go through the whole pipe; if the module has a reducer, through the reducer and the pipe behind it.
+import type { MessageFormat } from '../api/message-format.js';
 import type { ParkedMessage } from '../api/parking.js';
 import type { Pipe } from '../api/pipe.js';
 import type { ReducerDefinition } from '../api/reducer.js';
@@ -10,7 +11,7 @@ import type { ReplayOutcome } from './replay-pipeline.js';
 import { itemsOf, keyOf, recordOf, replayReducer, type ItemMakers } from './replayed-item.js';
 
 export interface ReplayPipes {
-  /** One at a time. */
+  /** One at a time, that `refusalOfMessage` does not refuse. */
   replay(stored: StoredItem): Promise<ReplayOutcome>;
   /** Lets a call that runs finish. A second call has no effect. */
   stop(): Promise<void>;
@@ -35,7 +36,7 @@ export function replayPipes({ pipe, reducer, ...makers }: PipeModule): ReplayPip
       let node: number;
       let values: readonly ReplayedValue[];
       try {
-        node = message === undefined ? 0 : nodeOf(pipe, message);
+        node = message === undefined ? 0 : (placeOf(pipe, message) as number);
         values = message?.valueBytes === undefined ? madeValues(stored, makers) : keptValues(stored, message, pipe);
       } catch (error) {
         return { type: 'failed', error };
@@ -55,17 +56,24 @@ export function replayPipes({ pipe, reducer, ...makers }: PipeModule): ReplayPip
   };
 }
 
-/** The place of the node. If the pipe has other nodes now, the name must say which. */
-function nodeOf({ nodes }: Pipe, { node, index, nodes: before }: ParkedMessage): number {
+/** Why the message cannot come back to this pipe; undefined if it can. */
+export function refusalOfMessage(pipe: Pipe, message: ParkedMessage): string | undefined {
+  const place = placeOf(pipe, message);
+  if (typeof place === 'string') return place;
+  return message.valueBytes === undefined || pipe.format !== undefined
+    ? undefined
+    : "the module's pipe does not say how its values become bytes: write pipe({ format: json })";
+}
+
+/** The place of the node, or why it is not known. If the pipe has other nodes now, the name must say which. */
+function placeOf({ nodes }: Pipe, { node, index, nodes: before }: ParkedMessage): number | string {
   const names = nodes.map(({ name = 'node' }) => name);
   if (names.length === before.length && names.every((name, at) => name === before[at])) return index;
   const at = names.indexOf(node);
   const list = `the nodes of the module's pipe are ${names.join(', ')}`;
-  if (at < 0) throw new Error(`it failed at the node '${node}', which is not there: ${list}`);
+  if (at < 0) return `it failed at the node '${node}', which is not there: ${list}`;
   if (at !== names.lastIndexOf(node) || before.indexOf(node) !== before.lastIndexOf(node))
-    throw new Error(
-      `it failed at a node '${node}' (${index + 1} of ${before.join(', ')}), and nobody knows which that is now: ${list}`,
-    );
+    return `it failed at a node '${node}' (${index + 1} of ${before.join(', ')}), and nobody knows which that is now: ${list}`;
   return at;
 }
 
@@ -84,12 +92,10 @@ function madeValues(stored: StoredItem, makers: ItemMakers): readonly ReplayedVa
 
 /** The values that were parked. */
 function keptValues(stored: StoredItem, message: ParkedMessage, { format }: Pipe): readonly ReplayedValue[] {
-  if (format === undefined)
-    throw new Error("the module's pipe does not say how its values become bytes: write pipe({ format: json })");
   const { idempotencyKey, itemIndex, key = '', data } = stored;
   const place = { node: message.node };
   return valuesOf(data, message).map((bytes) => ({
-    value: format.deserialize(bytes, place),
+    value: (format as MessageFormat).deserialize(bytes, place),
     key,
     idempotencyKey: itemIndex === undefined ? undefined : (message.itemKey ?? idempotencyKey),
     itemIndex: itemIndex ?? 0,

@@ -1,5 +1,6 @@
 // What a target of `kinact parked replay` does: a stream or a module. parked-replay.ts picks the items and keeps the progress.
 import type { ParkedEntry } from '../parking/parked-entries.js';
+import type { StoredItem } from '../parking/stored-item.js';
 import type { CommandIo } from './command.js';
 
 /** Entries that are replayed in one go: those of one record, or one alone. The first one stands for all. */
@@ -17,6 +18,8 @@ export interface ReplayTarget {
   readonly consequences: readonly string[];
   /** Checks what can be checked before anything is replayed. */
   check(io: CommandIo): Promise<void>;
+  /** After `check`: why it will not even try to replay this entry; undefined if it will. */
+  refusalOf(stored: StoredItem): string | undefined;
   /**
    * Replays the groups in order, until `io.signal` aborts. `done` resolves when the progress is durable; until then nothing more is
    * replayed. `failed` is told what is not replayed, and why.

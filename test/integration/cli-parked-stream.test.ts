@@ -53,11 +53,13 @@ describe('kinact parked --stream', function () {
     const progress = join(folder.path, 'progress.jsonl');
     const replay = (...args: readonly string[]): Promise<Ended> =>
       parked('replay', '--stream', 'kept', '--into-stream', 'target', '--progress', progress, ...args);
-    expect((await replay()).stdout).to.match(/^replay: 5 items of 5 records would go/);
+    const plan = await replay();
+    expect(plan.stdout).to.match(/^replay: 4 items of 4 records would go .*\nrefused: 1 item/);
+    expect(plan.stderr).to.match(/ would not be replayed: it has \d+ bytes, and the stream takes 1048576\n$/);
     expect(existsSync(progress)).to.equal(false);
     expect((await replay('--yes', '--limit', '3')).code).to.equal(0);
     expect((await target.read()).get('shardId-000000000000')).to.have.length(3);
-    expect((await replay()).stdout).to.match(/^replay: 2 items of 2 records would go .*\nleft out: 3 items/);
+    expect((await replay()).stdout).to.match(/^replay: 1 item of 1 record would go .*\nleft out: 3 items/);
     const after = await parked('list', '--stream', 'kept', '--progress', progress, '--json');
     const lines = after.stdout
       .trimEnd()
