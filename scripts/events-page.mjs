@@ -104,6 +104,8 @@ function dataOf(type, file) {
     CheckpointEvent: [...row, 'checkpoint', 'newest', 'reason'],
     FailedCallEvent: failed,
     ParkedEvent: [...failed, 'items?'],
+    SkippedEvent: [...record, 'key?', 'node?', 'items?'],
+    ActorEvent: ['actor'],
   };
   const members = named[type.getText(file)];
   if (members === undefined) throw new Error(`scripts/events-page.mjs does not know the type ${type.getText(file)}`);

@@ -203,18 +203,19 @@ function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
 }
 
 /** Settles what the call was about. */
-function skip({ state, now, effects }: NodeTurn, call: Call, error: unknown): void {
+function skip({ options, state, now, effects }: NodeTurn, call: Call, error: unknown): void {
   for (const { held, references } of takeFailed(call, now)) {
     const { live } = withoutEnded(references);
     if (live === undefined) continue;
     settle(state.settled, live);
     if (call.parked?.has(held) === true) continue;
-    effects.push(effect.count('skippedItems', countItems(live)));
+    const items = countItems(live);
+    effects.push(effect.count('skippedItems', items));
     const item = firstOf(live) as DeliveredItem | undefined;
     if (item === undefined) continue;
     const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = item;
-    const data = { source, shardId, sequenceNumber, subSequenceNumber, key, error };
-    effects.push(effect.emit({ name: 'recordSkipped', data }));
+    const place = { source, shardId, sequenceNumber, subSequenceNumber, key };
+    effects.push(effect.emit({ name: 'recordSkipped', data: { ...place, node: options.name, items, error } }));
   }
 }
 

@@ -33,6 +33,20 @@ export interface ParkedEvent extends FailedCallEvent {
   readonly items?: number;
 }
 
+/** The members of the event about what was skipped. */
+export interface SkippedEvent extends RecordEvent {
+  /** The node of the pipe where the call failed; absent elsewhere. */
+  readonly node?: string;
+  /** Only for a message of a pipe: how many items it stood for. The other members name the first. */
+  readonly items?: number;
+}
+
+/** The members of events about an actor. */
+export interface ActorEvent {
+  /** The actor's path. */
+  readonly actor: string;
+}
+
 /** The members of events about a row that somebody must correct. */
 export interface RowEvent extends ShardEvent {
   /** The name of the lease table. */

@@ -3,6 +3,7 @@ import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placem
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
 import type {
+  ActorEvent,
   CheckpointEvent,
   FailedCallEvent,
   ParkedEvent,
@@ -10,6 +11,7 @@ import type {
   RecordEvent,
   RowEvent,
   ShardEvent,
+  SkippedEvent,
 } from './event-members.js';
 import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 
@@ -57,8 +59,8 @@ export interface ConsumerEvents {
   };
   /** A checkpoint is durable. */
   checkpoint: ShardEvent & Position;
-  /** A record, or an item of it, failed and was skipped, because `onFailure` decided so. */
-  recordSkipped: RecordEvent & {
+  /** A record, an item of it, or a message of a pipe failed and was skipped, because `onFailure` decided so. */
+  recordSkipped: SkippedEvent & {
     /** What your code, or the decoder, threw. After a failed `park` in a pipe, a KinactError that says why it was not parked, too. */
     readonly error: unknown;
   };
@@ -366,16 +368,12 @@ export interface ConsumerEvents {
     readonly error: Error;
   };
   /** User effects have not ended by a stop deadline, and may still act. */
-  orphaned: {
-    /** The actor's path. */
-    readonly actor: string;
+  orphaned: ActorEvent & {
     /** The names of the calls that still run, such as `flush`. */
     readonly effects: readonly string[];
   };
   /** An actor has thrown, or failed by itself; its supervisor decides what follows. */
-  actorCrashed: {
-    /** The actor's path. */
-    readonly actor: string;
+  actorCrashed: ActorEvent & {
     /** What it crashed with. */
     readonly error: Error;
   };
