@@ -6,15 +6,12 @@ import { statusOf } from '../../../src/consumer/actor-status.js';
 import { walk } from '../../../src/api/status.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { pipe } from '../../../src/pipes/pipe.js';
-import type { ManualClock } from '../../../src/testing/manual-clock.js';
-import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
-import { inVirtualTime, virtualClock } from '../../support/virtual.js';
-import { virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
+import { numberConsumers, numbers, sorted, type NumberConsumer } from '../../support/number-consumers.js';
+import { inVirtualTime } from '../../support/virtual.js';
+import type { VirtualOptions } from '../../support/virtual-consumer.js';
 
 type Sums = readonly number[];
 const numberOf = ({ value }: { readonly value: Buffer }): number => Number(value.toString());
-const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, at) => from + at);
-const sorted = (values: Iterable<number>): number[] => [...values].toSorted((one, other) => one - other);
 
 /** Emits each number, and at a flush all of them once more. */
 const emitting: FoldingReducer<Sums, Buffer, number> = {
@@ -31,24 +28,11 @@ const emitting: FoldingReducer<Sums, Buffer, number> = {
 };
 
 describe('a consumer with a reducer and a pipe behind it', () => {
-  let clock: ManualClock;
-  let made: VirtualConsumer | undefined;
-  beforeEach(() => void (clock = virtualClock()));
-  afterEach(async () => {
-    if (made !== undefined) await inVirtualTime(clock, made.consumer.stop({ deadlineMs: 1_000 }));
-    made = undefined;
-    clock.uninstall();
-  });
+  const consumers = numberConsumers();
 
-  const consume = async (reducer: ReducerDefinition, nodes: Pipe<number>, more: VirtualOptions = {}) => {
-    const it = virtualConsumer(clock, { reducer, pipe: nodes, leases: { failoverMs: 3_000 }, ...more });
-    made = it;
-    await inVirtualTime(clock, it.consumer.start());
-    const put = (from: number, to: number): void => {
-      for (let n = from; n < to; n += 1) it.stream.put({ partitionKey: `k${n % 7}`, data: String(n) });
-    };
-    return { ...it, put, chaos: nemesis(it.consumer, { seed: 1 }) };
-  };
+  const consume = async (reducer: ReducerDefinition, nodes: Pipe<number>, more: VirtualOptions = {}) =>
+    (made = await consumers.start({ reducer, pipe: nodes, ...more }));
+  let made: NumberConsumer | undefined;
   const shard = (): object | undefined => made?.consumer.status().shards[0];
 
   it('sends what is emitted through the nodes, in the order of each key, and checkpoints what is done', async () => {
@@ -58,7 +42,7 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       pipe<number>().to((n) => void seen.push(n)),
     );
     put(0, 100);
-    await clock.advance(5_000);
+    await consumers.clock.advance(5_000);
     expect(sorted(seen)).to.deep.equal([...numbers(0, 100), ...numbers(1_000, 1_100)]);
     for (const key of numbers(0, 7)) {
       const ofKey = seen.filter((n) => n < 1_000 && n % 7 === key);
@@ -76,13 +60,13 @@ describe('a consumer with a reducer and a pipe behind it', () => {
         .to((batch) => void batches.push([...batch])),
     );
     put(0, 30);
-    await clock.advance(3_000);
+    await consumers.clock.advance(3_000);
     expect(batches).to.deep.equal([]);
     expect(consumer.status().shards[0]).to.include({ openRecords: 30 });
     expect(consumer.status().shards[0]?.oldestOpen?.holder).to.match(/^pipe-node\/0\/aggregate\/0#/);
-    const begun = clock.now();
-    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
-    expect(clock.now() - begun).to.be.lessThan(5_000);
+    const begun = consumers.clock.now();
+    const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(consumers.clock.now() - begun).to.be.lessThan(5_000);
     expect(report.drained).to.equal(true);
     expect(sorted(batches.flat())).to.deep.equal([...numbers(0, 30), ...numbers(1_000, 1_030)]);
   });
@@ -97,11 +81,11 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { maxPending: 16 },
     );
     put(0, 100);
-    await clock.advance(20_000);
+    await consumers.clock.advance(20_000);
     const flushed = seen.filter((n) => n < 1_000);
     expect(flushed.length).to.be.at.least(84);
     stream.split('shardId-000000000000');
-    await clock.advance(20_000);
+    await consumers.clock.advance(20_000);
     expect(sorted(seen)).to.deep.equal([...numbers(0, 100), ...numbers(1_000, 1_100)]);
     expect(consumer.status().shards.map(({ shardId }) => shardId)).not.to.include('shardId-000000000000');
   });
@@ -117,10 +101,10 @@ describe('a consumer with a reducer and a pipe behind it', () => {
           .to((n) => void seen.add(n)),
       );
       put(0, 50);
-      await clock.advance(400);
+      await consumers.clock.advance(400);
       chaos.killRandom({ kinds: [kind] });
       put(50, 100);
-      await clock.advance(30_000);
+      await consumers.clock.advance(30_000);
       expect(sorted(seen)).to.deep.equal([...numbers(0, 100), ...numbers(1_000, 1_100)]);
       expect(consumer.status().restarts).to.equal(1);
       expect(shard()).to.include({ openRecords: 0 });
@@ -148,13 +132,13 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { reducers: 1, credit: 4, maxPending: 64 },
     );
     put(0, 500);
-    await clock.advance(30_000);
+    await consumers.clock.advance(30_000);
     expect(reduced).to.be.lessThan(40);
     expect(consumer.status().shards[0]).to.include({ openRecords: 64 });
     const [reducer] = [...walk(consumer.status().tree)].flatMap((actor) => statusOf(actor, 'reducer') ?? []);
     expect(reducer?.emitted?.untaken).to.be.within(1_000, 1_100);
     open();
-    await clock.advance(30_000);
+    await consumers.clock.advance(30_000);
     expect(seen).to.have.length(50_000);
     expect(shard()).to.include({ openRecords: 0 });
   });
@@ -171,12 +155,12 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { reducers: 1, onFailure: undefined },
     );
     put(0, 40);
-    await clock.advance(90_000);
+    await consumers.clock.advance(90_000);
     expect(seen).to.deep.equal([]);
     expect(consumer.ready().reasons.join()).to.match(/pipe-node\/0\/.* has waited for .*: database down/);
     expect(consumer.status().restarts).to.equal(0);
     isDown = false;
-    await clock.advance(60_000);
+    await consumers.clock.advance(60_000);
     expect(sorted(seen)).to.deep.equal([...numbers(0, 40), ...numbers(1_000, 1_040)]);
     expect(consumer.ready().ok).to.equal(true);
   });
@@ -197,10 +181,10 @@ describe('a consumer with a reducer and a pipe behind it', () => {
         { reducers: 1, credit: 4, onFailure: undefined },
       );
       put(0, 50);
-      await clock.advance(2_000);
-      const begun = clock.now();
-      const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
-      expect(clock.now() - begun).to.be.lessThan(5_000);
+      await consumers.clock.advance(2_000);
+      const begun = consumers.clock.now();
+      const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 50_000 }));
+      expect(consumers.clock.now() - begun).to.be.lessThan(5_000);
       expect(report.drained).to.equal(false);
       expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([50]);
       expect(report.waiting.map(({ error }) => error).join()).to.include('database down');
@@ -219,7 +203,7 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { reducers: 1 },
     );
     put(0, 40);
-    await clock.advance(20_000);
+    await consumers.clock.advance(20_000);
     expect(sorted(new Set(seen))).to.deep.equal(numbers(0, 40));
     expect(consumer.status().restarts).to.equal(1);
     expect(shard()).to.include({ openRecords: 0 });
@@ -237,9 +221,9 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { reducers: 1, onFailure: 'stopShard' },
     );
     put(0, 10);
-    await clock.advance(5_000);
+    await consumers.clock.advance(5_000);
     fails = false;
-    await clock.advance(200_000);
+    await consumers.clock.advance(200_000);
     expect(sorted(new Set(seen))).to.deep.equal([...numbers(0, 10), ...numbers(1_000, 1_010)]);
     expect(shard()).to.include({ openRecords: 0 });
   });
@@ -254,10 +238,10 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { reducers: 1 },
     );
     put(0, 20);
-    await clock.advance(2_000);
+    await consumers.clock.advance(2_000);
     const [leases] = stream.leases.values();
     leases?.takeAs('shardId-000000000000', 'java');
-    await clock.advance(120_000);
+    await consumers.clock.advance(120_000);
     expect(sorted(seen), 'once, because the aggregate could take it out').to.deep.equal([
       ...numbers(0, 20),
       ...numbers(1_000, 1_020),
@@ -281,21 +265,19 @@ describe('a consumer with a reducer and a pipe behind it', () => {
       { onFailure: retry() },
     );
     put(0, 10);
-    await clock.advance(20_000);
+    await consumers.clock.advance(20_000);
     expect(sorted(seen)).to.deep.equal(numbers(0, 10));
   });
 
   it('restarts if a reducer emits and there is no pipe, and says what to do', async () => {
     const errors: string[] = [];
-    const it = virtualConsumer(clock, { reducer: emitting as ReducerDefinition, leases: { failoverMs: 3_000 } });
-    made = it;
-    await inVirtualTime(clock, it.consumer.start());
+    const it = await consumers.start({ reducer: emitting as ReducerDefinition });
     it.consumer.on('pipelineRestarted', ({ error }) => {
       for (let at: unknown = error; at instanceof Error; at = at.cause) errors.push(at.message);
     });
-    it.stream.put({ partitionKey: 'k', data: '1' });
+    it.put(1, 2);
     it.consumer.closed.catch(() => undefined);
-    await clock.advance(3_000);
+    await consumers.clock.advance(3_000);
     expect(errors.join()).to.include('give createConsumer the option pipe');
   });
 

@@ -1,23 +1,13 @@
 // Kills of a pipe while its nodes hold messages: in an aggregate, on a route, in a share of a split. What they held comes again (I71).
 import { expect } from 'chai';
 import { pipe } from '../../../src/pipes/pipe.js';
-import type { ManualClock } from '../../../src/testing/manual-clock.js';
-import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
-import { inVirtualTime, virtualClock } from '../../support/virtual.js';
-import { virtualConsumer, type VirtualConsumer } from '../../support/virtual-consumer.js';
+import { numberConsumers, numbers } from '../../support/number-consumers.js';
 
 const keys = 7;
-const numbers = Array.from({ length: 60 }, (_, n) => n);
+const count = 60;
 
 describe('a pipe that is killed while its nodes hold messages', () => {
-  let clock: ManualClock;
-  let made: VirtualConsumer | undefined;
-  beforeEach(() => void (clock = virtualClock()));
-  afterEach(async () => {
-    if (made !== undefined) await inVirtualTime(clock, made.consumer.stop({ deadlineMs: 1_000 }));
-    made = undefined;
-    clock.uninstall();
-  });
+  const consumers = numberConsumers();
 
   for (const kind of ['pipe-node', 'pipe', 'stage', 'shard-worker']) {
     it(`delivers all of it again: a ${kind}`, async () => {
@@ -31,18 +21,16 @@ describe('a pipe that is killed while its nodes hold messages', () => {
         .join()
         .unfold((batch) => batch)
         .to((n) => void seen.push(n));
-      const it = virtualConsumer(clock, { reducer: undefined as never, pipe: parts, leases: { failoverMs: 3_000 } });
-      made = it;
-      await inVirtualTime(clock, it.consumer.start());
-      for (const n of numbers) it.stream.put({ partitionKey: `k${n % keys}`, data: String(n) });
-      await clock.advance(1_500);
+      const it = await consumers.start({ reducer: undefined as never, pipe: parts });
+      it.put(0, count);
+      await consumers.clock.advance(1_500);
       expect(it.consumer.status().shards[0]?.openRecords, 'what the aggregates hold').to.be.greaterThan(0);
-      nemesis(it.consumer, { seed: 1 }).killRandom({ kinds: [kind] });
-      await clock.advance(30_000);
+      it.chaos.killRandom({ kinds: [kind] });
+      await consumers.clock.advance(30_000);
       expect(it.consumer.status().restarts).to.equal(1);
-      const counts = numbers.map((n) => seen.filter((each) => each === n).length);
+      const counts = numbers(0, count).map((n) => seen.filter((each) => each === n).length);
       expect(
-        counts.filter((count) => count < 2),
+        counts.filter((times) => times < 2),
         'both shares of each',
       ).to.deep.equal([]);
       expect(it.consumer.status().shards[0]).to.include({ openRecords: 0 });

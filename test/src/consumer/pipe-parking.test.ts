@@ -7,53 +7,41 @@ import { retry } from '../../../src/options/retry-policy.js';
 import { openFileSink } from '../../../src/parking/file-sink.js';
 import { json } from '../../../src/pipes/json.js';
 import { pipe } from '../../../src/pipes/pipe.js';
-import type { ManualClock } from '../../../src/testing/manual-clock.js';
-import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
 import { modelDisk, type DiskFault } from '../../support/model-disk.js';
 import { readBack } from '../../support/parked.js';
-import { inVirtualTime, virtualClock } from '../../support/virtual.js';
-import { virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
+import { numberConsumers, numbers, sorted } from '../../support/number-consumers.js';
+import { inVirtualTime } from '../../support/virtual.js';
+import { type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
 
 describe('a consumer with a pipe, under park', () => {
-  let clock: ManualClock;
-  let made: VirtualConsumer | undefined;
-  beforeEach(() => void (clock = virtualClock()));
-  afterEach(async () => {
-    if (made !== undefined) await inVirtualTime(clock, made.consumer.stop({ deadlineMs: 1_000 }));
-    made = undefined;
-    clock.uninstall();
-  });
+  const consumers = numberConsumers();
 
   /** Batches of five, whose sink refuses a batch with a number of which `isBad` is true. */
   const consume = async (sink: ParkSink, isBad: (n: number) => boolean, more: VirtualOptions = {}) => {
     const seen: number[] = [];
-    const numbers = pipe({ format: json })
+    const batches = pipe({ format: json })
       .map((data) => Number(data.toString()))
       .aggregate({ count: 5, intervalMs: 300 })
       .to((batch) => {
         if (batch.some(isBad)) throw new Error(`a bad one in ${batch.join()}`);
         seen.push(...batch);
       });
-    const options = { reducer: undefined as never, pipe: numbers, reducers: 1, leases: { failoverMs: 3_000 } };
-    const it = virtualConsumer(clock, { ...options, onFailure: park(sink), ...more });
-    made = it;
-    await inVirtualTime(clock, it.consumer.start());
-    const put = (from: number, to: number): void => {
-      for (let n = from; n < to; n += 1) it.stream.put({ partitionKey: `k${n % 7}`, data: String(n) });
-    };
-    return { ...it, put, seen, chaos: nemesis(it.consumer, { seed: 1 }) };
+    const options = { reducer: undefined as never, pipe: batches, reducers: 1 };
+    const it = await consumers.start({ ...options, onFailure: park(sink), ...more });
+    return { ...it, seen };
   };
-  const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, at) => from + at);
-  const sorted = (values: readonly number[]): number[] => values.toSorted((one, other) => one - other);
   const valueOf = ({ data }: Pick<ParkedItem, 'data'>): number[] => JSON.parse(data.toString()) as number[];
   const isOpen = ({ consumer }: Pick<VirtualConsumer, 'consumer'>): unknown => consumer.status().shards[0]?.openRecords;
 
   it('keeps each failed batch in a file, and passes it', async () => {
     const disk = modelDisk();
-    const sink = openFileSink({ path: '/data/parked' }, { disk, wallNow: () => clock.wallNow(), processId: 1 });
+    const sink = openFileSink(
+      { path: '/data/parked' },
+      { disk, wallNow: () => consumers.clock.wallNow(), processId: 1 },
+    );
     const it = await consume(sink, (n) => n % 10 === 3);
     it.put(0, 100);
-    await clock.advance(10_000);
+    await consumers.clock.advance(10_000);
     const { entries, complaints } = await readBack(disk.live());
     expect(complaints).to.deep.equal([]);
     const parked = (await Promise.all(entries.map((entry) => entry.read()))).flatMap(valueOf);
@@ -67,16 +55,19 @@ describe('a consumer with a pipe, under park', () => {
   it('waits for a disk that is down for long, says so, and loses nothing', async () => {
     let fault: DiskFault = 'none';
     const disk = modelDisk(() => fault);
-    const sink = openFileSink({ path: '/data/parked' }, { disk, wallNow: () => clock.wallNow(), processId: 1 });
+    const sink = openFileSink(
+      { path: '/data/parked' },
+      { disk, wallNow: () => consumers.clock.wallNow(), processId: 1 },
+    );
     const it = await consume(sink, (n) => n === 3, { onFailure: retry({ attempts: 2, then: park(sink) }) });
     fault = 'fail';
     it.put(0, 20);
-    await clock.advance(600_000);
+    await consumers.clock.advance(600_000);
     expect(it.seen).to.deep.equal([]);
     expect(isOpen(it)).to.equal(20);
     expect(it.consumer.ready().reasons.join()).to.match(/has waited for .*a bad one in .* \(not parked: .*EIO/);
     fault = 'none';
-    await clock.advance(60_000);
+    await consumers.clock.advance(60_000);
     expect(it.seen).to.deep.equal(numbers(5, 20));
     expect(isOpen(it)).to.equal(0);
     const { entries } = await readBack(disk.live());
@@ -91,9 +82,8 @@ describe('a consumer with a pipe, under park', () => {
       (n) => n === 3,
     );
     it.put(0, 20);
-    await clock.advance(2_000);
-    const report = await inVirtualTime(clock, it.consumer.stop({ deadlineMs: 5_000 }));
-    made = undefined;
+    await consumers.clock.advance(2_000);
+    const report = await inVirtualTime(consumers.clock, it.consumer.stop({ deadlineMs: 5_000 }));
     expect(report.drained).to.equal(false);
     expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([20]);
     expect(report.waiting[0]).to.include({ at: 'node', sequenceNumber: report.waiting[0]?.sequenceNumber });
@@ -108,11 +98,11 @@ describe('a consumer with a pipe, under park', () => {
     };
     const it = await consume(sink, (n) => n === 3);
     it.put(0, 20);
-    await clock.advance(2_000);
+    await consumers.clock.advance(2_000);
     expect([kept.length, isOpen(it)]).to.deep.equal([1, 20]);
     hangs = false;
     it.chaos.kill('pipe-node/0/sink/2');
-    await clock.advance(30_000);
+    await consumers.clock.advance(30_000);
     expect(kept.map(valueOf)).to.deep.equal([
       [0, 1, 2, 3, 4],
       [0, 1, 2, 3, 4],
@@ -141,7 +131,7 @@ describe('a consumer with a pipe, under park', () => {
       },
     );
     it.put(0, 10);
-    await clock.advance(5_000);
+    await consumers.clock.advance(5_000);
     expect(kept.map(({ data }) => JSON.parse(data.toString()) as unknown)).to.deep.equal([{ n: 3 }]);
     expect(kept[0]).to.deep.include({ at: 'node', itemIndex: 0 });
     expect(isOpen(it)).to.equal(0);
@@ -149,7 +139,10 @@ describe('a consumer with a pipe, under park', () => {
 
   it('refuses a batch whose line no command could read back, and settles none of it', async () => {
     const disk = modelDisk();
-    const sink = openFileSink({ path: '/data/parked' }, { disk, wallNow: () => clock.wallNow(), processId: 1 });
+    const sink = openFileSink(
+      { path: '/data/parked' },
+      { disk, wallNow: () => consumers.clock.wallNow(), processId: 1 },
+    );
     const large = { serialize: () => Buffer.alloc(50 * 1024 * 1024), deserialize: () => 0 };
     const it = await consume(sink, (n) => n === 3, {
       pipe: pipe({ format: large })
@@ -161,7 +154,7 @@ describe('a consumer with a pipe, under park', () => {
     const errors: string[] = [];
     it.consumer.on('pipelineRestarted', ({ error }) => errors.push(error.message));
     it.put(0, 5);
-    await clock.advance(300);
+    await consumers.clock.advance(300);
     expect(errors.join()).to.match(
       /not parked: its line would have \d+ bytes, and a line of a fileSink has at most 67108864/,
     );

@@ -4,34 +4,17 @@ import type { Pipe } from '../../../src/api/pipe.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import { statusOf } from '../../../src/consumer/actor-status.js';
 import { walk } from '../../../src/api/status.js';
+import { batchSink } from '../../../src/pipes/batch-sink.js';
 import { pipe } from '../../../src/pipes/pipe.js';
-import type { ManualClock } from '../../../src/testing/manual-clock.js';
-import { nemesis } from '../../../src/testing/nemesis/nemesis.js';
-import { inVirtualTime, virtualClock } from '../../support/virtual.js';
-import { virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
+import { numberConsumers, numbers, sorted, type NumberConsumer } from '../../support/number-consumers.js';
+import { inVirtualTime } from '../../support/virtual.js';
+import { virtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';
 
 describe('a consumer with a pipe', () => {
-  let clock: ManualClock;
-  let made: VirtualConsumer | undefined;
-  beforeEach(() => void (clock = virtualClock()));
-  afterEach(async () => {
-    if (made !== undefined) await inVirtualTime(clock, made.consumer.stop({ deadlineMs: 1_000 }));
-    made = undefined;
-    clock.uninstall();
-  });
+  const consumers = numberConsumers();
 
-  const consume = async (nodes: Pipe<Buffer>, more: VirtualOptions = {}) => {
-    const options = { reducer: undefined as never, pipe: nodes, leases: { failoverMs: 3_000 }, ...more };
-    const it = virtualConsumer(clock, options);
-    made = it;
-    await inVirtualTime(clock, it.consumer.start());
-    const put = (from: number, to: number): void => {
-      for (let n = from; n < to; n += 1) it.stream.put({ partitionKey: `k${n % 7}`, data: String(n) });
-    };
-    return { ...it, put, chaos: nemesis(it.consumer, { seed: 1 }) };
-  };
-  const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, at) => from + at);
-  const sorted = (values: readonly number[]): number[] => values.toSorted((one, other) => one - other);
+  const consume = (nodes: Pipe<Buffer>, more: VirtualOptions = {}): Promise<NumberConsumer> =>
+    consumers.start({ reducer: undefined as never, pipe: nodes, ...more });
 
   it('sends every item through the nodes, in the order of its key, and checkpoints what is done', async () => {
     const seen: number[] = [];
@@ -42,7 +25,7 @@ describe('a consumer with a pipe', () => {
         .to((n) => void seen.push(n)),
     );
     put(0, 200);
-    await clock.advance(5_000);
+    await consumers.clock.advance(5_000);
     expect(sorted(seen)).to.deep.equal(numbers(0, 200).filter((n) => n % 2 === 0));
     for (const key of numbers(0, 7)) {
       const ofKey = seen.filter((n) => n % 7 === key);
@@ -62,11 +45,11 @@ describe('a consumer with a pipe', () => {
         .to((batch) => void batches.push([...batch])),
     );
     put(0, 30);
-    await clock.advance(3_000);
+    await consumers.clock.advance(3_000);
     expect(batches).to.deep.equal([]);
     expect(consumer.status().shards[0]).to.include({ openRecords: 30 });
     expect(consumer.status().shards[0]?.oldestOpen?.holder).to.match(/^pipe-node\/0\/aggregate\/1#/);
-    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 5_000 }));
+    const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 5_000 }));
     expect(report.drained).to.equal(true);
     expect(sorted(batches.flat())).to.deep.equal(numbers(0, 30));
   });
@@ -80,7 +63,7 @@ describe('a consumer with a pipe', () => {
       { maxPending: 16 },
     );
     put(0, 100);
-    await clock.advance(20_000);
+    await consumers.clock.advance(20_000);
     expect(seen.length).to.be.at.least(84);
     expect(sorted(seen)).to.deep.equal(numbers(0, seen.length));
   });
@@ -96,10 +79,10 @@ describe('a consumer with a pipe', () => {
           .to((n) => void seen.add(n)),
       );
       put(0, 50);
-      await clock.advance(400);
+      await consumers.clock.advance(400);
       chaos.killRandom({ kinds: [kind] });
       put(50, 100);
-      await clock.advance(30_000);
+      await consumers.clock.advance(30_000);
       expect(sorted([...seen])).to.deep.equal(numbers(0, 100));
       expect(consumer.status().restarts).to.equal(1);
       expect(consumer.status().shards[0]).to.include({ openRecords: 0 });
@@ -119,7 +102,7 @@ describe('a consumer with a pipe', () => {
           }
         })
         .to(async (n) => {
-          await new Promise<void>((resolve) => void clock.after(10, resolve));
+          await new Promise<void>((resolve) => void consumers.clock.after(10, resolve));
           seen.push(n);
         }),
       { reducers: 1 },
@@ -131,7 +114,7 @@ describe('a consumer with a pipe', () => {
       before = [...seen];
     });
     put(0, 40);
-    await clock.advance(20_000);
+    await consumers.clock.advance(20_000);
     expect(before, 'what was produced before drains first').to.deep.equal(numbers(0, 20));
     expect(sorted([...new Set(seen)])).to.deep.equal(numbers(0, 40));
     expect(errors.join()).to.include('20 does not fit').and.to.include('tap/1 failed for record');
@@ -150,12 +133,12 @@ describe('a consumer with a pipe', () => {
       { reducers: 1, onFailure: undefined },
     );
     put(0, 40);
-    await clock.advance(90_000);
+    await consumers.clock.advance(90_000);
     expect(seen).to.deep.equal([]);
     expect(consumer.ready().reasons.join()).to.match(/pipe-node\/0\/.* has waited for .*: database down/);
     expect(consumer.status().restarts).to.equal(0);
     isDown = false;
-    await clock.advance(60_000);
+    await consumers.clock.advance(60_000);
     expect(seen).to.deep.equal(numbers(0, 40));
     expect(consumer.ready().ok).to.equal(true);
   });
@@ -168,10 +151,10 @@ describe('a consumer with a pipe', () => {
       { reducers: 1, credit: 4, onFailure: undefined },
     );
     put(0, 50);
-    await clock.advance(2_000);
-    const begun = clock.now();
-    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
-    expect(clock.now() - begun).to.be.lessThan(5_000);
+    await consumers.clock.advance(2_000);
+    const begun = consumers.clock.now();
+    const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(consumers.clock.now() - begun).to.be.lessThan(5_000);
     expect(report.drained).to.equal(false);
     expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([50]);
   });
@@ -181,10 +164,10 @@ describe('a consumer with a pipe', () => {
       nodes: [{ handleMessage: (_, message) => (message.value === undefined ? {} : { keep: [message] }) }],
     });
     put(0, 50);
-    await clock.advance(2_000);
-    const begun = clock.now();
-    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
-    expect(clock.now() - begun).to.be.lessThan(5_000);
+    await consumers.clock.advance(2_000);
+    const begun = consumers.clock.now();
+    const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 50_000 }));
+    expect(consumers.clock.now() - begun).to.be.lessThan(5_000);
     expect(report.drained).to.equal(false);
     expect(report.leases.map(({ recordsLeft }) => recordsLeft)).to.deep.equal([50]);
     expect(report.waiting.map(({ at, error }) => `${at}: ${error}`)).to.deep.equal(
@@ -207,9 +190,35 @@ describe('a consumer with a pipe', () => {
       { reducers: 1, onFailure: undefined },
     );
     put(0, 5);
-    await clock.advance(2_000);
-    const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 50_000 }));
+    await consumers.clock.advance(2_000);
+    const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 50_000 }));
     expect(report.waiting.map(({ error }) => error)).to.deep.equal(['disk full']);
+  });
+
+  it('says of a skipped batch its node, its first item and how many there were, and meters all of them', async () => {
+    let metered = 0;
+    const { put, consumer } = await consume(
+      pipe().to(
+        batchSink({ size: 10 }, () => {
+          throw new Error('refused');
+        }),
+      ),
+      {
+        reducers: 1,
+        onFailure: 'skip',
+        meter: { count: (name, by) => void (metered += name === 'SkippedRecords' ? by : 0), gauge: () => {} },
+      },
+    );
+    const skipped: number[] = [];
+    consumer.on('recordSkipped', ({ node, items = 0 }) => {
+      expect(node).to.equal('batchSink/0');
+      skipped.push(items);
+    });
+    put(0, 20);
+    await consumers.clock.advance(5_000);
+    expect(Math.max(...skipped)).to.be.greaterThan(1);
+    expect(skipped.reduce((sum, items) => sum + items)).to.equal(20);
+    expect(metered).to.equal(20);
   });
 
   it('restarts if a call of a node does not end, with an error that names node and record', async () => {
@@ -225,7 +234,7 @@ describe('a consumer with a pipe', () => {
         if (isKinactError(at) && at.code === 'PROCESSING_FAILED') data.push(at.data);
     });
     put(0, 1);
-    await clock.advance(5_000);
+    await consumers.clock.advance(5_000);
     const [first] = data as Readonly<Record<string, unknown>>[];
     expect(first).to.include({ node: 'sink/1' });
     expect(first?.['sequenceNumber']).to.match(/^\d+$/);
@@ -240,13 +249,13 @@ describe('a consumer with a pipe', () => {
       for (let at: unknown = error; at instanceof Error; at = at.cause) if (isKinactError(at)) codes.push(at.code);
     });
     put(0, 1);
-    await clock.advance(5_000);
+    await consumers.clock.advance(5_000);
     expect(codes).to.include('PIPE_EXITED');
     expect(consumer.status().shards[0]).to.include({ openRecords: 0 });
   });
 
   it('cannot start if `init` of a node fails', async () => {
-    const it1 = virtualConsumer(clock, {
+    const it1 = virtualConsumer(consumers.clock, {
       reducer: undefined as never,
       pipe: {
         nodes: [
@@ -265,7 +274,8 @@ describe('a consumer with a pipe', () => {
       (error: unknown) => error,
     );
     let text = '';
-    for (let at = await inVirtualTime(clock, started); at instanceof Error; at = at.cause) text += `${at.message}; `;
+    for (let at = await inVirtualTime(consumers.clock, started); at instanceof Error; at = at.cause)
+      text += `${at.message}; `;
     expect(text).to.include('no connection');
   });
 
