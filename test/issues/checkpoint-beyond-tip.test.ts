@@ -79,17 +79,21 @@ describe('a checkpoint beyond the tip of its shard', () => {
         expect(store.row(shardId).checkpoint).to.equal(beyond);
       });
 
-  it('does not become SHARD_END when the shard is closed, and no child is read before it', async () => {
-    const { client, store, start } = await kinesis(clock);
-    store.put({ ...store.row(shardId), checkpoint: beyond });
-    client.kinesis.split('orders', shardId);
-    const running = await start();
-    await clock.advance(120_000);
-    expectReported(running, beyond);
-    expect(running.heard('shardEnded')).to.deep.equal([]);
-    await inVirtualTime(clock, running.consumer.stop());
-    expect(store.row(shardId).checkpoint).to.equal(beyond);
-  });
+  for (const retrieval of ['polling', 'fan-out'] as const)
+    for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const)
+      it(`does not become SHARD_END at the end of the shard, read by ${retrieval}, and no child is read (${missingRecord})`, async () => {
+        const { client, store, start } = await kinesis(clock, { missingRecord }, retrieval);
+        store.put({ ...store.row(shardId), checkpoint: beyond });
+        client.kinesis.put('orders', { partitionKey: 'd', data: 'd' });
+        client.kinesis.split('orders', shardId);
+        const running = await start();
+        await clock.advance(120_000);
+        expectReported(running, beyond);
+        expect(running.heard('shardEnded')).to.deep.equal([]);
+        await inVirtualTime(clock, running.consumer.stop());
+        expect(running.seen).to.deep.equal([]);
+        expect(store.row(shardId).checkpoint).to.equal(beyond);
+      });
 
   it('is not suspected if the records have expired, were all read, or follow', async () => {
     const { client, start } = await kinesis(clock);

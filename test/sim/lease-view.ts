@@ -10,6 +10,8 @@ export interface LeaseView {
   row(name: string): LeaseRow | undefined;
   rows(): ReadonlyMap<string, LeaseRow>;
   at(tableName: string, leaseKey: string): LeaseRow | undefined;
+  /** Changes the row by hand, if there is one. */
+  change(name: string, changed: (item: Item) => Item): void;
   /** Deletes the row by hand. */
   delete(name: string): void;
 }
@@ -55,6 +57,11 @@ export function leaseView(
         }
       }
       return rows;
+    },
+    change: (name, changed) => {
+      const place = places.get(name);
+      const item = place && dynamoDb.item(place.tableName, place.leaseKey);
+      if (place !== undefined && item !== undefined) dynamoDb.putItem(place.tableName, place.leaseKey, changed(item));
     },
     delete: (name) => {
       const place = places.get(name);

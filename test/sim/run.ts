@@ -7,6 +7,7 @@ import { badItems, hang, poison, sinkRefusesAt, sinkRefusesBy } from './call-fau
 import { strike } from './faults.js';
 import { forget } from './forgetting.js';
 import { meddle } from './meddling.js';
+import { misplace } from './misplacing.js';
 import { sample } from './samples.js';
 import { changeSources } from './source-acts.js';
 import { disturb } from './fan-out-acts.js';
@@ -76,7 +77,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   clock.install();
   try {
     const endMeddling = meddle(world, seed);
-    const endActs = [throttle, disturb, changeSources].map((begin) => begin(world, seed));
+    const endActs = [throttle, disturb, changeSources, misplace].map((begin) => begin(world, seed));
     await live(world, seed, size, tally);
     endMeddling();
     for (const end of endActs) end();

@@ -15,7 +15,7 @@ import type { Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { lagInMiddle, noteRecordGone, type Progress } from './reading-progress.js';
 import { chainDoubt, streamDoubt } from './stream-doubt.js';
-import { doubtStart } from './start-doubt.js';
+import { doubtStart, judgeStartAtEnd } from './start-doubt.js';
 import { idleWaitMs, leaveIdle } from './idle-reads.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
@@ -225,6 +225,15 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
 
   if (proof?.sawRecords === false && weight === 'end') {
+    const verdict = await judgeStartAtEnd(reader, progress);
+    if (verdict !== 'certain') {
+      progress.iterator = undefined;
+      progress.end.proof =
+        verdict === 'again' ? undefined : { since: now, children, sawRecords: false, upToDate: false };
+      if (verdict === 'unknown') await sleep(reader, countFalseEnd(reader, progress));
+      return 'readOn';
+    }
+
     // The record to resume after was never read, so records after it may have expired with it.
     if (progress.start.unseen) noteRecordGone(progress);
     reportGap(reader, progress, false);

@@ -167,8 +167,7 @@ export function lagInMiddle(
 }
 
 /** Notes that the record at the position is gone, so all records that are left come after it. */
-export function noteRecordGone(progress: Progress): void {
-  const { position } = progress;
+export function noteRecordGone(progress: Progress, position = progress.position): void {
   if (position.type === 'atRecord') noteGap(progress, position.position);
   if (position.type !== 'afterRecord') return;
   const { sequenceNumber } = position;

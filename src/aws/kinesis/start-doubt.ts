@@ -1,41 +1,72 @@
 // Some services take a number beyond the tip of a shard, and answer with nothing until a record has that number. A shard with a wrong
-// checkpoint would then look idle for ever. So if nothing has come for a while, the reader asks for the record at the checkpoint itself. If
-// that is not there either, it begins again with the oldest record. The shard worker leaves out what is done, and sees whether the records
-// reach the checkpoint (start-check.ts). A shard whose records have all expired costs one more iterator. Called by polling-step.ts and
-// fan-out/subscription-follower.ts.
+// checkpoint would then look idle for ever, or as if all of it were done when it ends. So if nothing has come for a while, or until the end
+// of the shard, the reader asks for the record at the checkpoint itself. If that is not there either, it begins again with the oldest
+// record. The shard worker leaves out what is done, and sees whether the records reach the checkpoint (start-check.ts). A shard whose
+// records have all expired costs one more iterator. Called by polling-step.ts and fan-out/subscription-follower.ts.
 import { inSlot } from '../../core/call-slots.js';
 import { stoppedError } from './prefetch-buffer.js';
 import type { ReaderContext } from './polled-service.js';
-import type { Progress } from './reading-progress.js';
+import { noteRecordGone, type Progress } from './reading-progress.js';
 
 /** So long nothing must have come. Most readers of a fleet that restarts have read a record by then. */
 const quietMs = 30_000;
 
+/**
+ * `certain`: a record has come, or the record at the start is there. `again`: reading begins again, with the oldest record. `unknown`: a
+ * call has failed.
+ */
+type StartVerdict = 'certain' | 'again' | 'unknown';
+
 /** Called for each empty answer from the tip. Resolves to true if reading is to begin again, at another position. */
 export async function doubtStart(reader: ReaderContext, progress: Progress): Promise<boolean> {
-  const { start, clock } = reader;
-  if (start.type !== 'after' || progress.start.hasCome) return false;
-  progress.start.quietSince ??= clock.now();
-  if (clock.now() - progress.start.quietSince < quietMs) return false;
-  progress.start.hasCome = true;
-  if (progress.position.type === 'afterRecord' && (await isRecordThere(reader))) return false;
-  progress.iterator = undefined;
-  progress.position = { type: 'trimHorizon' };
-  return true;
+  const { clock } = reader;
+  const { start } = progress;
+  if (isCertain(reader, progress)) return false;
+  start.quietSince ??= clock.now();
+  if (clock.now() - start.quietSince < quietMs) return false;
+  // A look that fails is repeated after as long a quiet.
+  start.quietSince = clock.now();
+  return (await judgeStart(reader, progress)) === 'again';
 }
 
-/** Whether the record at the start is there, as far as the service says. A failed call is no answer: then reading goes on as it is. */
-async function isRecordThere(reader: ReaderContext): Promise<boolean> {
+/** Called before the end of the shard is handed on. */
+export async function judgeStartAtEnd(reader: ReaderContext, progress: Progress): Promise<StartVerdict> {
+  const before = progress.position;
+  const verdict = await judgeStart(reader, progress);
+  // The record to resume after was never read, so records after it may have expired with it.
+  if (verdict === 'again' && progress.start.unseen) noteRecordGone(progress, before);
+  return verdict;
+}
+
+async function judgeStart(reader: ReaderContext, progress: Progress): Promise<StartVerdict> {
+  if (isCertain(reader, progress)) return 'certain';
+  // Reading has begun at the record itself, and it has not come.
+  const isThere = progress.position.type === 'afterRecord' ? await isRecordThere(reader) : false;
+  if (isThere === undefined) return 'unknown';
+  progress.start.hasCome = true;
+  if (isThere) return 'certain';
+  progress.iterator = undefined;
+  progress.position = { type: 'trimHorizon' };
+  return 'again';
+}
+
+function isCertain({ start }: ReaderContext, progress: Progress): boolean {
+  return start.type !== 'after' || progress.start.hasCome;
+}
+
+/** Whether the record at the start is there, as far as the service says. Undefined if a call has failed. */
+async function isRecordThere(reader: ReaderContext): Promise<boolean | undefined> {
   const { service, slots, signal, start } = reader;
   if (start.type !== 'after') return true;
   const { position } = start;
-  const look = async (): Promise<boolean> => {
+  const look = async (): Promise<boolean | undefined> => {
     const found = await service.findIterator(reader, { type: 'atRecord', position });
+    if (found.type !== 'iterator') return undefined;
     // A service that refuses the number has refused it before.
-    if (found.type !== 'iterator' || found.trimmed) return true;
+    if (found.trimmed) return true;
     // One record is not worth a reservation of bytes: it is not kept.
     const answer = await service.getRecords(reader, found.iterator, 1);
-    return 'failure' in answer || answer.records.length > 0;
+    return 'failure' in answer ? undefined : answer.records.length > 0;
   };
   return inSlot(slots, look, { signal, stopped: stoppedError });
 }

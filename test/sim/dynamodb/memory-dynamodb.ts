@@ -30,7 +30,8 @@ export interface MemoryDynamoDb {
   /** The current item. Undefined also if the table does not exist. */
   item(tableName: string, key: string): Item | undefined;
   items(tableName: string): ReadonlyMap<string, Item>;
-  /** Deletions by hand. */
+  /** Changes by hand. */
+  putItem(tableName: string, key: string, item: Item): void;
   deleteItem(tableName: string, key: string): void;
   deleteTable(tableName: string): void;
 }
@@ -165,6 +166,7 @@ export function createMemoryDynamoDb(options: MemoryDynamoDbOptions): MemoryDyna
     },
     item: (tableName, key) => found(tableName)?.items.get(key),
     items: (tableName) => found(tableName)?.items ?? none,
+    putItem: (tableName, key, item) => write(usable(tableName), key, item, now()),
     deleteItem: (tableName, key) => write(usable(tableName), key, undefined, now()),
     deleteTable: (tableName) => {
       const table = found(tableName);
