@@ -1,7 +1,7 @@
 // What the consumers of a world say: their events are kept, and the laws about events are told.
 import type { ConsumerEventName, ConsumerEvents } from '../../src/api/events.js';
 import { levels } from '../../src/consumer/log-line.js';
-import { beyondTip } from './misplacing.js';
+import { beyondTip } from './stream-log.js';
 import type { Process, World } from './world.js';
 
 /** Keeps all events except checkpoints: they must name every lost item, and every shard that stands still. */

@@ -4,7 +4,7 @@
 // does not change the rest of what a seed means.
 import { createDice, type Dice } from './dice.js';
 import { kill } from './faults.js';
-import { isNumber, type Checkpointed } from './stream-log.js';
+import { beyondTip, isNumber, type Checkpointed } from './stream-log.js';
 import { isAtWork } from './stopping.js';
 import type { World } from './world.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -13,9 +13,6 @@ const misplaced = 1 / 4;
 const lookMs = 500;
 /** A shard without records proves nothing. */
 const leastRecords = 1;
-
-/** A sequence number that no record of a world reaches. */
-export const beyondTip = '9'.repeat(56);
 
 /** Misplaces checkpoints until the returned function is called. */
 export function misplace(world: World, seed: number): () => void {

@@ -1,6 +1,7 @@
 // Invariants of the running tree, checked between two steps: the bounds (I11), and the credit, unless mail is held up. All granted
 // credit is in use or free (I13), and an idle reducer withholds none (I12). A reducer waits for the rate limit no longer than it must
 // (I55).
+import { beyondTip } from './stream-log.js';
 import { walk, type ActorSnapshot } from '../../src/api/status.js';
 import { statusOf } from '../../src/consumer/actor-status.js';
 import { watchdogMs } from './cluster.js';
@@ -58,7 +59,7 @@ const unknownMs = 12_000;
 
 /** I60: a worker never says that its shard is less far behind than the oldest record is that is not done. */
 function lag(world: World, { machine }: Process, actors: readonly ActorSnapshot[]): void {
-  const { clock, fanOut, nameOf, oracle, trimmed } = world;
+  const { clock, fanOut, leases, nameOf, oracle, trimmed } = world;
   // A wall clock that is slow makes records look younger.
   const slowMs = Math.max(0, clock.wallNow() - machine.clock.wallNow());
   for (const actor of actors) {
@@ -68,6 +69,8 @@ function lag(world: World, { machine }: Process, actors: readonly ActorSnapshot[
     const shardId = nameOf(status.source, status.shardId);
     const since = oracle.openSince(shardId);
     if (since === undefined || trimmed.has(shardId)) continue;
+    // A worker takes a checkpoint at its word, until the newest record or a silence of 30 s refutes it (I65).
+    if (leases.row(shardId)?.checkpoint === beyondTip) continue;
     const ageMs = clock.now() - since;
     // An event that came late says what was true when it was sent.
     const lateMs = fanOut.lateMs.get(`${machine.name} ${shardId}`) ?? 0;

@@ -64,6 +64,9 @@ interface KeyLog {
   open: number;
 }
 
+/** An operator sets this number by mistake: no record of a world reaches it (misplacing.ts). */
+export const beyondTip = '9'.repeat(56);
+
 export const isNumber = (checkpoint: string): boolean => /^\d+$/.test(checkpoint);
 
 /** Sequence numbers of one stream have one length. */
@@ -140,6 +143,8 @@ export function createStreamLog(): StreamLog {
     hasOpen: () => handedOut.size > 0,
     missing: () => [...open],
     passed: (row) => {
+      // A worker that creates a deleted row again writes the checkpoint that it has read.
+      if (row.checkpoint === beyondTip) return [];
       const log = shardOf(row.leaseKey);
       const found: string[] = [];
       for (let index = log.covered; index < log.records.length; index += 1) {
