@@ -129,28 +129,43 @@ describe('a checkpoint beyond the tip of its shard', () => {
 });
 
 describe('a checkpoint beyond the tip of a shard of a table', () => {
+  const number = '9'.repeat(21);
+  const refusal = (how: string, input: Readonly<Record<string, unknown>>, looks: number): string | undefined => {
+    if (input['SequenceNumber'] !== number) return undefined;
+    if (how === 'refused') return 'ValidationException';
+    // The first looks at the record itself fail.
+    return input['ShardIteratorType'] === 'AT_SEQUENCE_NUMBER' && looks < 2 ? 'InternalServerError' : undefined;
+  };
+
   for (const how of ['taken', 'refused'] as const)
-    it(`is reported, and nothing is skipped or replayed, if the service has ${how} the number`, async () => {
-      using clock = virtualClock();
-      const world = tableWorld(clock);
-      const first = world.worker('a');
-      await world.start(first);
-      world.write(['x', 'y']);
-      await clock.advance(20_000);
-      await world.stop(first);
-      const [leaseKey, item] = [...world.leases.items('app')].find(([, row]) => row['checkpoint'] !== undefined)!;
-      const number = '9'.repeat(21);
-      world.leases.put('app', { ...item, checkpoint: { S: number } });
-      if (how === 'refused')
-        world.script = ({ operation, input }) =>
-          operation === 'GetShardIterator' && input['SequenceNumber'] === number ? 'ValidationException' : undefined;
-      const second = world.worker('b');
-      await world.start(second);
-      world.write(['z']);
-      await clock.advance(120_000);
-      expectReported(second, number);
-      await world.stop(second);
-      expect(second.ids()).to.deep.equal([]);
-      expect(world.rows().get(leaseKey)!.checkpoint).to.equal(number);
-    });
+    for (const state of ['open', 'rolled over'] as const)
+      it(`is reported, and nothing is skipped or replayed, if the service has ${how} the number of a shard that is ${state}`, async () => {
+        using clock = virtualClock();
+        const world = tableWorld(clock);
+        const first = world.worker('a');
+        await world.start(first);
+        world.write(['x', 'y']);
+        await clock.advance(20_000);
+        await world.stop(first);
+        const [leaseKey, item] = [...world.leases.items('app')].find(([, row]) => row['checkpoint'] !== undefined)!;
+        world.leases.put('app', { ...item, checkpoint: { S: number } });
+        let looks = 0;
+        world.script = ({ operation, input }) => {
+          if (operation !== 'GetShardIterator') return undefined;
+          const answer = refusal(how, input, looks);
+          if (answer === 'InternalServerError') looks += 1;
+          return answer;
+        };
+        world.write(['z']);
+        if (state === 'rolled over') world.tables.rollShard('orders');
+        const second = world.worker('b');
+        await world.start(second);
+        await clock.advance(180_000);
+        // The service refuses a number beyond the end of a closed shard.
+        expect(looks).to.equal(how === 'taken' && state === 'open' ? 2 : 0);
+        expectReported(second, number);
+        await world.stop(second);
+        expect(second.ids()).to.deep.equal([]);
+        expect(world.rows().get(leaseKey)!.checkpoint).to.equal(number);
+      });
 });

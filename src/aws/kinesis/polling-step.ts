@@ -85,6 +85,8 @@ async function readOnce(
   handOn(reader, progress, {
     records: answer.records,
     lagMs: answer.lagMs ?? output.MillisBehindLatest,
+    // The service may have made the answer as soon as it was asked. Records are as fresh as they came.
+    ageMs: answer.records.length === 0 ? answeredAt - askedAt : 0,
     hasMore: (output.MillisBehindLatest ?? 0) > 0,
     isBehind,
     ends: !hasNextIterator(output),

@@ -151,3 +151,23 @@ it('a reader skips records handed on before, and reports one gap, if their numbe
   expect(on.keys).to.deep.equal(['a', 'b', 'c', 'd', 'e']);
   expect(trims(on)).to.have.length(1);
 });
+
+it('an empty answer is as old as its call took', async () => {
+  const on = harness();
+  const send = on.client.send.bind(on.client);
+  let isSlow = false;
+  on.client.send = async (command) => {
+    const answer = await send(command);
+    if (isSlow) await new Promise<void>((resolve) => void on.clock.after(6_000, resolve));
+    return answer;
+  };
+  on.put('a');
+  on.consume();
+  await on.clock.advance(3_500);
+  isSlow = true;
+  const before = on.results.length;
+  while (on.results.length < before + 2) await on.clock.advance(100);
+  const last = on.results.at(-1);
+  expect(last?.type === 'records' && on.clock.wallNow() - (last.fetchedAt ?? NaN)).to.be.within(6_000, 6_100);
+  on.reader.close();
+});
