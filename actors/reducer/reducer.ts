@@ -186,7 +186,8 @@ function flushDue({ state }: ReducerTurn): void {
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
   turn.state.running = undefined;
-  measureCall(turn, 'reduce', job.startedAt ?? turn.now);
+  // A run that has ended has begun.
+  measureCall(turn, 'reduce', job.startedAt as number);
   noteNotHandedOut(turn, job.items.length - job.next + job.dropped.length);
   afterFold(turn, job);
 }

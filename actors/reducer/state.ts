@@ -28,6 +28,9 @@ export type RunningJob =
   | { readonly type: 'flush'; readonly job: FlushJob }
   | { readonly type: 'raw'; readonly job: RawJob; readonly mark: Mark | undefined };
 
+/** What has failed, named by an item: that has a key. */
+export type FailedOne = FailedItem & { readonly key: string };
+
 /** A call that has failed, with what it was about. */
 export type FailedCall =
   | {
@@ -44,7 +47,8 @@ export type FailedCall =
       readonly type: 'rawCall';
       readonly job: RawJob;
       readonly live: readonly DeliveredItem[];
-      readonly failed: FailedItem;
+      /** Undefined: it was about no item. */
+      readonly failed: FailedOne | undefined;
       readonly cause: unknown;
     };
 
@@ -57,7 +61,12 @@ export type WaitingCall = {
 } & (
   | { readonly type: 'flush'; readonly groups: FlushGroup[] }
   | { readonly type: 'batch'; tasks: Task[] }
-  | { readonly type: 'rawCall'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
+  | {
+      readonly type: 'rawCall';
+      readonly message: ToBehaviour<unknown>;
+      readonly attempt: number;
+      readonly cause: unknown;
+    }
 );
 
 export interface ReducerState {

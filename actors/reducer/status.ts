@@ -4,7 +4,7 @@ import { effect } from '../protocol/actor.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
-import { waitingFlushes } from './failures/failed-call.js';
+import { waitingCause, waitingFlushes } from './failures/failed-call.js';
 import { heldItemsOf, type HeldItem } from './failures/held-keys.js';
 import { isOpen, oldestOrdinal } from '../protocol/open-records.js';
 import { isStuck, oldestInPipe, type PipeBehind } from './emitting/pipe-behind.js';
@@ -75,7 +75,8 @@ function passedMark({ behind }: ReducerState, now: number, isSought: (mark: Mark
 }
 
 function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
-  let sought: DeliveredItem | undefined;
+  // `at` is called only behind a call of `noteIfSought` that has returned true.
+  let sought!: DeliveredItem;
   const noteIfSought = (item: DeliveredItem): boolean => {
     if (item.tenure.workerNumber !== workerNumber || item.ordinal !== ordinal) return false;
     sought = item;
@@ -83,8 +84,8 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
   };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     const found = { holder: state.self.path, state: where, forMs: now - since };
-    const { key, arrivedAt } = sought ?? {};
-    const named = { ...(key === undefined ? {} : { key }), ...(arrivedAt === undefined ? {} : { arrivedAt }) };
+    const { key, arrivedAt } = sought;
+    const named = { key, ...(arrivedAt === undefined ? {} : { arrivedAt }) };
     return { ...found, ...named, ...(where === 'waiting' ? causeOf(state, sought) : {}) };
   };
 
@@ -171,11 +172,7 @@ function queuedState(state: ReducerState): 'queued' | 'waiting' | 'limited' {
 /** Why an item waits: its own last error, that of its key, of the call that holds the reducer, or of the outage. */
 function causeOf(state: ReducerState, item?: DeliveredItem): { readonly error?: unknown } {
   const { keys, waitingCall } = state;
-  if (waitingCall !== undefined) {
-    const failed = [...waitingFlushes(state), ...(waitingCall.type === 'batch' ? waitingCall.tasks : [])];
-    const cause = failed.find((each) => each.cause !== undefined)?.cause;
-    return cause === undefined ? {} : { error: cause };
-  }
+  if (waitingCall !== undefined) return { error: waitingCause(state) };
   const held = item === undefined ? undefined : keys.byKey.get(item.key);
   const ofKey = held === undefined ? [] : [...held.behind.filter((each) => each.item === item), held.head];
   const others = keys.outage === undefined ? [] : [...keys.byKey.values()].map(({ head }) => head);

@@ -150,7 +150,7 @@ export function addTask({ tasks, idle }: Batching, task: Task): void {
 
 /** Calls the whole of a task that has waited again. Its first part is what has failed. */
 export function repeatTask(batching: Batching, task: Task): void {
-  raiseAttempts(task.parts[0] ?? []);
+  raiseAttempts(task.parts[0] as readonly DeliveredItem[]);
   addTask(batching, task);
 }
 

@@ -55,7 +55,7 @@ export function finishOrDefer(turn: ReducerTurn, mark: Mark): void {
       return;
     }
     if (state.behind === undefined) answerPunctuation(turn, mark, waitingOf(state, mark.worker));
-    else passOn(turn, mark);
+    else passOn(turn, state.behind, mark);
   } else if (mark.type === 'revoked') {
     const slot = state.slots.get(mark.worker);
     if (slot !== undefined) state.unflushed -= slot.folded.length;

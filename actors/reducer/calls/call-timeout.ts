@@ -19,7 +19,8 @@ export function watchCalls({ options, state, effects }: ReducerTurn): void {
 export function timeoutDue(turn: ReducerTurn): void {
   const { options, state, now, effects } = turn;
   const { contexts } = state;
-  const timeoutMs = options.definition.timeoutMs ?? Infinity;
+  // Without it `watchCalls` sets no timer.
+  const timeoutMs = options.definition.timeoutMs as number;
   contexts.timerIsSet = false;
   let next = Infinity;
   for (const call of contexts.timed) {

@@ -4,6 +4,7 @@ import type { MessageOf } from '../../protocol/handlers.js';
 import { reportEndedOf, reportSettled } from '../../protocol/open-records.js';
 import type { PipeNews } from '../../protocol/pipe-feed.js';
 import { creditAllQueued } from '../failures/attempts.js';
+import type { PipeBehind } from './pipe-behind.js';
 import { sendToPipe } from './sending.js';
 import type { ReducerTurn } from '../state.js';
 
@@ -24,8 +25,9 @@ function isNews(message: { readonly type: string }): message is PipeNews {
 
 export function pipeNews(turn: ReducerTurn, news: MessageOf<PipeNews, 'pipeNews'>): void {
   const { options, state, now, effects } = turn;
-  const { behind, reports } = state;
-  if (behind === undefined) return;
+  const { reports } = state;
+  // `acceptNews` accepts none without a pipe.
+  const behind = state.behind as PipeBehind;
   behind.newsAt = now;
   behind.untaken -= news.taken;
   // Shares of bytes are fractions.

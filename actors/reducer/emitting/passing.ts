@@ -12,10 +12,8 @@ import { sendEmitted, sendToPipe } from './sending.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
 
 /** Sends a punctuation into the pipe, behind what was emitted before. `isAhead`: it passes by what waits in the reducer. */
-export function passOn(turn: ReducerTurn, punctuation: Punctuation, isAhead = false): void {
+export function passOn(turn: ReducerTurn, behind: PipeBehind, punctuation: Punctuation, isAhead = false): void {
   const { state, now, effects } = turn;
-  const { behind } = state;
-  if (behind === undefined) return;
   const { worker, kind } = punctuation;
   sendEmitted(turn);
   behind.lastMark += 1;
@@ -28,7 +26,8 @@ export function passOn(turn: ReducerTurn, punctuation: Punctuation, isAhead = fa
 export function passBy(turn: ReducerTurn): void {
   const { state } = turn;
   const { queue, batching, running, behind } = state;
-  if (!isStuck(behind) || (running !== undefined && behind?.isFlushHeld !== true) || batching.calls.size > 0) return;
+  if (behind === undefined || !isStuck(behind)) return;
+  if ((running !== undefined && !behind.isFlushHeld) || batching.calls.size > 0) return;
   const all = batching.marks.map(({ mark }) => mark);
   batching.marks = [];
   queue.retain((queued) => {
@@ -41,7 +40,7 @@ export function passBy(turn: ReducerTurn): void {
     const { kind, worker } = punctuation;
     // As in `finishOrDefer`: the answer may settle what the drain would name.
     if (kind === 'drain' && awaitsAnswer(state.pendingFailures, worker)) state.deferredDrains.push(punctuation);
-    else passOn(turn, punctuation, true);
+    else passOn(turn, behind, punctuation, true);
   }
 }
 

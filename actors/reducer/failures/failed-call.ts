@@ -67,9 +67,9 @@ export function rawCallFailed(turn: ReducerTurn, job: RawJob, live: readonly Del
   const { cause } = job.failure as NonNullable<RawJob['failure']>;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
   const oldest = live[0] ?? state.unacknowledged.keys().next().value;
-  const failed: FailedItem =
-    oldest === undefined ? { source: '', shardId: '', sequenceNumber: '', at, items: 0 } : failedItemOf(oldest, at, 0);
-  askAndApply(turn, { type: 'rawCall', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
+  const failed = oldest === undefined ? undefined : failedItemOf(oldest, at, 0);
+  const named: FailedItem = failed ?? { source: '', shardId: '', sequenceNumber: '', at, items: 0 };
+  askAndApply(turn, { type: 'rawCall', job, live, failed, cause }, { cause, failed: named, attempt: job.attempt });
 }
 
 export function askAndApply(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
@@ -145,6 +145,14 @@ export function waitingFlushes(state: ReducerState): readonly FlushGroup[] {
   return [...pendingFlushes(state), ...(waitingCall?.type === 'flush' ? waitingCall.groups : [])];
 }
 
+/** The error of the call that holds the reducer. */
+export function waitingCause(state: ReducerState): unknown {
+  const { waitingCall } = state;
+  if (waitingCall?.type === 'rawCall') return waitingCall.cause;
+  const failed = waitingCall?.type === 'batch' ? waitingCall.tasks : waitingFlushes(state);
+  return failed.find(({ cause }) => cause !== undefined)?.cause;
+}
+
 /** Notes that the policy or the sink has answered about a flush, batch or raw call. The reducer goes on if nothing else holds it. */
 export function verdictArrived(turn: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): void {
   const waiting = openWaitingCall(turn, call);
@@ -172,10 +180,11 @@ function parkCall(
   // Its call of the reducer is over, so an outage does not wait for the sink.
   if (call.type === 'items') for (const item of call.items) endAttempt(turn, item);
   waitForVerdict(turn, call, true);
-  const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;
+  // `waitForVerdict` has held the items, so each has the time of its first failure.
+  const failedSince = call.type === 'flush' ? call.group.failedSince : (call.items[0]?.failedSince as number);
   // A flush may hold items of a lease that has ended meanwhile.
   const items = call.type === 'flush' ? withoutLate(turn, call.group.items) : call.items;
-  beginParking(turn, call, failure, { policy, items, failedSince: since ?? turn.now });
+  beginParking(turn, call, failure, { policy, items, failedSince });
 }
 
 function skipOrStop(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
@@ -222,8 +231,7 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
   if (job.items.length > 0) return callFailed(turn, job, error);
   const delayMs = pauseMs(turn, policy, job.attempt);
   openWaitingCall(turn, call).dueAt = now + delayMs;
-  if (call.failed.items > 0 || call.failed.shardId !== '')
-    reportRetry(turn, call.failed, { attempt: job.attempt, delayMs, error: call.cause });
+  if (call.failed !== undefined) reportRetry(turn, call.failed, { attempt: job.attempt, delayMs, error: call.cause });
 }
 
 function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems, policy: Retry): void {
@@ -270,8 +278,12 @@ export function openWaitingCall({ state }: ReducerTurn, call: Exclude<FailedCall
       ? { type: 'flush', groups: [], dueAt: Infinity, undecided: 0 }
       : call.type === 'batch'
         ? { type: 'batch', tasks: [], dueAt: Infinity, undecided: 0 }
-        : { type: 'rawCall', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
+        : { type: 'rawCall', ...rawCallOf(call), dueAt: Infinity, undecided: 0 };
   return state.waitingCall;
+}
+
+function rawCallOf({ job: { message, attempt }, cause }: Extract<FailedCall, { type: 'rawCall' }>) {
+  return { message, attempt, cause };
 }
 
 /** The pause before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */

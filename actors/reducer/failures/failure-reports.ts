@@ -2,12 +2,12 @@
 import { effect } from '../../protocol/actor.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import type { RawJob } from '../calls/raw-behaviour.js';
-import type { ReducerTurn } from '../state.js';
+import type { FailedOne, ReducerTurn } from '../state.js';
 import type { FlushGroup } from '../calls/user-calls.js';
 import type { FailedItem } from '../../../src/api/failed-item.js';
 import type { ConsumerEvents } from '../../../src/api/events.js';
 
-export function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
+export function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: number): FailedOne {
   const { source, shardId, sequenceNumber, subSequenceNumber, key, value, record } = item;
   const { data, arrivedAt } = record;
   return { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, key, value, at, items };
@@ -16,7 +16,7 @@ export function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: n
 /** Reports the first, second, fourth, eighth … attempt that has failed. */
 export function reportRetry(
   { effects }: ReducerTurn,
-  failed: FailedItem,
+  failed: FailedOne,
   retried: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
 ): void {
   const { attempt } = retried;
@@ -25,10 +25,9 @@ export function reportRetry(
   effects.push(effect.emit({ name: 'itemRetrying', data: { ...placeOf(failed), ...retried } }));
 }
 
-function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'attempts' | 'forMs'> {
+function placeOf(failed: FailedOne): Omit<ConsumerEvents['itemRecovered'], 'attempts' | 'forMs'> {
   const { source, shardId, sequenceNumber, subSequenceNumber, key, at, items } = failed;
-  const optional = key === undefined ? {} : { key };
-  return { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, ...optional, at, items };
+  return { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, key, at, items };
 }
 
 /** Reports the success of an item that had failed. */
@@ -41,7 +40,7 @@ export function reportRecovery(turn: ReducerTurn, item: DeliveredItem): void {
 /** `since`: when the first call failed. */
 export function itemRecovered(
   { now, effects }: ReducerTurn,
-  failed: FailedItem,
+  failed: FailedOne,
   { attempts, since }: { readonly attempts: number; readonly since: number },
 ): void {
   const data = { ...placeOf(failed), attempts, forMs: Math.round(now - since) };

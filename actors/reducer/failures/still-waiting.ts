@@ -4,7 +4,7 @@
 import { DeliveredItem } from '../../protocol/item.js';
 import { refusals, waitingText } from '../../protocol/pending-failures.js';
 import { gatheredItems } from '../batches/batching.js';
-import { waitingFlushes } from './failed-call.js';
+import { waitingCause, waitingFlushes } from './failed-call.js';
 import type { HeldItem } from './held-keys.js';
 import type { ReducerState } from '../state.js';
 import type { ReducerOptions } from '../options.js';
@@ -24,7 +24,7 @@ export function noteLeft(
     if (worker !== undefined && item.tenure.workerNumber !== worker) continue;
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
-    const why = error === undefined ? '' : waitingText(error, refused.get(item));
+    const why = waitingText(error, refused.get(item));
     leftItems.noted.set(item, { source, shardId, sequenceNumber, key, at, attempts, forMs, error: why });
   }
 }
@@ -58,7 +58,7 @@ function* calledItems({ running, batching }: ReducerState): Generator<Waiting> {
 function* waitingItems(state: ReducerState): Generator<Waiting> {
   const { keys, waitingCall } = state;
   for (const { head, behind } of keys.byKey.values())
-    for (const each of [head, ...behind]) yield { ...each, error: each.error ?? head.error };
+    for (const each of [head, ...behind]) yield { ...each, error: each.error ?? head.error ?? keys.outage?.error };
   if (waitingCall?.type === 'batch')
     for (const { parts, failures, failedSince: since, at, cause: error } of waitingCall.tasks)
       for (const item of parts.flat()) yield { item, failures, since, at, error };
@@ -70,7 +70,7 @@ function* waitingItems(state: ReducerState): Generator<Waiting> {
 function* itemsBehind(state: ReducerState, now: number, isManual: boolean): Generator<Waiting> {
   const { running, waitingCall, carry, queue, batching } = state;
   if (waitingCall === undefined && running === undefined && batching.calls.size === 0) return;
-  const error = waitingCall === undefined ? behindIt : causeOf(state);
+  const error = waitingCall === undefined ? behindIt : waitingCause(state);
   const behind = (item: DeliveredItem): Waiting => ({ item, failures: 0, since: now, at: 'reduce', error });
   for (const { parts } of batching.tasks) yield* parts.flat().map(behind);
   if (running?.type === 'flush')
@@ -87,11 +87,4 @@ function* itemsBehind(state: ReducerState, now: number, isManual: boolean): Gene
     const queued = queue.at(place);
     if (queued instanceof DeliveredItem) yield behind(queued);
   }
-}
-
-/** Why the call waits that holds the reducer. */
-function causeOf(state: ReducerState): unknown {
-  const { waitingCall } = state;
-  const causes = waitingCall?.type === 'batch' ? waitingCall.tasks : waitingFlushes(state);
-  return causes.find(({ cause }) => cause !== undefined)?.cause;
 }

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { FoldingReducer, ReducerContext, ReducerMessage, Token } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { emitting, type Emitting } from '../../support/direct-emitting.js';
+import { counted } from '../../support/direct.js';
 
 type State = readonly number[];
 type Manual = Partial<FoldingReducer<State, number, unknown>>;
@@ -51,6 +52,28 @@ describe('ctx.emit with manual acknowledgement', () => {
     await it.run(it.items([0]));
     expect(it.ack(0)).to.deep.equal([0]);
   });
+
+  for (const [whose, worker, settles] of [
+    ['its lease', 1, []],
+    ['another lease', 2, [0]],
+  ] as const)
+    it(`forgets what was acknowledged in a call if ${whose} is lost before it has ended: settles ${settles.join()}`, async () => {
+      let resolve = (): void => {};
+      const it = byHand({
+        reduce: async (state, { token }, { ack }) => {
+          ack(token);
+          await new Promise<void>((done) => (resolve = done));
+          return state;
+        },
+      });
+      const call = it.end(it.items([0]));
+      it.tell({ type: 'contextCalled' });
+      it.tenures[worker]!.ended = true;
+      it.revoked(worker);
+      resolve();
+      const effects = await call;
+      expect([it.settledIn(effects), counted(effects)]).to.deep.equal([settles, {}]);
+    });
 
   it('does not settle an item that is acknowledged in a call that emits for it afterwards', async () => {
     let resolve = (): void => {};

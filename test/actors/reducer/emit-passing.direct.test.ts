@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Whereabouts } from '../../../actors/protocol/disposition.js';
 import { itemOf, type Effects } from '../../support/direct-reducer.js';
-import { emitting } from '../../support/direct-emitting.js';
+import { emitting, settledBy } from '../../support/direct-emitting.js';
 import { creditIn, punctuated } from '../../support/direct-process.js';
 import { address, answers, counted, sent, started } from '../../support/direct.js';
 
@@ -251,5 +251,22 @@ describe('questions to a reducer with a pipe', () => {
     expect(answers(it.tell(ask), replyTo)[0]?.state).to.equal('queued');
     it.waits();
     expect(answers(it.tell(ask), replyTo)[0]?.state).to.equal('waiting');
+  });
+});
+
+describe('news of a pipe that the reducer does not know', () => {
+  it('is counted if it settles something twice, and settles it once', async () => {
+    const it = many(1);
+    const messages = it.messagesIn(await it.run(it.items([0])));
+    expect(it.done(messages)).to.deep.equal([0]);
+    const again = it.news({ settled: settledBy(messages) });
+    expect([it.settledIn(again), counted(again)]).to.deep.equal([[], { staleSettles: 1 }]);
+  });
+
+  it('is nothing if it is a mark that is not on its way', async () => {
+    const it = many(1);
+    await it.run(it.punctuation('drain'));
+    expect(punctuated(it.passed(99), it.stage)).to.deep.equal([]);
+    expect(punctuated(it.passed(1), it.stage)).to.deep.equal([[]]);
   });
 });

@@ -196,6 +196,7 @@ describe('a call of ctx that has no effect', () => {
       'ctx.ack has no effect for the number 7: pass item.token itself',
     ],
     ['undefined', (_token, ctx) => ctx.ack(undefined as never), 'for undefined: pass'],
+    ['another object', (_token, ctx) => ctx.ack({} as never), 'ctx.ack has no effect for an object: pass item.token'],
     [
       'a second ack',
       (token, ctx) => (ctx.ack(token), ctx.ack(token)),

@@ -307,3 +307,15 @@ it('parks a flush as a whole, calls its sink again only for what it has not kept
   expect(settled(await fold(second))).to.deep.equal([2, 4, 5, 6, 7]);
   expect(flushed[1]).to.deep.equal([4, 5, 6, 7]);
 });
+
+it('skips what a sink has refused of a flush, if the policy says so', async () => {
+  const flush = (): never => {
+    throw new Error('down');
+  };
+  const { items, fold, finishRun, settled, bad, refused } = parking({ flush, then: 'skip' });
+  bad.clear();
+  refused.add(1);
+  const kept = await finishRun(await fold(items([0, 1, 2, 3])), 'park#1');
+  expect(settled(kept)).to.have.members([0, 1, 2, 3]);
+  expect(counted(kept)).to.include({ parkedItems: 3, skippedItems: 1 });
+});

@@ -249,3 +249,36 @@ describe('a reducer, message by message', () => {
     expect(seen).to.deep.equal([]);
   });
 });
+
+describe('a reducer that fails', () => {
+  it('begins no other flush of a run that has given way', async () => {
+    const { items, clock, end } = direct(
+      {
+        stateBy: 'shard',
+        flush: () => {
+          clock.move(25);
+          throw new Error('down');
+        },
+      },
+      { batchSize: 2 },
+    );
+    await end(items([0], 1));
+    const effects = await end(await end(items([1], 2)));
+    expect([ofType(effects, 'fail').length, started(effects)]).to.deep.equal([1, []]);
+  });
+
+  it('fails with the error if a call of its own breaks, whichever it is', async () => {
+    const broken = (effects: Effects, tell: (message: ReducerActorMessage) => Effects): string[] => {
+      const [run] = ofType(effects, 'run');
+      return ofType(tell(run!.failed(new Error(`broken ${run!.name}`))), 'fail').map(({ error }) => error.message);
+    };
+    const folding = direct({ flush: () => [] });
+    expect(broken(folding.items([0]), folding.tell)).to.deep.equal(['broken reduce']);
+    const flushing = direct({ flush: () => [] });
+    expect(broken(await flushing.end(flushing.items([0, 1])), flushing.tell)).to.deep.equal(['broken flush']);
+    const calling = direct({ process: () => {} });
+    expect(broken(calling.items([0, 1]), calling.tell)).to.deep.equal(['broken process']);
+    const behaving = direct({}, { definition: { init: () => 0, behaviour: () => 0 } as never });
+    expect(broken(behaving.items([0]), behaving.tell)).to.deep.equal(['broken items']);
+  });
+});

@@ -2,11 +2,12 @@
 // between attempts and new items, and policies that answer by a promise.
 import { expect } from 'chai';
 import type { Ref } from '../../../actors/protocol/actor.js';
+import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import type { StageMessage } from '../../../actors/protocol/pipeline-messages.js';
 import type { FailurePolicy, OnFailure } from '../../../src/api/failure-policy.js';
 import type { FoldingReducer } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
-import { direct, type Effects, type State } from '../../support/direct-reducer.js';
+import { direct, itemOf, type Effects, type State } from '../../support/direct-reducer.js';
 import { address, answers, emitted, ofType, sent, started } from '../../support/direct.js';
 
 /** A reducer for which the values in `bad` fail, and the values of its calls. */
@@ -385,4 +386,34 @@ describe('what the status of a reducer says of what waits', () => {
       [2, 'waiting'],
     ]);
   });
+});
+
+it('tries items of one record again in their order, whichever has failed first', async () => {
+  const calls: (readonly number[])[] = [];
+  const on = direct(
+    {
+      process: (items, { fail }) => {
+        calls.push(items.map((item) => (item as DeliveredItem).index));
+        if (calls.length === 1) for (const { token } of items.toReversed()) fail(token, new Error('no'));
+      },
+    },
+    { onFailure: retry({ minMs: 100, maxMs: 100 }) },
+  );
+  await on.end(on.deliver([0, 1].map((index) => itemOf(7, on.tenures[1]!, on.stage, index))));
+  on.clock.move(100);
+  await on.drain(on.tell({ type: 'attemptDue' }));
+  expect(calls).to.deep.equal([[0, 1], [0], [1]]);
+});
+
+it('reports a message to a raw behaviour that is tried again, with the oldest item that waits for its ack', async () => {
+  const behaviour = (count: number, { type }: { readonly type: string }): number =>
+    type === 'flush' ? expect.fail('down') : count;
+  const on = direct({}, { definition: { init: () => 0, behaviour } as never, onFailure: retry() });
+  const alone = await on.end(on.punctuation('flush', 4));
+  expect(emitted(alone), 'about no item').to.deep.equal([]);
+  const other = direct({}, { definition: { init: () => 0, behaviour } as never, onFailure: retry() });
+  await other.end(other.items([3]));
+  const [event] = ofType(await other.end(other.punctuation('flush')), 'emit').map(({ event: each }) => each);
+  expect(event).to.deep.include({ name: 'itemRetrying' });
+  expect(event?.data).to.include({ sequenceNumber: '3', key: 'k', at: 'flush', items: 0, attempt: 1 });
 });

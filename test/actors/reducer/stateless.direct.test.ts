@@ -7,7 +7,7 @@ import type { FoldingReducer } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { punctuated, settledIn } from '../../support/direct-process.js';
 import { direct, type Effects, type State } from '../../support/direct-reducer.js';
-import { emitted, finish, ofType } from '../../support/direct.js';
+import { counted, emitted, finish, ofType } from '../../support/direct.js';
 
 /** A reducer whose flush fails if the state has a value of `bad`. `flushes` has the states. */
 function stateless(
@@ -231,4 +231,25 @@ describe('an item of a stateless reducer that is tried again', () => {
       await wait(200);
       expect(places).to.deep.equal(['flush', at]);
     });
+});
+
+it('settles nothing of a part whose lease ends before its flush', async () => {
+  const held = { isOver: false };
+  const harness = stateless(
+    new Set([0]),
+    { batchSize: 2, onFailure: 'skip' },
+    {
+      reduce: (state, { value, key }) => {
+        if (key === 'b' && held.isOver) harness.tenures[1]!.ended = true;
+        return [...(state as State), value];
+      },
+    },
+  );
+  const { itemsOf, drain, flushes, settled } = harness;
+  const first = await harness.end(await harness.end(itemsOf([['a', 0], ['b', 1]]))); // prettier-ignore
+  held.isOver = true;
+  const all = await drain(first);
+  expect(asText(flushes)).to.equal('01 0');
+  expect(settled).to.deep.equal([0]);
+  expect(counted(all)).to.not.have.property('foldedAfterLoss');
 });

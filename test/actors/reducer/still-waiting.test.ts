@@ -191,3 +191,32 @@ describe('a call that has not ended when its shard is given up', () => {
     expect(on.status().waiting[0]!.error).to.equal('fetch failed: connect ECONNREFUSED');
   });
 });
+
+describe('what has not been tried when its shard is given up', () => {
+  const texts = (leftItems: ReturnType<typeof createLeftItems>): string[] =>
+    [...leftItems.noted.values()].map(({ key, attempts, error }) => `${key} ${attempts} ${error}`);
+
+  it('waits for the end of an outage, with the error of that', async () => {
+    const leftItems = createLeftItems();
+    const on = direct({ reduce: () => expect.fail('down') }, { onFailure: retry({ minMs: 5_000 }), leftItems });
+    const keys = Array.from({ length: 10 }, (_, n) => [`k${n}`, n] as const);
+    await on.drain(on.itemsOf(keys));
+    await on.drain(on.itemsOf([['new', 10]]));
+    leftItems.isStopping = true;
+    on.stop();
+    expect(texts(leftItems)).to.have.length(11).and.include('new 0 down');
+  });
+
+  it('waits behind a message that a raw behaviour has failed at, with the error of that', async () => {
+    const leftItems = createLeftItems();
+    const behaviour = (count: number, { type }: { readonly type: string }): number =>
+      type === 'flush' ? expect.fail('down') : count;
+    const definition = { init: () => 0, behaviour } as never;
+    const on = direct({}, { definition, onFailure: retry({ minMs: 5_000 }), leftItems });
+    await on.end(on.punctuation('flush'));
+    on.items([0]);
+    leftItems.isStopping = true;
+    on.stop();
+    expect(texts(leftItems)).to.deep.equal(['k 0 down']);
+  });
+});

@@ -227,3 +227,12 @@ describe('the timer of timeouts', () => {
     expect(signal.aborted).to.equal(true);
   });
 });
+
+it('has aborted the signal of a call that begins after the stop', async () => {
+  const signals: AbortSignal[] = [];
+  const on = direct({ process: (_, { signal }) => void signals.push(signal), timeoutMs: 500 });
+  const effects = on.items([0, 1]);
+  on.stop();
+  await on.end(effects);
+  expect(signals.map(({ aborted }) => aborted)).to.deep.equal([true]);
+});
