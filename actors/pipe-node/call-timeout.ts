@@ -50,12 +50,10 @@ function overdueError(turn: NodeTurn, calling: Calling): KinactError {
   const cause = timeoutError(turn, calling);
   const { source, shardId, sequenceNumber, subSequenceNumber, key, node } = failedItemOf(turn, calling.call);
   if (sequenceNumber === '') return new KinactError('PROCESSING_FAILED', text, { cause });
-  const optional = {
-    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
-    ...(key === undefined ? {} : { key }),
-    ...(node === undefined ? {} : { node }),
-  };
-  return new KinactError('PROCESSING_FAILED', text, { cause, data: { source, shardId, sequenceNumber, ...optional } });
+  const sub = subSequenceNumber === undefined ? {} : { subSequenceNumber };
+  // An item has a key.
+  const data = { source, shardId, sequenceNumber, ...sub, key: key as string, node: node as string };
+  return new KinactError('PROCESSING_FAILED', text, { cause, data });
 }
 
 function placeOf({ options }: NodeTurn, { call }: Calling): string {

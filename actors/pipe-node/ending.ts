@@ -2,7 +2,7 @@
 // node does the same without another call but `terminate`. `downstreamFailed`: it drops what is queued, aborts the call that runs, waits
 // for it, and ends.
 import { effect, type ReplyTo } from '../protocol/actor.js';
-import { CallContext, type Call } from './calls.js';
+import { CallContext, type Call, type Work } from './calls.js';
 import type { Message } from './messages.js';
 import { dropQueue } from './queue.js';
 import { reportIdentity } from './reports.js';
@@ -23,11 +23,10 @@ export function failNode(turn: NodeTurn, cause: unknown): void {
 }
 
 /** A callback has asked for the end. */
-export function exitNode(turn: NodeTurn, { message }: Pick<Call, 'message'>): void {
+export function exitNode(turn: NodeTurn, { entries, replyTo }: Work, { message }: Pick<Call, 'message'>): void {
   const { options, state, effects } = turn;
   if (state.phase !== 'running') return;
   state.phase = 'exiting';
-  const { entries = [], replyTo } = state.work ?? {};
   dropWork(turn);
   effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state) }));
   // All of the feed is processed. The pipe feeds no more, because it has got `nodeEnds` before. A node in front of this one might.

@@ -282,16 +282,17 @@ function reportRetry({ effects }: NodeTurn, { failed, attempt, cause: error }: F
 /** Reports a call that has succeeded after failures. */
 export function reportRecovery(turn: NodeTurn, call: Call): void {
   const { now, effects } = turn;
-  const { failures, failedSince, failed } = call;
-  if (failed === undefined) return;
-  const data = { ...placeOf(failed), attempts: failures + 1, forMs: Math.round(now - failedSince) };
+  const { failures, failedSince } = call;
+  // It has failed before.
+  const data = { ...placeOf(call.failed as FailedItem), attempts: failures + 1, forMs: Math.round(now - failedSince) };
   effects.push(effect.emit({ name: 'itemRecovered', data }));
 }
 
 type Place = Omit<ConsumerEvents['itemRecovered'], 'attempts' | 'forMs'>;
 
+/** Each failure here names the node. */
 function placeOf(failed: FailedItem): Place {
   const { source, shardId, sequenceNumber, subSequenceNumber, key, at, node, items } = failed;
-  const optional = { ...(key === undefined ? {} : { key }), ...(node === undefined ? {} : { node }) };
-  return { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, ...optional, at, items };
+  const place = { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0 };
+  return { ...place, ...(key === undefined ? {} : { key }), node: node as string, at, items };
 }

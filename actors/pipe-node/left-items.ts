@@ -3,7 +3,7 @@
 import type { DeliveredItem } from '../protocol/item.js';
 import { waitingText } from '../protocol/pending-failures.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
-import type { Call } from './calls.js';
+import type { Call, Calling } from './calls.js';
 import type { PipeNodeOptions } from './options.js';
 import { refusalOf } from './refusal.js';
 import { keptReferences, type Slot } from './slots.js';
@@ -30,7 +30,7 @@ export function noteLeft(
   const call = waiting?.call ?? calling?.call;
   const item = call === undefined ? undefined : itemOf(referencesOf(call), worker);
   if (call !== undefined && item !== undefined) {
-    const since = waiting === undefined ? (calling?.since ?? now) : call.failedSince;
+    const since = waiting === undefined ? (calling as Calling).since : call.failedSince;
     const error = waitingText(call.cause ?? underWay, refusalOf(state, call));
     note(call, item, { since, attempts: call.failures, error });
   }

@@ -192,7 +192,7 @@ function followRun(turn: NodeTurn, work: Work, result: RunResult): void {
   const isDone = result.failure === undefined && work.again === undefined;
   if (state.waiting?.isTrying === true && isDone) state.waiting = undefined;
   if (result.failure !== undefined) callFailed(turn, work, result.failure.call, result.failure.cause);
-  else if (result.exit !== undefined) exitNode(turn, result.exit);
+  else if (result.exit !== undefined) exitNode(turn, work, result.exit);
   else if (work.isOver) finishWork(turn, work);
 }
 

@@ -11,6 +11,6 @@ export function refusalOf({ pendingFailures }: PipeNodeState, call: Call): unkno
 /** Whether the sink has not kept what the call is about, and is called again later, or does not answer. */
 export function hasFailedToPark({ pendingFailures }: PipeNodeState, call: Call): boolean {
   for (const { subject, parking } of pendingFailures.byNumber.values())
-    if (subject === call) return parking?.phase === 'paused' || parking?.phase === 'overdue';
+    if (subject === call && (parking?.phase === 'paused' || parking?.phase === 'overdue')) return true;
   return false;
 }

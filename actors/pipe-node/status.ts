@@ -4,7 +4,7 @@ import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { waitingText } from '../protocol/pending-failures.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
-import type { Callback } from './calls.js';
+import type { Callback, Work } from './calls.js';
 import type { Message } from './messages.js';
 import { refusalOf } from './refusal.js';
 import { isLimited } from './queue.js';
@@ -129,7 +129,7 @@ function heldBy(state: PipeNodeState, now: number): readonly HeldRecord[] {
   const waits = waiting === undefined ? 'queued' : 'waiting';
   for (const entry of work?.entries.slice(work.next) ?? []) noteEntry(entry, waits, state.activeAt);
   for (let at = 0; at < pending.length; at += 1)
-    for (const entry of pending.at(at)?.entries ?? []) noteEntry(entry, waits, state.activeAt);
+    for (const entry of (pending.at(at) as Work).entries) noteEntry(entry, waits, state.activeAt);
   for (const slot of slots.values())
     for (const references of keptReferences(slot)) note(references, 'folded', slot.keepsSince);
   for (let at = 0; at < queue.length; at += 1) noteEntry(queue.at(at), 'queued', state.activeAt);

@@ -20,21 +20,23 @@ function timerOf(call: number): string {
 /** Begins the calls whose turn it is. One feed is open at a time, so each is answered for itself. */
 export function beginCalls(turn: OriginTurn): void {
   const { state } = turn;
-  while (state.pipe !== undefined && state.feed === undefined) {
+  const { pipe } = state;
+  while (pipe !== undefined && state.feed === undefined) {
     const next = state.calls.shift();
     if (next === undefined) return;
     const { number, call } = next;
-    if (call.type === 'feed') beginFeed(turn, number, call);
-    else if (call.type === 'flush') beginFlush(turn, number, call);
-    else turn.effects.push(effect.send(state.pipe, { type: 'upstreamFailed' }));
+    if (call.type === 'feed') beginFeed(turn, pipe, number, call);
+    else if (call.type === 'flush') beginFlush(turn, pipe, number, call);
+    else turn.effects.push(effect.send(pipe, { type: 'upstreamFailed' }));
   }
 }
 
-function beginFeed(turn: OriginTurn, number: number, { values, replyTo }: Message<'feed'>): void {
+type PipeRef = NonNullable<PipeOriginState['pipe']>;
+
+function beginFeed(turn: OriginTurn, pipe: PipeRef, number: number, { values, replyTo }: Message<'feed'>): void {
   const { options, state, effects } = turn;
   const { offsets } = options;
-  const { self: stage, tenure, pipe } = state;
-  if (pipe === undefined) return;
+  const { self: stage, tenure } = state;
   const items = values.map((value, at) => fedItem(stage, value, { tenure, offset: offsets.next + at }));
   offsets.next += items.length;
   offsets.open += items.length;
@@ -57,13 +59,12 @@ function finishFeed(turn: OriginTurn, { number, offset, replyTo }: OpenFeed): vo
   if (replyTo !== undefined) answer(turn, number, replyTo, { type: 'done', offset });
 }
 
-function beginFlush({ state, effects }: OriginTurn, number: number, call: Message<'flush'>): void {
-  if (state.pipe === undefined) return;
+function beginFlush({ state, effects }: OriginTurn, pipe: PipeRef, number: number, call: Message<'flush'>): void {
   state.flushes.set(number, call);
   state.lastSent += 1;
   const about = { id: number, worker: state.tenure.workerNumber, kind: 'flush' } as const;
   effects.push(
-    effect.send(state.pipe, {
+    effect.send(pipe, {
       ...{ type: 'punctuation', stage: state.self as never, number: state.lastSent },
       ...about,
     }),

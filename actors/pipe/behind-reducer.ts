@@ -55,8 +55,8 @@ export function sendNews({ state, now, effects }: PipeTurn): void {
 
 /** Answers a mark of the reducer, behind all that was settled before. */
 export function sendMarkPassed(turn: PipeTurn, { mark, reducer }: Message<'emittedMark'>): void {
-  const { feeder } = turn.state;
-  if (feeder === undefined) return;
+  // `acceptFeed` accepts no mark without one.
+  const feeder = turn.state.feeder as Feeder;
   sendNews(turn);
   feeder.lastSent += 1;
   turn.effects.push(effect.send(reducer, { type: 'markPassed', number: feeder.lastSent, mark }));

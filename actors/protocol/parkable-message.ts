@@ -171,13 +171,14 @@ export class ParkableMessage {
         .toString(16)
         .padStart(8, '0'),
     );
+    const end = `${at.node}/${hash.join('')}`;
     const first = this.#first;
-    const [range] = this.#ranges();
-    const owner: object = first ?? this.tenures.values().next().value ?? this;
-    const prefix = first?.tenure ?? this.tenures.values().next().value;
-    const item =
-      first?.idempotencyKey ?? (range === undefined ? unique : `${prefix?.idempotencyPrefix}/${range.first}/-/+`);
-    return counted(owner, `${item}/${at.node}/${hash.join('')}`);
+    if (first !== undefined) return counted(first, `${first.idempotencyKey}/${end}`);
+    // The item that came first is lost, or it stands for nothing.
+    const [left] = spansOf(this.#references());
+    if (left === undefined) return `${unique}/${end}`;
+    const [tenure, span] = left;
+    return counted(tenure, `${tenure.idempotencyPrefix}/${span.first}/-/+/${end}`);
   }
 }
 

@@ -319,3 +319,31 @@ it('skips what a sink has refused of a flush, if the policy says so', async () =
   expect(settled(kept)).to.have.members([0, 1, 2, 3]);
   expect(counted(kept)).to.include({ parkedItems: 3, skippedItems: 1 });
 });
+
+it('calls the sink for no more of a flush when its signal has aborted, and keeps what the sink has not got', async () => {
+  const called: number[] = [];
+  const calls = new AbortController();
+  const sink = (item: ParkedItem): Promise<void> => {
+    called.push(item.data[0]!);
+    if (called.length === 32) calls.abort(new Error('too late'));
+    return Promise.resolve();
+  };
+  const on = direct({ flush: () => expect.fail('down') }, { batchSize: 34, onFailure: park(sink) });
+  const failed = await on.end(await on.end(on.items(Array.from({ length: 34 }, (_, n) => n))));
+  const [run] = ofType(failed, 'run');
+  const effects = on.tell(run!.done((await run!.start(calls.signal)) as never));
+  expect(called).to.have.length(32);
+  expect(counted(effects)).to.include({ parkedItems: 32, failedParkings: 1 });
+  expect(on.status().waiting[0]).to.include({ sequenceNumber: '32', error: 'down (not parked: too late)' });
+});
+
+it('takes no notice of the end of a pause that is over', async () => {
+  const { itemsOf, fold, due, refused, finishRun } = parking();
+  refused.add(0);
+  const failed = await fold(itemsOf([['a', 0]]));
+  expect(started(due(1)), 'while the sink is called').to.deep.equal([]);
+  await finishRun(failed, 'park#1');
+  expect(started(due(1))).to.deep.equal(['park#1']);
+  expect(started(due(1)), 'again').to.deep.equal([]);
+  expect(started(due(9)), 'of no parking').to.deep.equal([]);
+});

@@ -1,0 +1,63 @@
+// What a node may not return, and the signal of its calls.
+import { expect } from 'chai';
+import { CallContext } from '../../../actors/pipe-node/calls.js';
+import { applyResult } from '../../../actors/pipe-node/result.js';
+import { createSlot } from '../../../actors/pipe-node/slots.js';
+import { SentMessage } from '../../../actors/protocol/pipe-message.js';
+import type { StageMessage } from '../../../actors/protocol/pipeline-messages.js';
+import { itemOf } from '../../support/direct-reducer.js';
+import { handClock, ref, tenureOf } from '../../support/direct.js';
+
+const messageOf = (ordinal: number): SentMessage =>
+  new SentMessage(ordinal, itemOf(ordinal, tenureOf(1), ref<StageMessage>('stage/0#1')), undefined, 1);
+
+describe('a result that a node refuses', () => {
+  const message = messageOf(0);
+  const refused: readonly (readonly [string, object, string])[] = [
+    ['an output that is none', { outputs: [7] }, 'outputs[0] must be an object { value, of: [messages] }, got 7'],
+    ['an output of nothing', { outputs: [{ value: 1 }] }, 'outputs[0] must be an object { value, of: [messages] }'],
+    [
+      'a negative size',
+      { outputs: [{ value: 1, of: [message], sizeBytes: -1 }] },
+      'outputs[0].sizeBytes must be a number from 0, got -1',
+    ],
+    ['a message of another call', { keep: [messageOf(1)] }, 'keep[0] must be the message of this call, or one that'],
+    ['what is no message', { keep: [7] }, 'keep[0] must be the message of this call, or one that'],
+  ];
+
+  for (const [name, result, text] of refused)
+    it(`has ${name}; nothing is changed`, () => {
+      const slot = createSlot(undefined, 'before', 0);
+      const apply = (): unknown => applyResult({ slot, message, now: 1 }, { state: 'after', ...result });
+      expect(apply).to.throw(`A node's result: ${text}`);
+      expect([slot.state, slot.kept.size]).to.deep.equal(['before', 0]);
+      expect(SentMessage.referencesOf(message)).to.not.equal(undefined);
+    });
+
+  it('takes a size from 0', () => {
+    const taken = messageOf(2);
+    const slot = createSlot(undefined, undefined, 0);
+    const { outputs } = applyResult(
+      { slot, message: taken, now: 1 },
+      { outputs: [{ value: 1, of: [taken], sizeBytes: 0 }] },
+    );
+    expect(outputs.map(({ sizeBytes }) => sizeBytes)).to.deep.equal([0]);
+  });
+});
+
+describe('the signal of a call', () => {
+  const context = (): CallContext =>
+    new CallContext({ name: 'map/0', pipe: 0, clock: handClock() } as never, {
+      slot: createSlot(undefined, undefined, 0),
+      failures: 0,
+    });
+
+  it('has aborted, with the reason, also if it is asked for later', () => {
+    const reason = new Error('too late');
+    const [before, after] = [context(), context()];
+    const { signal } = before;
+    for (const each of [before, after]) CallContext.abort(each, reason);
+    expect([signal.reason, after.signal.reason, after.signal.aborted]).to.deep.equal([reason, reason, true]);
+    expect(after.signal).to.equal(after.signal);
+  });
+});
