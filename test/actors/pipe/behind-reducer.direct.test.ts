@@ -6,8 +6,8 @@ import { counted, ref, sent } from '../../support/direct.js';
 import { direct, fedBy, type Effects } from '../../support/direct-pipe.js';
 import { itemOf } from '../../support/direct-reducer.js';
 
-function behind() {
-  const it = direct(2, { isBehindReducer: true, stages: [] });
+function behind(more: object = {}) {
+  const it = direct(2, { isBehindReducer: true, stages: [], ...more });
   const reducer = ref<PipeNews>('reducer/0#9');
   let number = 0;
   const fromReducer = (message: object, given = (number += 1)): Effects =>
@@ -18,6 +18,8 @@ function behind() {
     ...it,
     emits: (ordinals: readonly number[], worker = 1) =>
       fromReducer({ type: 'emitted', messages: ordinals.map((each) => messageOf(each, worker)) }),
+    emitsOfNothing: () =>
+      fromReducer({ type: 'emitted', messages: [new SentMessage('nothing', undefined, undefined, 10)] }),
     repeats: (ordinals: readonly number[]) =>
       fromReducer({ type: 'emitted', messages: ordinals.map((each) => messageOf(each, 1)) }, number),
     marks: (mark: number, kind: 'flush' | 'drain') => fromReducer({ type: 'emittedMark', mark, kind }),
@@ -71,5 +73,17 @@ describe('a pipe behind a reducer', () => {
     it.marks(7, 'flush');
     const waits = it.waits(0);
     expect(it.news(waits).map(({ type }) => type)).to.deep.equal(['pipeNews', 'markPassed']);
+  });
+});
+
+describe('what waits in a pipe behind a reducer when a stop gives its shard up', () => {
+  it('is noted by its item; a message that stands for nothing is not', () => {
+    const leftItems = { isStopping: true, noted: new Map() };
+    const it = behind({ leftItems });
+    it.emits([0]);
+    it.emitsOfNothing();
+    it.emits([1]);
+    it.stop();
+    expect([...leftItems.noted.values()].map(({ sequenceNumber }) => sequenceNumber)).to.deep.equal(['1']);
   });
 });

@@ -1,8 +1,8 @@
 // The start of a pipe and of its nodes, and the end of a node that nothing asked to end.
 import { expect } from 'chai';
 import type { Ending } from '../../../actors/protocol/actor.js';
-import { counted, ofType, sent } from '../../support/direct.js';
-import { direct, unstarted } from '../../support/direct-pipe.js';
+import { asked, counted, ofType, sent } from '../../support/direct.js';
+import { direct, unstarted, type Effects } from '../../support/direct-pipe.js';
 
 const crash = (error: Error): Ending => ({ reason: 'crash', error, orphans: [] });
 
@@ -65,5 +65,23 @@ describe('the reports of nodes to a pipe', () => {
     expect(sent(again, stage)).to.deep.equal([]);
     const other = tell({ type: 'settled', node: 1, number: 1, settled: [{ ...settled[0]!, ordinals: [1] }] });
     expect(sent(other, stage)).to.have.length(1);
+  });
+});
+
+describe('a pipe whose first nodes have not started', () => {
+  it('asks those that have for an attempt, and for the end if one fails', () => {
+    const it1 = unstarted();
+    const typesOf = (effects: Effects) =>
+      it1.nodes.map((node) => asked(effects, node).map(({ question }) => question.type));
+    it1.tell({ type: 'nodeStarted', node: 2, ref: it1.nodes[2]! });
+    expect(typesOf(it1.tell({ type: 'hurry' }))).to.deep.equal([[], [], ['attemptNow']]);
+    const error = new Error('its timer has failed');
+    expect(typesOf(it1.tell({ type: 'nodeEnds', node: 2, number: 1, error }))).to.deep.equal([
+      [],
+      [],
+      ['upstreamFailed'],
+    ]);
+    const [failed] = ofType(it1.tell({ type: 'nodeDrained', node: 2 }), 'fail');
+    expect(failed?.error).to.equal(error);
   });
 });
