@@ -241,6 +241,31 @@ describe('the end of a node', () => {
     expect([answers(effects, replyTo).length, ofType(effects, 'end').length]).to.deep.equal([1, 1]);
   });
 
+  it('is reported once, though more than one of its states cannot lose a lease', async () => {
+    const lost: unknown[] = [];
+    const it = await node({ ...keeping, handleLost: (_, { messages }) => (lost.push(...messages), expect.fail('no')) });
+    await it.run(it.feed(it.of(1, 0, 'r'), it.of(1, 1, 's')));
+    it.tenures[1]!.ended = true;
+    const effects = it.tell({ type: 'revoked', worker: 1 });
+    expect(lost).to.have.length(2);
+    expect(sent(effects, it.pipeRef).filter(({ type }) => type === 'nodeEnds')).to.have.length(1);
+  });
+
+  it('is no news to the pipe if a call asks for it that has begun before the pipe did', async () => {
+    let resolve = (): void => {};
+    const it = await node({
+      handleMessage: (_, message) =>
+        new Promise<object>((done) => (resolve = () => done({ drop: [message], exit: true }))),
+    });
+    const call = finish(it.feed(it.of(1, 0)));
+    const replyTo = address<void>(it.pipeRef);
+    it.tell({ type: 'upstreamFailed', replyTo });
+    resolve();
+    const effects = await it.run(it.tell(await call));
+    expect(sent(effects, it.pipeRef).map(({ type }) => type)).to.deep.equal(['settled']);
+    expect([answers(effects, replyTo).length, ofType(effects, 'end').length]).to.deep.equal([1, 1]);
+  });
+
   it('is answered to all who have asked, once the call that runs has ended', async () => {
     let resolve = (): void => {};
     const reasons: unknown[] = [];
