@@ -48,9 +48,6 @@ export function emitNotice({ options, state, now, effects }: WorkerTurn, notice:
     }
     case 'subscription':
       effects.push(countSubscription(notice.outcome));
-      return;
-    default:
-      notice satisfies never;
   }
 }
 
@@ -74,7 +71,5 @@ function countSubscription(
       return effect.count('subscriptionsBroken');
     case 'silent':
       return effect.count('subscriptionsSilent');
-    default:
-      return outcome satisfies never;
   }
 }

@@ -171,7 +171,6 @@ export function moveToWorker(account: ByteAccount, bytes: number): void {
 
 /** Drops the reservation and the bytes that were fetched ahead, because the reader is closed. */
 export function dropAhead(account: ByteAccount): void {
-  if (account.closed) return;
   const bytes = account.aheadBytes + account.reservedBytes;
   account.aheadBytes = 0;
   account.reservedBytes = 0;

@@ -68,6 +68,6 @@ function forgetOldestCalls(handedOut: HandedOut): void {
   for (const [lease, { newest, current }] of handedOut) {
     if (newest !== undefined || current !== undefined) continue;
     handedOut.delete(lease);
-    return;
+    break;
   }
 }

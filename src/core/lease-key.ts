@@ -49,5 +49,5 @@ export function namesItsStream(leaseKey: string): boolean {
  * stream has no `$`.
  */
 export function isKeyOfTableStream(leaseKey: string): boolean {
-  return (leaseKey.split(':')[1] ?? '').includes('$');
+  return /^[^:]*:[^:]*\$/.test(leaseKey);
 }

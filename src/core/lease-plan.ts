@@ -296,7 +296,7 @@ function planLikeKcl(sorted: SortedLeases, ownCount: number): Choice {
   if (veryOld.length > 0)
     return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
 
-  const needed = target - (counts.get(input.workerId) ?? ownCount);
+  const needed = target - counts.get(input.workerId)!;
   if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
     return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };

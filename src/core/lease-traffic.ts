@@ -182,25 +182,20 @@ function serve(queue: Queue): void {
 
   queue.cancelTimer?.();
   queue.cancelTimer = undefined;
-  if (queue.waiting.size === 0) return;
+  const first = firstOf(queue);
+  if (first === undefined) return;
 
-  const at = Math.max(now + 1, Math.min(nextSlot(queue, now), lostAt(queue)));
+  const at = Math.max(now + 1, Math.min(nextSlot(queue, first, now), lostAt(queue)));
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
 
-/** When the pace allows the next request. If the window is full, this is Infinity: an answer or a lost permit makes room. */
-function nextSlot(queue: Queue, now: number): number {
+/** When the pace allows the request of this order. If the window is full, this is Infinity: an answer or a lost permit makes room. */
+function nextSlot(queue: Queue, { order }: WaitingOrder, now: number): number {
   const { options, pace, underWay } = queue;
-  const first = firstOf(queue);
-  if (first === undefined) return Infinity;
-
-  const guaranteed = guaranteedPerSecond(queue, first.order, now);
+  const guaranteed = guaranteedPerSecond(queue, order, now);
   if (underWay.size >= roomIn(pace, guaranteed)) return Infinity;
 
-  const at = Math.max(
-    nextAt(pace, guaranteed),
-    first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity,
-  );
+  const at = Math.max(nextAt(pace, guaranteed), order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
   // If the pace allows a request now, the order waits for answers to other writes, and each answer calls `serve`. This check is
   // only a cheap fallback.
   return at > now ? at : now + options.failoverMs / 10;

@@ -52,10 +52,10 @@ interface Part<Stage> {
   readonly stage: Stage;
   readonly byIndex: Map<number, NumberRanges>;
   /** What they span. No item ever leaves a part. */
-  span: Span | undefined;
+  span: Span;
 }
 
-/** The first and the last record of some: the ordinals, and the sequence numbers as far as they are known. */
+/** The first and the last record of some: the ordinals, and the sequence numbers as far as they are known. `low` > `high`: of none. */
 interface Span {
   low: number;
   high: number;
@@ -123,19 +123,13 @@ export function addTo<G extends Grant, Stage>(bundle: Bundle<G, Stage>, referenc
   }
 }
 
-function widen<Stage>(part: Part<Stage>, ordinal: number, sequenceNumber: string | undefined): void {
-  const { span } = part;
-  if (span === undefined) {
-    part.span = { low: ordinal, high: ordinal, first: sequenceNumber, last: sequenceNumber };
-    return;
-  }
+function widen({ span }: Part<unknown>, ordinal: number, sequenceNumber: string | undefined): void {
   if (ordinal > span.high) [span.high, span.last] = [ordinal, sequenceNumber];
   if (ordinal < span.low) [span.low, span.first] = [ordinal, sequenceNumber];
 }
 
 /** A new span of both. */
-function spanOfBoth(one: Span | undefined, other: Span | undefined): Span | undefined {
-  if (one === undefined || other === undefined) return { ...(one ?? other) } as Span;
+function spanOfBoth(one: Span, other: Span): Span {
   const [lower, higher] = [one.low <= other.low ? one : other, one.high >= other.high ? one : other];
   return { low: lower.low, high: higher.high, first: lower.first, last: higher.last };
 }
@@ -148,7 +142,10 @@ function partOf<G extends Grant, Stage>({ parts }: Bundle<G, Stage>, tenure: G, 
   let ofGrant = parts.get(tenure);
   if (ofGrant === undefined) parts.set(tenure, (ofGrant = []));
   let part = ofGrant.find((each) => each.stage === stage);
-  if (part === undefined) ofGrant.push((part = { stage, byIndex: new Map(), span: undefined }));
+  if (part === undefined) {
+    const span = { low: Infinity, high: -Infinity, first: undefined, last: undefined };
+    ofGrant.push((part = { stage, byIndex: new Map(), span }));
+  }
   return part;
 }
 

@@ -7,9 +7,6 @@ export function generationsOf(rows: readonly LeaseRow[], shardIdOf: (row: LeaseR
   const byShard = new Map(rows.map((row) => [shardIdOf(row), row]));
   const depths = new Map<string, number>();
   const depthOf = (shardId: string): number => {
-    const row = byShard.get(shardId);
-    if (row === undefined) return -1;
-
     // Not recursive: a chain of reshards grows with the age of the stream.
     const pending = [shardId];
     while (pending.length > 0) {

@@ -133,9 +133,6 @@ export function noteOutcome(pace: SendPace, sent: Sent, now: number): void {
       return throttled(pace, sentAt, now);
     case 'failed':
       if (isSlow(pace, sent.tookMs)) narrow(pace, sentAt, now);
-      return;
-    default:
-      outcome satisfies never;
   }
 }
 

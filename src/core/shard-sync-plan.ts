@@ -150,6 +150,9 @@ export function planSync(input: SyncInput): SyncPlan {
 
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
+/** `deletedRows`: those of this stream. */
+type RestorableInput = SyncInput & { readonly deletedRows: ReadonlyMap<string, LeaseRow> };
+
 interface RestorableRows {
   readonly restored: ReadonlyMap<string, LeaseRow>;
   /** Shards whose row is left out because they may have ended. Their rows are not created from the start of the shard either. */
@@ -162,7 +165,7 @@ interface RestorableRows {
  * been cleaned up.
  */
 function restorableRows(given: SyncInput): RestorableRows {
-  const input = { ...given, deletedRows: deletedRowsOfThisStream(given) };
+  const input: RestorableInput = { ...given, deletedRows: deletedRowsOfThisStream(given) };
   const { shards, rows, malformed, deletedRows, rowContext } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
   const isCandidate = ([shardId]: readonly [string, LeaseRow]): boolean =>
@@ -198,7 +201,7 @@ function deletedRowsOfThisStream({ deletedRows = none, rowContext }: SyncInput):
 }
 
 /** The children of each shard, as the listing and the rows name them. The listing alone is not enough, because it may omit shards. */
-function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
+function childrenOfAll({ shards, rows, deletedRows }: RestorableInput): ReadonlyMap<string, ReadonlySet<string>> {
   const children = new Map<string, Set<string>>();
   const add = (parent: string, child: string): void => {
     const known = children.get(parent);
@@ -207,8 +210,8 @@ function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): Readonl
   };
   for (const shard of shards) for (const parent of parentsOf(shard)) add(parent, shard.shardId);
   for (const [shardId, row] of [...deletedRows, ...rows]) {
-    for (const parent of row?.parentShardIds ?? []) add(parent, shardId);
-    for (const child of row === undefined ? [] : namedChildren(shardId, row)) add(shardId, child);
+    for (const parent of row.parentShardIds) add(parent, shardId);
+    for (const child of namedChildren(shardId, row)) add(shardId, child);
   }
   return children;
 }
@@ -219,7 +222,7 @@ function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): Readonl
  */
 function mayHaveBeenRead(
   shardId: string,
-  { shards, rows, malformed, deletedRows = none }: SyncInput,
+  { shards, rows, malformed, deletedRows }: RestorableInput,
   children: ReadonlyMap<string, ReadonlySet<string>>,
   restored: ReadonlyMap<string, LeaseRow>,
 ): boolean {
@@ -242,7 +245,7 @@ function mayHaveBeenRead(
   return [...descendants].some((each) => rows.has(each) || malformed.has(each) || hasProgressIn(deletedRows, each));
 }
 
-function hasProgressIn(rows: ReadonlyMap<string, LeaseRow | undefined>, shardId: string): boolean {
+function hasProgressIn(rows: ReadonlyMap<string, LeaseRow>, shardId: string): boolean {
   const row = rows.get(shardId);
   return row !== undefined && hasProgress(row);
 }
@@ -285,10 +288,11 @@ function missingSince(
   anchor: number | undefined,
 ): MissingLeases {
   const found = missingLeases(shards, leased, initial, listingProof);
-  if (initial !== 'LATEST' || anchor === undefined || found.type === 'inconsistent') return found;
-  const inherited = new Map(found.leases.map((lease) => [lease.shard.shardId, lease]));
+  if (initial !== 'LATEST' || anchor === undefined) return found;
   const since = missingLeases(shards, leased, 'AT_TIMESTAMP', listingProof);
-  if (since.type === 'inconsistent') return since;
+  // A listing that contradicts itself does so for both.
+  if (found.type === 'inconsistent' || since.type === 'inconsistent') return since;
+  const inherited = new Map(found.leases.map((lease) => [lease.shard.shardId, lease]));
 
   const leases = since.leases.map((lease): MissingLease => {
     const same = inherited.get(lease.shard.shardId);

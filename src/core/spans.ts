@@ -27,7 +27,6 @@ export function spansOf<G extends Grant, Stage>(all: Iterable<References<G, Stag
     if (isBundle(next)) {
       for (const [grant, parts] of next.parts)
         for (const { byIndex, span } of parts) {
-          if (span === undefined) continue;
           let items = 0;
           for (const ranges of byIndex.values()) items += countNumbers(ranges);
           widen(spans, grant, { ...span, items });

@@ -3,8 +3,12 @@ import { expect } from 'chai';
 import {
   closeAccount,
   createByteBudget,
+  dropAhead,
+  keepAhead,
+  moveToWorker,
   setWorkerBytes,
   openAccount,
+  requestNow,
   requestRecords,
   type ByteAccount,
 } from '../../../src/core/byte-budget.js';
@@ -46,5 +50,30 @@ describe('a waiting account of the byte budget', () => {
     expect(asked).to.deep.equal([0, 2]);
     setWorkerBytes(accounts[0]!, 100, false);
     expect([granted, asked]).to.deep.equal([[], [0, 2, 1]]);
+  });
+});
+
+describe('a closed account of the byte budget', () => {
+  it('holds nothing and takes nothing from the others, whatever a late answer of its reader adds or moves', () => {
+    const { accounts, budget } = holders(40, 30);
+    const closed = accounts[0]!;
+    closeAccount(closed);
+    keepAhead(closed, 50);
+    moveToWorker(closed, 20);
+    dropAhead(closed);
+    setWorkerBytes(closed, 70, true);
+    expect(closed).to.include({ reservedBytes: 0, aheadBytes: 0, inTransitBytes: 0, ownBytes: 0, heldBytes: 0 });
+    expect([budget.heldBytes, budget.borrowedBytes]).to.deep.equal([30, 0]);
+  });
+
+  it('lets a reader go on that waits for room, and reserves nothing for it', () => {
+    const { accounts, ask, budget, granted } = holders(40, 100);
+    closeAccount(accounts[0]!);
+    expect(requestNow(accounts[0]!, record)).to.equal(1);
+    ask(0);
+    expect([granted, budget.waiting.size, budget.heldBytes]).to.deep.equal([[0], 0, 100]);
+    closeAccount(accounts[1]!);
+    expect(requestNow(accounts[0]!, { ...record, maxRecords: 10, answerBytes: 50 })).to.equal(1);
+    expect(accounts[0]).to.include({ reservedBytes: 0, heldBytes: 0 });
   });
 });

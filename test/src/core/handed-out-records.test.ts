@@ -55,4 +55,18 @@ describe('what a process has handed out of a lease', () => {
     expect(callsMayRunOf(handedOut, '10099')).to.equal(true);
     expect(callsMayRunOf(handedOut, '99')).to.equal(false);
   });
+
+  it('of a held lease is never forgotten for lost ones', () => {
+    const handedOut = createHandedOut();
+    const lose = (lease: string): void => {
+      beginHandingOut(handedOut, lease, { newestHandedOut: at('7') });
+      forgetHandedOut(handedOut, lease);
+    };
+    // Its entry is the oldest, and it has handed out nothing since a call of an earlier ownership was left behind.
+    lose('held');
+    beginHandingOut(handedOut, 'held', {});
+    for (let index = 0; index < 10_100; index += 1) lose(`${index}`);
+    expect(handedOut.size).to.equal(10_000);
+    expect(callsMayRunOf(handedOut, 'held')).to.equal(true);
+  });
 });

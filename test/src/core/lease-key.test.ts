@@ -1,6 +1,12 @@
 // A lease key names exactly one shard of one stream, and a key of another stream is never taken for our own.
 import { expect } from 'chai';
-import { leaseKeyOf, shardIdOf, streamIdentifier } from '../../../src/core/lease-key.js';
+import {
+  isKeyOfTableStream,
+  leaseKeyOf,
+  otherEpochShardId,
+  shardIdOf,
+  streamIdentifier,
+} from '../../../src/core/lease-key.js';
 
 const orders = streamIdentifier({
   accountId: '123456789012',
@@ -24,5 +30,18 @@ describe('lease keys', () => {
     expect(shardIdOf(orders, '123456789012:orders:1600000000:shardId-000000000001')).to.equal(undefined);
     expect(shardIdOf(orders, 'shardId-000000000001')).to.equal(undefined);
     expect(shardIdOf(undefined, '123456789012:orders:1700000000:shardId-000000000001')).to.equal(undefined);
+  });
+
+  it('show another epoch of the same stream by whole members alone', () => {
+    const other = (rest: string): string | undefined => otherEpochShardId(orders, `123456789012:orders:${rest}`);
+    expect(other('1600000000:s')).to.equal('s');
+    for (const rest of ['1700000000:s', '1600000000:', '1600000000', ':s', '16x:s'])
+      expect(other(rest)).to.equal(undefined);
+  });
+
+  it('name the stream of a table only where they name a stream', () => {
+    expect(isKeyOfTableStream('123456789012:eu-west-1$orders$2023-11-14T22:13:20.000:1:s')).to.equal(true);
+    for (const key of ['123456789012:orders:1:s$', 'a$b:orders:1:s', 's$1', 's'])
+      expect(isKeyOfTableStream(key)).to.equal(false);
   });
 });

@@ -130,6 +130,15 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['aborted left', 'take']);
   });
 
+  it('lets nobody wait whose signal has aborted before', async () => {
+    const { clock, order, came, wait, end, traffic } = fullQueue();
+    wait('late', order('renew', 5), AbortSignal.abort(new Error('stopped')));
+    await clock.advance(0);
+    expect(came).to.deep.equal(['late left']);
+    await end();
+    expect(traffic.enter(order('take'))).not.to.equal(undefined);
+  });
+
   it('takes back a permit that is not ended within failoverMs, and ignores a second end', async () => {
     const { came, clock, end, held, order, permits, wait } = fullQueue();
     wait('a', order('renew', 1));

@@ -85,4 +85,12 @@ describe('a rate limit', () => {
     setRate(limit, 1, 20_000);
     expect(told).to.equal(1);
   });
+
+  it('that is removed counts nothing, so a limit that is set later begins full', () => {
+    const limit = createRateLimit(undefined, 0);
+    expect(allowedNow(limit, undefined, 0)).to.equal(Infinity);
+    useTokens(limit, undefined, 1_000, 0);
+    setRate(limit, 10, 0);
+    expect([allowedNow(limit, undefined, 0), limit.reserved]).to.deep.equal([10, 0]);
+  });
 });

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import {
   addTo,
+  countItems,
   emptyBundle,
+  firstOf,
   forEachGrant,
   settleReferences,
   splitInto,
@@ -72,5 +74,15 @@ describe('the shares of a bundle of shares', () => {
     tenure.ended = true;
     withoutEnded(half);
     assert.deepEqual(withoutEnded(share), { live: undefined, hasLost: true });
+  });
+
+  it('name no item once all of their leases are lost', () => {
+    const tenure: Lease = { ended: false };
+    const item = { tenure, stage: 's', ordinal: 1, index: 0 };
+    const half: Refs = splitInto<Lease, string>(item, 2);
+    assert.deepEqual([firstOf(half), countItems(half)], [item, 1]);
+    tenure.ended = true;
+    withoutEnded(half);
+    assert.deepEqual([firstOf(half), countItems(half)], [undefined, 0]);
   });
 });

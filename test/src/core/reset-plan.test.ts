@@ -149,6 +149,30 @@ describe('a reset to TRIM_HORIZON', () => {
     expect(refusal({ malformed: ['s1'] })).to.match(/^row s1 cannot be read/);
     expect(refusal({ malformed: ['s1', '1:orders:2:s2'], only: new Set(['s2']) })).to.equal('not refused');
   });
+
+  it('keeps the parents and the hash keys that the row of an unlisted shard has', () => {
+    const shards = [open('s5', '400', 's3'), open('s6', '400', 's4')];
+    const range = { startingHashKey: '0', endingHashKey: '9' };
+    const merged = row('s3', { checkpoint: '350', parentShardIds: ['s1', 's2'], ...range });
+    const { endingHashKey: _, ...half } = row('s4', { checkpoint: '350' });
+    const steps = stepsOf({ rows: [merged, half], shards });
+    expect(inShort(steps).slice(0, 2)).to.deep.equal(['rewrite s3 TRIM_HORIZON', 'rewrite s4 TRIM_HORIZON']);
+    expect(steps[0])
+      .to.have.property('row')
+      .that.deep.includes({ parentShardIds: ['s1', 's2'], ...range });
+    expect(steps[1]).to.have.deep.nested.property('row.parentShardIds', []);
+    expect(steps[1]).not.to.have.nested.property('row.startingHashKey');
+  });
+
+  it('writes parents first even if their numbers say otherwise', () => {
+    const shards = [open('child', '1', 'old', 'older'), closed('old', '7', '8'), closed('older', '5', '6')];
+    expect(inShort(stepsOf({ shards })).at(-1)).to.equal('create child TRIM_HORIZON');
+  });
+
+  it('leaves rows of a multi-stream table alone in a single-stream table', () => {
+    const rows = [row('s0'), row('123456789012:orders:1700000100:s0')];
+    expect(inShort(stepsOf({ rows, shards: [open('s0', '1')] }))).to.deep.equal(['rewrite s0 TRIM_HORIZON']);
+  });
 });
 
 describe('a reset to a time', () => {
@@ -245,6 +269,14 @@ describe('a reset in a multi-stream table', () => {
     ]);
     const [created] = stepsOf({ shards: [open('s0', '1')], rowContext: { ...rowContext, keyPrefix } });
     expect(created).to.have.property('row').that.includes({ streamName: keyPrefix, shardId: 's0' });
+  });
+
+  it('is refused if a row of its stream cannot be read, of any epoch, and not for a row of another stream', () => {
+    const refusedFor = (malformed: string): string =>
+      refusal({ malformed: [malformed], rowContext: { ...rowContext, keyPrefix } });
+    for (const epoch of ['1700000100', '1700000000'])
+      expect(refusedFor(`123456789012:orders:${epoch}:s0`)).to.match(/^row .* cannot be read/);
+    expect(refusedFor('123456789012:orders2:1700000000:s0')).to.equal('not refused');
   });
 });
 

@@ -97,7 +97,8 @@ describe('rows to create', () => {
 
   it('are none while the listing contradicts itself, with or without rows', () => {
     const shards = [shard('a'), shard('b', 'a')];
-    for (const rows of [new Map<string, LeaseRow>(), new Map([['x', leaseRow({ leaseKey: 'x' })]])]) {
+    const other = (members: Partial<LeaseRow>) => new Map([['x', leaseRow({ leaseKey: 'x', ...members })]]);
+    for (const rows of [new Map<string, LeaseRow>(), other({}), other({ kinactLatestAt: 5 })]) {
       expect(planSync({ shards, rows, malformed: new Set(), initial: 'LATEST', rowContext }).type).to.equal(
         'inconsistent',
       );
@@ -204,6 +205,21 @@ describe('deleted rows that a worker has seen', () => {
       ['d', '9'],
       ['e', '9'],
     ]);
+  });
+
+  it('are not created again beside a child whose row cannot be read', () => {
+    const found = (malformed: string, lost: ReadonlyMap<string, LeaseRow | undefined>) =>
+      rowsOf({ shards, rows: at({ a: '7' }), malformed: new Set([malformed]), deletedRows: lost }).map(
+        ({ leaseKey }) => leaseKey,
+      );
+    const ended = at({ a: 'SHARD_END' });
+    const lost = new Map<string, LeaseRow | undefined>([...at({ b: '500' }), ['p', undefined]]);
+    const plan = planSync({
+      ...{ shards, rows: ended, malformed: new Set(['c']), deletedRows: lost },
+      ...{ initial: 'TRIM_HORIZON', rowContext },
+    });
+    expect(plan).to.deep.include({ type: 'create', rows: [] });
+    expect(found('x', lost)).to.deep.equal(['b']);
   });
 
   it('are not created from the start of their shard either', () => {

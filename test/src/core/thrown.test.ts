@@ -1,6 +1,6 @@
 // Whatever is thrown becomes an error with a text, and an error stays itself.
 import { expect } from 'chai';
-import { asError, messageOf } from '../../../src/core/thrown.js';
+import { asError, describeError, fullMessageOf, messageOf } from '../../../src/core/thrown.js';
 
 describe('what was thrown', () => {
   it('stays itself if it is an error', () => {
@@ -17,6 +17,21 @@ describe('what was thrown', () => {
     ] as const) {
       expect(asError(thrown)).to.be.instanceOf(Error).and.to.include({ message: text, cause: thrown });
       expect(messageOf(thrown)).to.equal(text);
+    }
+  });
+
+  it('has a text in any case, also if it has neither a message nor parts', () => {
+    expect(fullMessageOf(new AggregateError([new Error('a'), 'b']))).to.equal('a; b');
+    expect(fullMessageOf(new AggregateError([new Error('a'), 'b'], 'both'))).to.equal('both');
+    for (const thrown of [new Error(), new AggregateError([])]) expect(fullMessageOf(thrown)).to.equal('(no message)');
+  });
+
+  it('is described without a stack if it has none', () => {
+    const error = new Error('no');
+    expect(describeError(error)).to.have.property('stack').that.includes('thrown.test');
+    for (const stack of [undefined, 7]) {
+      Object.assign(error, { stack });
+      expect(describeError(error)).to.deep.equal({ name: 'Error', message: 'no' });
     }
   });
 });
