@@ -71,15 +71,14 @@ function countingReader(reader: ShardReader, account: ByteAccount): ShardReader 
 
 function awaitRoom(account: ByteAccount, bytes: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    let withdraw = (): void => {};
+    if (signal.aborted) return reject(signal.reason as Error);
     const onAbort = (): void => {
       withdraw();
       reject(signal.reason as Error);
     };
 
-    if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    withdraw = requestRecords(account, { recordBytes: bytes, maxRecords: 1, answerBytes: Infinity }, () => {
+    const withdraw = requestRecords(account, { recordBytes: bytes, maxRecords: 1, answerBytes: Infinity }, () => {
       signal.removeEventListener('abort', onAbort);
       resolve();
     });

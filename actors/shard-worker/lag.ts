@@ -25,9 +25,8 @@ interface Worker {
  */
 export function readLagMs({ options, state, now }: Worker): number | undefined {
   if (state.startCheck?.newest !== undefined) return undefined;
-  const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, readAtWall, reading, tenure } = state;
+  const { failingSince, foundEnd: end, hasRead, millisBehindLatest = 0, readAt, readAtWall, reading, tenure } = state;
   // Nothing is left to read. A shard that was not found may be there all the same: its end is not proven yet.
-  const end = foundEnd ?? (state.ending?.type === 'shardEnd' ? state.ending : undefined);
   if ((end !== undefined && !end.notFound) || tenure?.onlyAwaitsCalls === true) return 0;
   // The monotonic clock stands still while the machine sleeps, and only the wall clock knows for how long.
   const answerAgeMs = Math.max(now - readAt, options.clock.wallNow() - readAtWall);

@@ -300,12 +300,11 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
 
   state.reportedOrdinal = ledger.frontierOrdinal;
   state.advancedAt = now;
-  const reached = frontierOf(ledger);
-  if (reached === undefined) return;
-
+  // There is one: the frontier has moved.
+  const position = frontierOf(ledger)!;
   const { workerNumber: worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
-  const frontier = { worker, fence, position: reached, records, arrivedAt: takePassed(ledger) };
+  const frontier = { worker, fence, position, records, arrivedAt: takePassed(ledger) };
   effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier }));
 }
 

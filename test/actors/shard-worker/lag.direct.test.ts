@@ -146,6 +146,13 @@ describe('the lag of a shard', () => {
     expect(lag()[0], 'the second').to.equal(1_300);
   });
 
+  it('counts a record whose arrival time is no number from when the worker got it', () => {
+    const { records, lag, clock } = reading();
+    records({ 1: Number.NaN }, 0);
+    clock.move(3_000);
+    expect(lag()).to.deep.equal([3_000, 0]);
+  });
+
   it('is never below the time for which the worker has had a record, even if the wall clock is late', () => {
     const { records, lag, clock } = reading();
     records({ 1: -60_000 }, 0);

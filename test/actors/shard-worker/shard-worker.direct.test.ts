@@ -243,4 +243,11 @@ describe('a shard worker, message by message', () => {
     stop();
     expect(tenure.ended).to.equal(true);
   });
+
+  it('counts a repeated allowance to go on with admission, and admits nothing for it', () => {
+    const { grant, tell, status } = directWorker();
+    grant();
+    const effects = tell({ type: 'admit', slice: 0 });
+    expect([counted(effects), status().admitted]).to.deep.equal([{ repeatedMessages: 1 }, 0]);
+  });
 });

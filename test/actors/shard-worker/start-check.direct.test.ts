@@ -42,6 +42,14 @@ describe('a checkpoint beyond the newest record of its shard', () => {
     expect([worker.endOf(later), emitted(later), started(later)]).to.deep.equal([undefined, [], []]);
   });
 
+  it('has a remedy without options if the stream of the row is not known', () => {
+    const worker = directWorker({ maxPending: 100 });
+    worker.grant({ start: { type: 'after', position: { sequenceNumber: '900', subSequenceNumber: 0 } } });
+    worker.read(1);
+    const [event] = ofType(worker.shardEnd(), 'emit').map(({ event: { data } }) => data as Record<string, string>);
+    expect(event!['remedy']).to.include('begins: kinact reset prints the plan');
+  });
+
   it('leaves the lag unknown from the first record that is left out', () => {
     const worker = beginsAt900();
     worker.answer([], 0);

@@ -78,7 +78,7 @@ function direct(options: Partial<StageOptions> = {}) {
     },
     collect: () => ask<Dispositions>(1, { type: 'collect', worker: 1 }),
     punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', worker: 1, kind }),
-    locate: (ordinal: number) => ask<Whereabouts>(1, { type: 'locate', worker: 1, ordinal }),
+    locate: (ordinal: number | undefined) => ask<Whereabouts>(1, { type: 'locate', worker: 1, ordinal }),
     waitsForAck: (...nextStages: Ref<StageMessage>[]) => ask<number>(1, { type: 'waitsForAck', worker: 1, nextStages }),
     disposed: (reducer: number, credit: number, ...dispositions: WorkerDispositions[]) =>
       step.tell({ type: 'disposed', reducer, number: number(reducer), credit, dispositions }),
@@ -293,6 +293,40 @@ describe('a stage, message by message', () => {
     join(1, 0);
     expect(sent(locate(0).effects, reducers[0])[0]).to.include({ type: 'locate', ordinal: 0, queued: true });
     expect(sent(locate(5).effects, reducers[0])[0]).to.deep.include({ queued: false, next: [reducers[1]] });
+  });
+
+  it('locates the punctuation that is not answered, if no record is asked for', () => {
+    const { join, punctuate, punctuated, locate, self, reducers } = direct();
+    const none = locate(undefined);
+    const unknown = { holder: self.path, state: 'unknown', forMs: 0 };
+    expect(answers(none.effects, none.replyTo)).to.deep.equal([unknown]);
+    join(0, 0);
+    join(1, 0);
+    const [mark] = sent(punctuate('drain').effects, reducers[0]).flatMap((message) =>
+      message.type === 'punctuation' ? [message.id] : [],
+    );
+    expect(sent(locate(undefined).effects, reducers[0])[0]).to.include({ stage: self, punctuation: mark });
+    punctuated(0, mark!);
+    punctuated(1, mark!);
+    const done = locate(undefined);
+    expect(answers(done.effects, done.replyTo)).to.deep.equal([unknown]);
+  });
+
+  it('names the oldest record of a shard worker that waits for a policy, and takes each answer once', async () => {
+    const { join, notify, extract, tell, status, clock, collect } = direct({
+      onFailure: async () => 'skip' as const,
+      key: () => undefined as never,
+    });
+    join(0, 10);
+    const runs = ofType(extract(notify([left, left]).effects), 'run');
+    clock.move(5);
+    expect(status().holding).to.deep.equal([{ worker: 1, ordinal: 0, state: 'waiting', forMs: 5 }]);
+    const decided = await finish([runs[0]!]);
+    expect(emitted(tell(decided))).to.deep.equal(['recordSkipped']);
+    expect(tell(decided), 'a repeat').to.deep.equal([]);
+    expect(status().holding).to.deep.equal([{ worker: 1, ordinal: 1, state: 'waiting', forMs: 5 }]);
+    const { effects, replyTo } = collect();
+    expect(answers(effects, replyTo)[0]).to.deep.include({ ordinals: [0], items: [0] });
   });
 
   it('answers 0 for how long records wait for an acknowledgement while one waits here, else asks stages and reducers', () => {
