@@ -137,10 +137,10 @@ export function looked(turn: KeeperTurn, { row }: Message<'looked'>): void {
 /** Counts a failed look. The keeper still raises its wish and looks again, because nothing depends on one look. */
 export function lookFailed(turn: KeeperTurn): void {
   const { state, now } = turn;
+  const wishing = state.wishing!;
   count(turn, 'failedLooks');
-  if (state.wishing === undefined) return;
-  state.wishing.readingRow = false;
-  state.wishing.readRowAt = Math.max(state.wishing.readRowAt, now + readIntervalMs);
+  wishing.readingRow = false;
+  wishing.readRowAt = Math.max(wishing.readRowAt, now + readIntervalMs);
 }
 
 /** Decides what a row means for the wish. `refused`: the write that the row has refused, if any. */
@@ -223,7 +223,7 @@ function beginTake(turn: KeeperTurn, row: LeaseRow): void {
 
 function finishWithdrawn(turn: KeeperTurn): void {
   const { withdrawal, number } = turn.state.wishing!;
-  const { reason, inVain } = withdrawal ?? { reason: 'the wish is gone', inVain: false };
+  const { reason, inVain } = withdrawal!;
   if (number > 0) count(turn, 'withdrawnWishes');
   finishNotHeld(turn, reason, { wishFailed: inVain && number > 0 });
 }

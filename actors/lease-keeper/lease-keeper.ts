@@ -301,8 +301,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
   const { reportedCheckpoint, checkpointAt } = stopped.timing;
   const { handedOut, onCheckpointCallsMade } = stopped.leftovers;
 
-  if (current !== undefined && current.kind !== 'create')
-    noteUnknownWrite(lease, isRowUpdate(current) ? current.change : {});
+  if (current !== undefined && isRowUpdate(current)) noteUnknownWrite(lease, current.change);
 
   return {
     ...fresh,

@@ -143,6 +143,7 @@ function changeOf(turn: KeeperTurn, kind: RowUpdate['kind'], checkpoint: Checkpo
       return newOwner === undefined ? leaseState.releaseChange(lease) : leaseState.handOverChange(lease, newOwner);
     }
     case 'shardEnd':
-      return leaseState.shardEndChange(state.shardEnd?.childShardIds ?? []);
+      // The children are known: this kind is due only then.
+      return leaseState.shardEndChange(state.shardEnd!.childShardIds!);
   }
 }

@@ -147,6 +147,10 @@ describe('onShardEnded of a lease keeper', () => {
     await keeper.tell({ type: 'hookDue', attempt: 1 });
     await keeper.tell({ type: 'hookDue', attempt: 2 });
     expect(calls).to.have.length(2);
+    keeper.counts.clear();
+    await keeper.tell({ type: 'hookEnded', attempt: 1, failure: undefined });
+    expect(keeper.counts.get('repeatedMessages')).to.equal(1);
+    expect(keeper.row.checkpoint, 'nor is the shard ended by one').to.not.equal('SHARD_END');
   });
 
   it('is called in a release that began before the end was proven: no second owner has to prove it', async () => {

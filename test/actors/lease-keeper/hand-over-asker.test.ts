@@ -158,6 +158,19 @@ describe('a keeper that asks for a lease', () => {
     }
   });
 
+  it('ends when the row names this worker under another writer, and takes it again only if this process wrote it', async () => {
+    for (const [kinactWriter, retake] of [
+      ['n1/9', true],
+      ['n2/1', false],
+    ] as const) {
+      const store = memoryLeaseStore([seenRow]);
+      const keeper = await asking(store);
+      store.rows.set(shardId, { ...seenRow, leaseOwner: 'me', kinactWriter, leaseCounter: 5 });
+      await keeper.advance(1_000);
+      expect(keeper.newsOf('notTaken')[0], kinactWriter).to.include({ reason: 'taken by me', retake });
+    }
+  });
+
   it('gives up when the row is gone, without creating it, and when the shard has ended', async () => {
     const store = memoryLeaseStore([seenRow]);
     store.script('wish', { type: 'meanwhile', act: () => store.rows.delete(shardId) });

@@ -1,7 +1,15 @@
 // A holder that is asked for its lease drains, and hands the lease over in one write. It refuses if a record stays open, or if a call may
 // still run. `me` is the holder, with the keeper under test, and `you` is the asking worker.
 import { expect } from 'chai';
-import { driveKeeper, failoverMs, me, shardId, writer, type KeeperDriver } from '../../support/keeper-driver.js';
+import {
+  driveKeeper,
+  failoverMs,
+  marginMs,
+  me,
+  shardId,
+  writer,
+  type KeeperDriver,
+} from '../../support/keeper-driver.js';
 import { applyChange } from '../../support/memory-lease-store.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 
@@ -155,6 +163,39 @@ describe('a keeper that is asked for its lease', () => {
     tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
     await keeper.endWorker(tenure, { type: 'drained', open: 1 });
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
+  });
+
+  it('ignores that an earlier worker cannot drain, and that its worker cannot before it has to', async () => {
+    const [keeper, tenure] = await yielding();
+    await keeper.tell({ type: 'cannotDrain', worker: 1, fence: tenure.fence });
+    await keeper.advance(1_000);
+    await keeper.tell({ type: 'cannotDrain', worker: 1, fence: tenure.fence - 1 });
+    expect(keeper.controls.get(1)!.map(({ type }) => type)).to.deep.equal(['pause']);
+    await keeper.endWorker(tenure, drained);
+    expect(keeper.row).to.deep.include(rowAfterHandOver);
+  });
+
+  it('sends no pause to a worker whose tenure is revoked, and hands over once that has ended', async () => {
+    const [keeper, tenure] = await yielding();
+    keeper.suspend(marginMs + 1);
+    await keeper.advance(1_000);
+    expect(keeper.controls.get(1)!.map(({ type }) => type)).to.deep.equal(['revoked']);
+    expect(keeper.state.receivedWish?.phase).to.equal('draining');
+    await keeper.endWorker(tenure, drained);
+    expect(keeper.row).to.deep.include(rowAfterHandOver);
+  });
+
+  it('gives the lease up if the table refuses the hand-over again and again, although nothing has changed', async () => {
+    const [keeper, tenure] = await draining();
+    let refused = 0;
+    keeper.store.update = async () => {
+      refused += 1;
+      return { type: 'refused', current: keeper.row };
+    };
+    await keeper.endWorker(tenure, drained);
+    for (let n = 0; n < 10 && !keeper.ended; n += 1) await keeper.advance(200);
+    expect(refused).to.equal(4);
+    expect(keeper.news.at(-1)).to.include({ type: 'lost', retake: true });
   });
 
   it('hands over at once a lease that no worker reads', async () => {

@@ -2,7 +2,18 @@
 // grants a permit when the test calls `next`.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
-import { driveKeeper, failoverMs, marginMs, type KeeperDriver, type KeeperSetup } from '../../support/keeper-driver.js';
+import { asking, seenRow } from '../../support/asking-keeper.js';
+import {
+  driveKeeper,
+  failoverMs,
+  marginMs,
+  me,
+  shardId,
+  writer,
+  type KeeperDriver,
+  type KeeperSetup,
+} from '../../support/keeper-driver.js';
+import { memoryLeaseStore } from '../../support/memory-lease-store.js';
 
 /** A queue that grants no permit at once, unless it is open. `next` grants a permit to the keeper that waits. */
 function closedQueue() {
@@ -188,6 +199,35 @@ describe('a keeper that needs permits to write', () => {
     expect(keeper.newsOf('lost')).to.deep.equal([]);
     await queue.next(keeper);
     expect([keeper.state.phase, keeper.row.leaseOwner]).to.deep.equal(['held', 'me']);
+  });
+
+  it('asks for another permit if the queue takes the order out', async () => {
+    const { queue, keeper } = await held();
+    const { wait } = queue.traffic;
+    let asked = 0;
+    queue.traffic.wait = (order, signal) =>
+      (asked += 1) === 1 ? Promise.reject(new Error('out')) : wait(order, signal);
+    await keeper.advance(failoverMs / 3);
+    expect([asked, queue.waits()]).to.deep.equal([2, true]);
+    const { leaseCounter } = keeper.row;
+    await queue.next(keeper);
+    expect(keeper.row.leaseCounter).to.equal(leaseCounter + 1);
+  });
+
+  it('releases at once a lease that was handed over to it and whose take waits for a permit', async () => {
+    const queue = closedQueue();
+    queue.setOpen(true);
+    const store = memoryLeaseStore([seenRow]);
+    const keeper = await asking(store, { traffic: queue.traffic });
+    queue.setOpen(false);
+    store.rows.set(shardId, { ...keeper.row, leaseOwner: me, kinactWriter: writer, leaseCounter: 5 });
+    await keeper.advance(1_000);
+    expect([keeper.state.phase, queue.waits()]).to.deep.equal(['taking', true]);
+    await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 5_000 });
+    expect(queue.order().kind).to.equal('duty');
+    await queue.next(keeper);
+    expect(keeper.row).to.not.have.property('leaseOwner');
+    expect(keeper.newsOf('released')[0]!.lease).to.deep.include({ released: true, recordsLeft: 0 });
   });
 
   it('gives up an unsent take at once when a release is asked for', async () => {

@@ -30,6 +30,7 @@ describe('a lease keeper', () => {
     expect(nextWrite({ ...held, ...writing(0) }, 2_000)).to.equal(undefined);
     expect(nextWrite({ ...held, ...retryAt(2_001) }, 2_000)).to.equal(undefined);
     expect(nextWrite({ ...held, phase: 'over' }, 2_000)).to.equal(undefined);
+    expect(nextWrite({ ...held, phase: 'wishing' }, 2_000), 'without a wish').to.equal(undefined);
   });
 
   it('renews if a renewal is due or a worker waits for one', () => {
