@@ -79,7 +79,7 @@ export function forgetHandledDeletedRows(turn: CoordinatorTurn, stream: Stream, 
     // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
     if (deletedRow?.waitIsOver !== true) continue;
 
-    const isListed = listed.has(shardIdOf(stream.keyPrefix, leaseKey) ?? '');
+    const isListed = listed.has(shardIdOf(stream.keyPrefix, leaseKey)!);
     if (!isListed) deletedRow.unlistedSince ??= now;
     const { unlistedSince = -Infinity } = deletedRow;
     if (isListed || now - unlistedSince >= options.failoverMs) state.table.deletedRows.delete(leaseKey);

@@ -183,7 +183,7 @@ async function createPlanned(
     progress.created += 1;
     progress.at = now();
   };
-  const shardOf = (row: LeaseRow): string => shardIdOf(keyPrefix, row.leaseKey) ?? row.leaseKey;
+  const shardOf = (row: LeaseRow): string => shardIdOf(keyPrefix, row.leaseKey)!;
 
   const created = await createRows(check.store, plan.rows, { shardIdOf: shardOf, noteExisting }, check.signal);
   const createdKeys = new Set(created.map((row) => row.leaseKey));
