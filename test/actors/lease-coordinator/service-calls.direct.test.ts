@@ -17,7 +17,7 @@ describe('a call for a stream', () => {
     expect(await callFor(stream, isAborted)(AbortSignal.abort())).to.equal(true);
     const running = callFor(
       stream,
-      (own) => new Promise((resolve) => void own.addEventListener('abort', () => resolve('aborted'))),
+      (own) => new Promise((resolve) => own.addEventListener('abort', () => resolve('aborted'))),
     )(signal);
     endCalls(stream);
     expect(await running).to.equal('aborted');
