@@ -10,7 +10,8 @@ import {
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { environment, kinact, startKinact, type Ended } from '../support/command.js';
+import { environment, startKinact, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 
 interface Line {
   readonly leaseKey: string;
@@ -60,7 +61,7 @@ describe('kinact lag', function () {
   const env = (): Record<string, string> =>
     environment({ kinesis: server.url, dynamodb: server.url, streams: server.url });
   const lag = (...args: readonly string[]): Promise<Ended> =>
-    kinact(['lag', '--application', application, ...args], env());
+    kinactInside(['lag', '--application', application, ...args], env());
   const row = (leaseKey: string, checkpoint: string, more: Record<string, AttributeValue> = {}): Promise<unknown> =>
     client.send(
       new PutItemCommand({
@@ -149,7 +150,7 @@ describe('kinact lag', function () {
     expect(two).to.include({ settledLagMs: null, readLagMs: null });
     expect(two!.problem).to.include('names no stream');
 
-    const absent = await kinact(['lag', '--application', 'no-such-table'], env());
+    const absent = await kinactInside(['lag', '--application', 'no-such-table'], env());
     expect({ code: absent.code, stdout: absent.stdout }).to.deep.equal({ code: 1, stdout: '' });
     expect(absent.stderr).to.match(/^TABLE_NOT_FOUND: .*\n$/);
   });

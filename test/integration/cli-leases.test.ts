@@ -21,6 +21,7 @@ import { arnOf, streamIdentityOf } from '../../src/core/stream-identity.js';
 import type { Environment } from '../../src/api/source.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { environment, kinact } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 
 type Item = Record<string, AttributeValue>;
@@ -151,18 +152,18 @@ describe('kinact leases', () => {
     };
     await tableOf('asked', [asked, old]);
     const [other, line] = JSON.parse(
-      (await kinact(['leases', '--application', 'asked', '--json'], env)).stdout,
+      (await kinactInside(['leases', '--application', 'asked', '--json'], env)).stdout,
     ) as object[];
     expect(line).to.include({ owner: 'worker-1', askedBy: 'new \u001b[2J' });
     expect(other).not.to.have.property('askedBy');
-    const { stdout } = await kinact(['leases', '--application', 'asked'], env);
+    const { stdout } = await kinactInside(['leases', '--application', 'asked'], env);
     expect(stdout).to.match(/^shardId-0+1 +worker-1 +41 /m);
     expect(stdout).to.match(/^shardId-0+2 +worker-1, asked by new \\u001b\[2J +41 /m);
   });
 
   it('prints a table for people, without control characters from the rows', async () => {
     await tableOf('people', [held, free, ended, garbage]);
-    const { code, stdout } = await kinact(['leases', '--application', 'people'], env);
+    const { code, stdout } = await kinactInside(['leases', '--application', 'people'], env);
     expect(code, 'a row cannot be read').to.equal(1);
     expect(stdout).not.to.include('\u001b');
     const lines = stdout.trimEnd().split('\n');
@@ -178,13 +179,13 @@ describe('kinact leases', () => {
     const arn = 'arn:aws:kinesis:eu-west-1:111122223333:stream/orders';
     const of = (row: Item, kinactStream: string): Item => ({ ...row, kinactStream: { S: kinactStream } });
     await tableOf('named', [of(free, `${arn}#1767225600`), of(held, `${arn}#1767225600`), ended]);
-    const { stdout } = await kinact(['leases', '--application', 'named'], env);
+    const { stdout } = await kinactInside(['leases', '--application', 'named'], env);
     const [, below = ''] = stdout.split('\n\n');
     expect(below.trimEnd().split('\n')).to.deep.equal([
       'no stream named in the row: 1 lease',
       `stream ${arn} (created 2026-01-01T00:00:00Z): 2 leases`,
     ]);
-    const json = await kinact(['leases', '--application', 'named', '--json'], env);
+    const json = await kinactInside(['leases', '--application', 'named', '--json'], env);
     const [first, second] = JSON.parse(json.stdout) as { stream: unknown; streamCreatedAt?: unknown }[];
     expect(first).to.include({ stream: null }).and.to.not.have.property('streamCreatedAt');
     expect(second).to.include({ stream: arn, streamCreatedAt: '2026-01-01T00:00:00Z' });
@@ -192,8 +193,11 @@ describe('kinact leases', () => {
 
   it('says that an empty table is empty', async () => {
     await tableOf('empty', []);
-    expect(await kinact(['leases', '--application', 'empty', '--json'], env)).to.include({ code: 0, stdout: '[]\n' });
-    const { stdout } = await kinact(['leases', '--application', 'empty'], env);
+    expect(await kinactInside(['leases', '--application', 'empty', '--json'], env)).to.include({
+      code: 0,
+      stdout: '[]\n',
+    });
+    const { stdout } = await kinactInside(['leases', '--application', 'empty'], env);
     expect(stdout).to.equal("table 'empty' has no leases\n");
   });
 
@@ -272,7 +276,7 @@ describe('kinact leases', () => {
 
     it('waits for no second listing if the stream is gone from the start', async () => {
       await stream.client.send(new DeleteStreamCommand({ StreamName: application }));
-      const { stdout, stderr } = await kinact(['leases', '--application', application], env);
+      const { stdout, stderr } = await kinactInside(['leases', '--application', application], env);
       expect(stdout).not.to.include('the shard is open');
       expect(stderr).to.match(/^cannot tell if shards of arn:[^\n]* are open: STREAM_NOT_FOUND: [^\n]*\n$/);
     });
@@ -281,7 +285,7 @@ describe('kinact leases', () => {
   it('lists the leases of a table that KCL 3 governs, and says so', async () => {
     const leader = { leaseKey: { S: 'Leader' }, ownerName: { S: 'worker-2' }, entityType: { S: 'LEADER' } };
     await tableOf('kcl3', [{ ...held, checkpointOwner: { S: 'worker-2' } }, free, leader]);
-    const { code, stdout, stderr } = await kinact(['leases', '--application', 'kcl3', '--json'], env);
+    const { code, stdout, stderr } = await kinactInside(['leases', '--application', 'kcl3', '--json'], env);
     expect(code).to.equal(0);
     expect((JSON.parse(stdout) as { leaseKey: string }[]).map(({ leaseKey }) => leaseKey)).to.deep.equal([
       'shardId-000000000001',
@@ -293,7 +297,7 @@ describe('kinact leases', () => {
   it('refuses a missing table and a foreign table, each in one line with the action to take', async () => {
     await tableOf('go-table', [], 'ShardID');
     const [missing, foreign] = await Promise.all(
-      ['missing', 'go-table'].map((application) => kinact(['leases', '--application', application], env)),
+      ['missing', 'go-table'].map((application) => kinactInside(['leases', '--application', application], env)),
     );
     expect(missing).to.include({ code: 1, stdout: '' });
     expect(missing!.stderr).to.match(/^TABLE_NOT_FOUND: Table 'missing' does not exist[^\n]*Check[^\n]*\n$/);
@@ -307,7 +311,7 @@ describe('kinact leases', () => {
     const scripted = await scriptedServer();
     try {
       scripted.respond('DescribeTable', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
-      const run = await kinact(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
+      const run = await kinactInside(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
       expect(run).to.include({ code: 1, stdout: '' });
       expect(run.stderr).to.match(/^ACCESS_DENIED: [^\n]*grant dynamodb:DescribeTable[^\n]*\n$/);
     } finally {
@@ -320,7 +324,7 @@ describe('kinact leases', () => {
     try {
       scripted.respond('DescribeTable', 2, { type: 'error', code: 'ThrottlingException', message: 'slow down' });
       scripted.respond('DescribeTable', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
-      const run = await kinact(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
+      const run = await kinactInside(['leases', '--application', 'app'], environment({ dynamodb: scripted.url }));
       expect(run.stderr).to.match(/^dynamodb:DescribeTable is repeated: [^\n]*\nACCESS_DENIED: [^\n]*\n$/);
       expect(scripted.calls('DescribeTable').length).to.equal(3);
     } finally {

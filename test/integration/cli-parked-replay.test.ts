@@ -7,7 +7,8 @@ import type { ParkedItem } from '../../src/api/parking.js';
 import { fileSink } from '../../src/parking/file-sink.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { environment, kinact, startKinact, type Ended } from '../support/command.js';
+import { environment, startKinact, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 import { never, parkedItem, temporaryFolder } from '../support/parked.js';
 
@@ -38,7 +39,10 @@ describe('kinact parked replay --into-stream', function () {
     for (const item of items) await sink(item, { signal: never });
   };
   const replay = (...args: readonly string[]): Promise<Ended> =>
-    kinact(['parked', 'replay', '--path', folder.path, '--into-stream', stream.name, ...args], environment(servers));
+    kinactInside(
+      ['parked', 'replay', '--path', folder.path, '--into-stream', stream.name, ...args],
+      environment(servers),
+    );
   const stored = async () => [...(await stream.read()).values()].flat();
   const recorded = (): string[] =>
     readFileSync(join(folder.path, 'replayed.jsonl'), 'utf8')
@@ -140,7 +144,7 @@ describe('kinact parked replay --into-stream', function () {
     it('puts again what is throttled, and sends the hash key of the producer', async () => {
       await park(parkedItem(1, { explicitHashKey: '99' }));
       scripted.respond('PutRecords', 2, { type: 'error', code: 'ProvisionedThroughputExceededException' });
-      expect((await kinact(args(), env)).code).to.equal(0);
+      expect((await kinactInside(args(), env)).code).to.equal(0);
       expect(scripted.calls('PutRecords')).to.have.length(3);
       const [record] = scripted.calls('PutRecords')[2]!.input['Records'] as Record<string, unknown>[];
       expect(record).to.include({ PartitionKey: 'partition-1', ExplicitHashKey: '99' });
@@ -148,7 +152,7 @@ describe('kinact parked replay --into-stream', function () {
 
     it('puts two records of one partition key one after the other, so their order stays', async () => {
       await park(...[1, 2, 3].map((n) => parkedItem(n, { partitionKey: n === 2 ? 'b' : 'a' })));
-      expect((await kinact(args(), env)).code).to.equal(0);
+      expect((await kinactInside(args(), env)).code).to.equal(0);
       expect(sentKeys()).to.deep.equal([['a', 'b'], ['a']]);
     });
 
@@ -170,12 +174,12 @@ describe('kinact parked replay --into-stream', function () {
       });
       expect(stderr).to.equal('STOPPED: the replay is incomplete: 2 of 3 are left; run it again\n');
       expect(recorded()).to.deep.equal([parkedItem(1).idempotencyKey]);
-      expect((await kinact(args(), env)).stdout).to.include('2 items of 2 records went');
+      expect((await kinactInside(args(), env)).stdout).to.include('2 items of 2 records went');
     });
 
     it('names a record that the service does not take, puts the others, and exits with 1', async () => {
       await park(parkedItem(1), parkedItem(2, { data: Buffer.alloc(2 * 1024 * 1024) }), parkedItem(3));
-      const { code, stdout, stderr } = await kinact(args(), env);
+      const { code, stdout, stderr } = await kinactInside(args(), env);
       expect({ code, stdout }).to.deep.equal({
         code: 1,
         stdout: "replay: 2 items of 2 records went into stream 'orders'\n",
@@ -188,11 +192,11 @@ describe('kinact parked replay --into-stream', function () {
 
     it('fails at once if the stream is missing, and records what was put before a failure', async () => {
       await park(...[1, 2].map((n) => parkedItem(n, { partitionKey: 'same' })));
-      const missing = await kinact([...args().slice(0, 5), 'none', '--yes'], env);
+      const missing = await kinactInside([...args().slice(0, 5), 'none', '--yes'], env);
       expect([missing.code, missing.stdout, missing.stderr.split(':')[0]]).to.deep.equal([1, '', 'STREAM_NOT_FOUND']);
       scripted.respond('PutRecords', 1, { type: 'delay', ms: 0 });
       scripted.respond('PutRecords', Infinity, { type: 'error', code: 'AccessDeniedException' });
-      const { code, stderr } = await kinact(args(), env);
+      const { code, stderr } = await kinactInside(args(), env);
       expect(code).to.equal(1);
       expect(stderr).to.match(/^ACCESS_DENIED: /);
       expect(recorded()).to.deep.equal([parkedItem(1).idempotencyKey]);

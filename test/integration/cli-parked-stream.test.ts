@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { kinesisSink } from '../../src/parking/kinesis-sink.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { environment, kinact, type Ended } from '../support/command.js';
+import { environment, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 import { never, parkedItem, temporaryFolder } from '../support/parked.js';
 
@@ -29,7 +30,8 @@ describe('kinact parked --stream', function () {
     await servers.stop();
   });
 
-  const parked = (...args: readonly string[]): Promise<Ended> => kinact(['parked', ...args], environment(servers));
+  const parked = (...args: readonly string[]): Promise<Ended> =>
+    kinactInside(['parked', ...args], environment(servers));
 
   it('lists, shows and replays what is in all shards, and keeps its progress in a file', async () => {
     const sink = kinesisSink({ streamName: 'kept', client: kept.client });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { fileSink } from '../../src/parking/file-sink.js';
 import { openProgress } from '../../src/parking/replay-progress.js';
-import { environment, kinact, type Ended } from '../support/command.js';
+import { environment, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { never, parkedItem, temporaryFolder } from '../support/parked.js';
 
 const env = environment({});
@@ -19,7 +20,7 @@ describe('kinact parked', function () {
     const sink = fileSink({ path: folder.path });
     for (const item of items) await sink(item, { signal: never });
   };
-  const parked = (...args: readonly string[]): Promise<Ended> => kinact(['parked', ...args], env);
+  const parked = (...args: readonly string[]): Promise<Ended> => kinactInside(['parked', ...args], env);
 
   it('lists each item once, in the order of parking, with what a person needs', async () => {
     const error = Object.assign(new TypeError('no\u001b[2Jorder'), { code: 'EBAD' });

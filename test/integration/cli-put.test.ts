@@ -7,7 +7,8 @@ import { expect } from 'chai';
 import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { environment, kinact, startKinact } from '../support/command.js';
+import { environment, startKinact } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 
 const refusal = (code: string) => ({ type: 'error' as const, code });
@@ -38,7 +39,7 @@ describe('kinact put', () => {
   it('puts every line of stdin without changing a byte, with keys that spread over the shards', async () => {
     const lines = Array.from({ length: 1_201 }, (_, index) => (index === 700 ? '' : `line ${index}\r`));
     lines[3] = '\u00ff\u0000\u00fe';
-    const ended = await kinact(['put', '--stream', stream.name], env, {
+    const ended = await kinactInside(['put', '--stream', stream.name], env, {
       input: Buffer.from(lines.join('\n'), 'latin1'),
     });
     expect(ended).to.include({ code: 0, stdout: '', stderr: '1201 records put\n' });
@@ -50,7 +51,7 @@ describe('kinact put', () => {
 
   it('takes the partition key from the member that --key-field names', async () => {
     const input = '{"id":"a","n":1}\n{"id":9007199254740993}\n{"id":true}\n';
-    const ended = await kinact(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
+    const ended = await kinactInside(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
     expect(ended).to.include({ code: 0, stderr: '3 records put\n' });
     expect((await stored()).toSorted((a, b) => (a.key < b.key ? -1 : 1))).to.deep.equal([
       { key: '9007199254740993', data: '{"id":9007199254740993}' },
@@ -61,7 +62,7 @@ describe('kinact put', () => {
 
   it('refuses each line without a usable key, puts the others, and exits with 1', async () => {
     const input = 'x\n[1]\n{"a":1}\n{"id":{}}\n{"id":""}\n{"id":"ok"}\n{"toString":1}\n';
-    const ended = await kinact(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
+    const ended = await kinactInside(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
     expect(ended).to.include({ code: 1, stdout: '' });
     expect(ended.stderr.split('\n')).to.deep.equal([
       'line 1 refused: not JSON',
@@ -79,10 +80,12 @@ describe('kinact put', () => {
   it('refuses lines above 1 MiB with their key, accepts exactly 1 MiB, names at most ten refusals', async () => {
     const fits = 'y'.repeat(1024 * 1024 - 36);
     const input = `${fits}y\n${fits}\n${'x'.repeat(3 * 1024 * 1024)}\nlast\n`;
-    const ended = await kinact(['put', '--stream', stream.name], env, { input });
+    const ended = await kinactInside(['put', '--stream', stream.name], env, { input });
     expect(ended.code).to.equal(1);
     expect(ended.stderr).to.match(/^line 1 refused: larger than .*\nline 3 refused: larger than .*\n2 records put\n$/);
-    const many = await kinact(['put', '--stream', stream.name, '--key-field', 'k'], env, { input: 'x\n'.repeat(15) });
+    const many = await kinactInside(['put', '--stream', stream.name, '--key-field', 'k'], env, {
+      input: 'x\n'.repeat(15),
+    });
     expect(many.stderr.split('\n').slice(9)).to.deep.equal([
       'line 10 refused: not JSON',
       '15 lines refused in all',
@@ -94,15 +97,16 @@ describe('kinact put', () => {
   it('packs only keys of one shard into an aggregate, in the order of the input', async () => {
     const lines = Array.from({ length: 3_000 }, (_, index) => JSON.stringify({ id: `k${index % 50}`, index }));
     const args = ['put', '--stream', stream.name, '--aggregate', '--key-field', 'id'];
-    const ended = await kinact(args, env, { input: lines.join('\n') });
+    const ended = await kinactInside(args, env, { input: lines.join('\n') });
     expect(ended).to.include({ code: 0, stderr: '3000 records put\n' });
     const byKey = new Map<string, number[]>();
     const shardOf = new Map<string, string>();
     let count = 0;
     for (const [shardId, records] of await stream.read()) {
       expect(records.length, 'aggregates in a shard').to.be.greaterThan(0).and.lessThan(20);
-      for (const { data } of records) {
-        for (const user of decodeAggregate(data).records ?? []) {
+      for (const { data, partitionKey } of records) {
+        // A line that goes alone, such as the last one, is no aggregate.
+        for (const user of decodeAggregate(data).records ?? [{ data, partitionKey }]) {
           count += 1;
           expect(shardOf.get(user.partitionKey) ?? shardId).to.equal(shardId);
           shardOf.set(user.partitionKey, shardId);
@@ -144,9 +148,9 @@ describe('kinact put', () => {
 
     it('puts lines without keys if the stream places records itself, unless --key-field asks for keys', async () => {
       scripted.kinesis.createStream('auto', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
-      const put = await kinact(['put', '--stream', 'auto'], env, { input: '{"id":"a"}\n' });
+      const put = await kinactInside(['put', '--stream', 'auto'], env, { input: '{"id":"a"}\n' });
       expect(put).to.include({ code: 0, stderr: '1 records put\n' });
-      await kinact(['put', '--stream', 'auto', '--key-field', 'id'], env, { input: '{"id":"a"}\n' });
+      await kinactInside(['put', '--stream', 'auto', '--key-field', 'id'], env, { input: '{"id":"a"}\n' });
       const sent = scripted
         .calls('PutRecords')
         .flatMap(({ input: { Records } }) => Records as { PartitionKey?: string }[]);
@@ -157,13 +161,13 @@ describe('kinact put', () => {
       const summary = { StreamName: 'orders', StreamARN: 'arn:aws:kinesis:us-east-1:123456789012:stream/orders' };
       const body = { StreamDescriptionSummary: { ...summary, RecordDistributionStrategy: 'AUTO' } };
       scripted.respond('DescribeStreamSummary', 1, { type: 'json', body });
-      const ended = await kinact(['put', '--stream', 'orders'], env, { input: 'x\ny\n' });
+      const ended = await kinactInside(['put', '--stream', 'orders'], env, { input: 'x\ny\n' });
       expect(ended).to.include({ code: 0, stderr: '2 records put\n' });
     });
 
     it('refuses --aggregate if the stream places records itself, and says why', async () => {
       scripted.kinesis.createStream('auto', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
-      const ended = await kinact(['put', '--stream', 'auto', '--aggregate'], env, { input: 'x\n' });
+      const ended = await kinactInside(['put', '--stream', 'auto', '--aggregate'], env, { input: 'x\n' });
       expect(ended.code).to.equal(1);
       expect(ended.stderr)
         .to.include('AUTO')
@@ -176,7 +180,7 @@ describe('kinact put', () => {
       scripted.respond('PutRecords', 1, { type: 'failRecords', indices: [1, 4] });
       scripted.respond('PutRecords', 1, refusal('ProvisionedThroughputExceededException'));
       const input = Array.from({ length: 6 }, (_, index) => `r${index}`).join('\n');
-      const ended = await kinact(['put', '--stream', 'orders'], env, { input });
+      const ended = await kinactInside(['put', '--stream', 'orders'], env, { input });
       expect(ended).to.include({ code: 0, stderr: '6 records put\n' });
       const sent = scripted.calls('PutRecords').map(({ input: { Records } }) => (Records as { Data: string }[]).length);
       expect(sent).to.deep.equal([5, 2, 2, 1]); // the last line ends with the input

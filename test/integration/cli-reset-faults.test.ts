@@ -6,7 +6,8 @@ import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import { hostEnvironment } from '../../src/consumer/host-environment.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { environment, kinact, type Ended } from '../support/command.js';
+import { environment, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 
@@ -75,7 +76,7 @@ describe('kinact reset under faults', function () {
       '--yes',
       ...more,
     ];
-    return kinact(args, environment({ ...servers, dynamodb: scripted.url }));
+    return kinactInside(args, environment({ ...servers, dynamodb: scripted.url }));
   };
   const all = (text: string): string[] => [text, text, text];
 
@@ -123,7 +124,7 @@ describe('kinact reset under faults', function () {
         ExpressionAttributeValues: { ':o': { S: 'dead' }, ':c': { S: 'TRIM_HORIZON' }, ':m': { S: 'kept' } },
       }),
     );
-    const done = await kinact(
+    const done = await kinactInside(
       ['reset', '--application', application, '--stream', 'faulty', '--to', 'TRIM_HORIZON', '--yes'],
       environment(servers),
       { limitMs: 150_000 },
@@ -148,7 +149,7 @@ describe('kinact reset under faults', function () {
       }),
     );
     const args = ['reset', '--application', application, '--to', 'TRIM_HORIZON', '--yes'];
-    const refused = await kinact(args, environment(servers));
+    const refused = await kinactInside(args, environment(servers));
     expect(refused).to.include({ code: 1, stdout: '' });
     const why =
       /^REFUSED: row \S+2 was made for arn:\S+999999999999\S+ \(created \S+\), not for (arn:\S+): [^\n]*own application name/;
@@ -158,7 +159,7 @@ describe('kinact reset under faults', function () {
     expect(named.stderr).to.match(why);
     const [, arn = ''] = why.exec(named.stderr) ?? [];
     const told = [...args.slice(0, 3), '--stream', arn, ...args.slice(3)];
-    expect(await kinact(told, environment(servers))).to.include({ code: 0 });
+    expect(await kinactInside(told, environment(servers))).to.include({ code: 0 });
     expect(await checkpoints()).to.deep.equal(all('TRIM_HORIZON'));
   });
 

@@ -6,6 +6,7 @@ import { DeleteStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { environment, kinact, startKinact, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
 import { LocalStream } from '../support/local-stream.js';
 
@@ -54,9 +55,9 @@ describe('kinact reset', function () {
     return (Items as Row[]).sort((a, b) => (a['leaseKey']!.S! < b['leaseKey']!.S! ? -1 : 1));
   };
   const tail = (name = stream.name): Promise<Ended> =>
-    kinact(['tail', '--stream', name, '--application', application, '--text', '--until-idle', '1000'], env);
+    kinactInside(['tail', '--stream', name, '--application', application, '--text', '--until-idle', '1000'], env);
   const reset = (...args: readonly string[]): Promise<Ended> =>
-    kinact(['reset', '--application', application, ...args], env);
+    kinactInside(['reset', '--application', application, ...args], env);
   const recreate = async (shards: number): Promise<void> => {
     await kinesis.send(new DeleteStreamCommand({ StreamName: stream.name }));
     // Creation times have whole seconds, and the new stream must have another one.
@@ -256,7 +257,7 @@ describe('kinact reset', function () {
         /--stream: expected a stream name .* or an ARN/,
       ],
     ];
-    const ended = await Promise.all(wrong.map(([args]) => kinact(['reset', ...args], env)));
+    const ended = await Promise.all(wrong.map(([args]) => kinactInside(['reset', ...args], env)));
     for (const [index, { code, stdout, stderr }] of ended.entries()) {
       expect({ code, stdout }, String(wrong[index]![0])).to.deep.equal({ code: 2, stdout: '' });
       expect(stderr)

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { DeleteStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { environment, kinact } from '../support/command.js';
+import { environment } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 
 const lines = (from: number, to: number): string =>
@@ -42,25 +43,25 @@ describe('--stream with an ARN', function () {
 
   it('works for put, for tail, and for the reset command that STREAM_CHANGED names', async () => {
     const put = (from: number, to: number): Promise<unknown> =>
-      kinact(['put', '--stream', arn], env, { input: lines(from, to) });
+      kinactInside(['put', '--stream', arn], env, { input: lines(from, to) });
     expect(await put(0, 20)).to.deep.include({ code: 0, stderr: '20 records put\n' });
     const tail = ['tail', '--stream', arn, '--text', '--until-idle', '800'];
-    expect(dataOf(await kinact(tail, env))).to.deep.equal(upTo(20));
+    expect(dataOf(await kinactInside(tail, env))).to.deep.equal(upTo(20));
     const member = [...tail, '--application', 'by-arn-app'];
-    expect(dataOf(await kinact(member, env))).to.deep.equal(upTo(20));
+    expect(dataOf(await kinactInside(member, env))).to.deep.equal(upTo(20));
 
     await kinesis.send(new DeleteStreamCommand({ StreamName: 'by-arn' }));
     // Creation times have whole seconds, and the new stream must have another one.
     await sleep(1_100);
     await stream.create(2);
     await put(100, 110);
-    const refused = await kinact(member, env);
+    const refused = await kinactInside(member, env);
     expect(refused).to.include({ code: 1, stdout: '' });
     const remedy = /: kinact (reset .*? --to TRIM_HORIZON) /.exec(refused.stderr)?.[1];
     expect(remedy).to.equal(`reset --application by-arn-app --stream ${arn} --to TRIM_HORIZON`);
-    const done = await kinact([...remedy!.split(' '), '--yes'], env);
+    const done = await kinactInside([...remedy!.split(' '), '--yes'], env);
     expect(done).to.include({ code: 0, stderr: '' });
-    expect(dataOf(await kinact(member, env))).to.deep.equal(upTo(10, 100));
+    expect(dataOf(await kinactInside(member, env))).to.deep.equal(upTo(10, 100));
   });
 
   describe('outside the region of the environment', () => {
@@ -89,7 +90,7 @@ describe('--stream with an ARN', function () {
     for (const [args, services] of commands) {
       it(`makes kinact ${args[0]} call the service in the region of the ARN`, async () => {
         const asked = environment({ kinesis: url, dynamodb: url }, { AWS_REGION: 'eu-central-1' });
-        expect(await kinact(args, asked, { input: '1\n' })).to.include({ code: 1 });
+        expect(await kinactInside(args, asked, { input: '1\n' })).to.include({ code: 1 });
         expect([...signedFor]).to.deep.equal(services);
       });
     }

@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { environment, kinact, type Ended } from '../support/command.js';
+import { environment, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 
 interface Line {
   readonly shardId: string;
@@ -23,7 +24,7 @@ describe('the command line on a table', function () {
   afterEach(() => server.stop());
 
   const run = (...args: readonly string[]): Promise<Ended> =>
-    kinact(args, environment({ dynamodb: server.url, streams: server.url }));
+    kinactInside(args, environment({ dynamodb: server.url, streams: server.url }));
   const tail = (...args: readonly string[]): Promise<Ended> =>
     run('tail', '--table', 'orders', '--until-idle', '1500', ...args);
   const put = (...ids: readonly string[]): void => {

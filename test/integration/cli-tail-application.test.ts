@@ -4,7 +4,8 @@ import type { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { environment, kinact, startKinact } from '../support/command.js';
+import { environment, startKinact } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 
 interface Line {
@@ -38,6 +39,9 @@ async function everything(from: Readable): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
+/** Between two looks at what no event reports. */
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
+
 const dataOf = (lines: readonly Line[]): Set<string> => new Set(lines.map(({ data }) => data));
 
 describe('kinact tail --application', function () {
@@ -64,7 +68,7 @@ describe('kinact tail --application', function () {
   afterEach(() => stream.close());
 
   const leases = async (of = application): Promise<Lease[]> =>
-    JSON.parse((await kinact(['leases', '--application', of, '--json'], env)).stdout) as Lease[];
+    JSON.parse((await kinactInside(['leases', '--application', of, '--json'], env)).stdout) as Lease[];
 
   /** Expects that no checkpoint is ahead of the lines that the process has written. */
   const expectBehind = (rows: readonly Lease[], lines: readonly Line[]): void => {
@@ -86,7 +90,7 @@ describe('kinact tail --application', function () {
     for (const { owner } of await leases()) expect(owner).to.equal(null);
     expectBehind(await leases(), linesOf(one.stdout));
     await stream.put(numbered(3_000, 3_100));
-    const two = await kinact([...args, '--until-idle', '600'], env);
+    const two = await kinactInside([...args, '--until-idle', '600'], env);
     expect(two).to.include({ code: 0, stderr: '' });
     const all = [...linesOf(one.stdout), ...linesOf(two.stdout)];
     expect(all.map(({ data }) => data).toSorted(), 'each line once').to.deep.equal(
@@ -111,7 +115,7 @@ describe('kinact tail --application', function () {
     ];
     const held = async (of: string): Promise<Lease[]> => {
       const rows = await leases(of);
-      return rows.length === 2 && rows.every(({ owner }) => owner !== null) ? rows : held(of);
+      return rows.length === 2 && rows.every(({ owner }) => owner !== null) ? rows : pause().then(() => held(of));
     };
     // Once a pipe has data and the test does not read, the process fills the pipe.
     for (const { child } of [running, killed]) await new Promise((resolve) => child.stdout!.once('readable', resolve));
@@ -119,7 +123,10 @@ describe('kinact tail --application', function () {
       const before = await held(of);
       let now = before;
       // Two renewals: two thirds of the failover time of 10 s.
-      while (now.some(({ counter }, index) => counter < before[index]!.counter + 2)) now = await leases(of);
+      while (now.some(({ counter }, index) => counter < before[index]!.counter + 2)) {
+        await pause();
+        now = await leases(of);
+      }
       expect(now.map(({ owner }) => owner)).to.deep.equal(before.map(({ owner }) => owner));
     }
     killed.child.kill('SIGKILL');
@@ -149,7 +156,7 @@ describe('kinact tail --application', function () {
     const reached = async (count: number): Promise<void> => {
       while (dataOf(both()).size < count) {
         expect(members.map(({ child }) => child.exitCode)).to.deep.equal([null, null]);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await pause();
       }
     };
     await reached(500);
@@ -166,7 +173,7 @@ describe('kinact tail --application', function () {
   });
 
   it('ends at once with STREAM_NOT_FOUND if the stream is missing', async () => {
-    const run = await kinact(['tail', '--stream', 'nope', '--application', 'some-app'], env);
+    const run = await kinactInside(['tail', '--stream', 'nope', '--application', 'some-app'], env);
     expect(run).to.include({ code: 1, stdout: '' });
     expect(run.stderr).to.match(/^STREAM_NOT_FOUND: [^\n]*'nope'[^\n]*\n$/);
   });

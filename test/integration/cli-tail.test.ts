@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { environment, kinact, startKinact } from '../support/command.js';
+import { environment, startKinact } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { LocalStream } from '../support/local-stream.js';
 
 interface Line {
@@ -57,7 +58,7 @@ describe('kinact tail', () => {
     await stream.put([{ key: 'plain', data: 'grüß\u009b31m\u202e' }]);
     await stream.put([{ key: 'a', data: encodeAggregate(user) }]);
     const args = ['tail', '--stream', stream.name, '--until-idle', '300'];
-    const [coded, text] = await Promise.all([kinact(args, env), kinact([...args, '--text'], env)]);
+    const [coded, text] = await Promise.all([kinactInside(args, env), kinactInside([...args, '--text'], env)]);
     const [aggregate, plain] = await (async () => {
       const all = [...(await stream.read())].flatMap(([shardId, of]) => of.map((each) => ({ shardId, ...each })));
       return [
@@ -100,7 +101,7 @@ describe('kinact tail', () => {
     await stream.put(numbered(1_000, 2_000));
     await stream.merge('shardId-000000000002', 'shardId-000000000003');
     await stream.put(numbered(2_000, 3_000));
-    const ended = await kinact(['tail', '--stream', stream.name, '--text', '--until-idle', '300'], env);
+    const ended = await kinactInside(['tail', '--stream', stream.name, '--text', '--until-idle', '300'], env);
     expect(ended).to.include({ code: 0, stderr: '' });
     const lines = linesOf(ended.stdout);
     expect(lines).to.have.length(3_000);
@@ -142,9 +143,9 @@ describe('kinact tail', () => {
       expect(ended.code).to.equal(0);
       expect(linesOf(ended.stdout).map(({ data }) => data)).to.deep.equal(['new']);
       const since = new Date(scripted.kinesis.now() - 30_000).toISOString();
-      expect(linesOf((await kinact([...args, since], at)).stdout).map(({ data }) => data)).to.deep.equal(['new']);
+      expect(linesOf((await kinactInside([...args, since], at)).stdout).map(({ data }) => data)).to.deep.equal(['new']);
       const before = new Date(scripted.kinesis.now() - 90_000).toISOString();
-      const all = await kinact([...args, before], at);
+      const all = await kinactInside([...args, before], at);
       expect(linesOf(all.stdout).map(({ data }) => data)).to.deep.equal(['old', 'new']);
     } finally {
       await scripted.stop();
@@ -215,11 +216,11 @@ describe('kinact tail', () => {
     try {
       scripted.kinesis.createStream('orders', 1);
       const at = environment({ kinesis: scripted.url });
-      const missing = await kinact(['tail', '--stream', 'nope'], at);
+      const missing = await kinactInside(['tail', '--stream', 'nope'], at);
       expect(missing).to.include({ code: 1, stdout: '' });
       expect(missing.stderr).to.match(/^STREAM_NOT_FOUND: [^\n]*check name, region and credentials[^\n]*\n$/);
       scripted.respond('GetRecords', Infinity, { type: 'error', code: 'AccessDeniedException' });
-      const denied = await kinact(['tail', '--stream', 'orders'], at);
+      const denied = await kinactInside(['tail', '--stream', 'orders'], at);
       expect(denied).to.include({ code: 1, stdout: '' });
       expect(denied.stderr).to.match(/^ACCESS_DENIED: [^\n]*grant kinesis:GetRecords[^\n]*\n$/);
       for (const wrong of [
@@ -228,7 +229,7 @@ describe('kinact tail', () => {
         ['--until-idle', '-1'],
         ['--until-idle', '1.5'],
       ]) {
-        const run = await kinact(['tail', '--stream', 'orders', ...wrong], at);
+        const run = await kinactInside(['tail', '--stream', 'orders', ...wrong], at);
         expect(run.code, wrong.join(' ')).to.equal(2);
         expect(run.stderr).to.match(/^USAGE: [^\n]+\n$/);
       }
@@ -243,7 +244,7 @@ describe('kinact tail', () => {
       scripted.kinesis.createStream('orders', 1);
       scripted.respond('ListShards', 1, { type: 'reset' });
       scripted.respond('GetRecords', 1, { type: 'error', code: 'ProvisionedThroughputExceededException' });
-      const run = await kinact(
+      const run = await kinactInside(
         ['tail', '--stream', 'orders', '--until-idle', '300'],
         environment({ kinesis: scripted.url }),
       );

@@ -7,7 +7,8 @@ import { expect } from 'chai';
 import pg from 'pg';
 import type { ConsumerStatus } from '../../src/index.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { environment, kinact, startProgram, type Running } from '../support/command.js';
+import { environment, startProgram, type Running } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { temporaryFolder } from '../support/parked.js';
 import { startPostgres, type Postgres } from '../support/postgres.js';
 
@@ -215,7 +216,8 @@ describe('examples/service.ts', function () {
       running.until(({ stderr }) => stderr.split('"event":"itemParked"').length === count + 1);
     await untilParked(bad.length);
     await putOrders(1);
-    const command = (...args: string[]) => kinact(['parked', ...args, '--path', parked.path], environment(servers));
+    const command = (...args: string[]) =>
+      kinactInside(['parked', ...args, '--path', parked.path], environment(servers));
     const listed = await command('list');
     expect(listed).to.include({ code: 0, stderr: '' });
     expect(listed.stdout.match(/cents is no integer|customer is no name|is not valid JSON/g)).to.have.length(

@@ -6,7 +6,8 @@ import { recordKey } from '../../src/core/record-key.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { kinact } from '../support/command.js';
+import {} from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { shardId, stream, harness } from '../support/polling-harness.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 import { inVirtualTime } from '../support/virtual.js';
@@ -80,7 +81,7 @@ describe('kinact tail over a stream with records without partition key', () => {
       AWS_SECRET_ACCESS_KEY: 'local',
       AWS_ENDPOINT_URL: server.url,
     };
-    const ended = await kinact(['tail', '--stream', 'auto', '--text', '--until-idle', '500'], env);
+    const ended = await kinactInside(['tail', '--stream', 'auto', '--text', '--until-idle', '500'], env);
     const lines = ended.stdout.trim().split('\n');
     const keys = lines.map((line) => (JSON.parse(line) as { partitionKey: unknown }).partitionKey);
     expect(keys).to.deep.equal([null, 'k']);

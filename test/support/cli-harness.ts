@@ -3,8 +3,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { Readable, Writable } from 'node:stream';
-import { run } from '../../src/cli/command-line.js';
+import type { Readable } from 'node:stream';
+import { kinactInside } from './command-inside.js';
 
 export interface CliRun {
   readonly code: number | 'hangs';
@@ -42,8 +42,11 @@ export async function cliHarness(answer: Answer): Promise<CliHarness> {
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     endpoint,
-    kinact: (args, { env = {}, stdin = Readable.from([]) } = {}) =>
-      within(environment(endpoint, env), () => runOnce(args, stdin)),
+    kinact: async (args, { env = {}, stdin } = {}) => {
+      const given = stdin === undefined ? {} : { stdin };
+      const ended = await kinactInside(args, environment(endpoint, env), { ...given, limitMs: hangsMs });
+      return { ...ended, code: ended.code ?? 'hangs' };
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -63,39 +66,4 @@ function environment(endpoint: string, more: Readonly<Record<string, string>>): 
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
     ...more,
   };
-}
-
-async function within<T>(env: Record<string, string>, work: () => Promise<T>): Promise<T> {
-  const before = { ...process.env };
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
-  Object.assign(process.env, env);
-  try {
-    return await work();
-  } finally {
-    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
-    Object.assign(process.env, before);
-  }
-}
-
-async function runOnce(args: readonly string[], stdin: Readable): Promise<CliRun> {
-  const [stdout, stderr] = [collector(), collector()];
-  const ended = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const hangs = new Promise<'hangs'>((resolve) => (timer = setTimeout(resolve, hangsMs, 'hangs')));
-  const io = { stdin, stdout: stdout.stream, stderr: stderr.stream, env: process.env, signal: ended.signal };
-  const code = await Promise.race([run(args, io, () => {}), hangs]);
-  clearTimeout(timer);
-  ended.abort();
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
-}
-
-function collector(): { readonly stream: Writable; readonly text: () => string } {
-  const chunks: Buffer[] = [];
-  const stream = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      chunks.push(chunk);
-      done();
-    },
-  });
-  return { stream, text: () => Buffer.concat(chunks).toString() };
 }
