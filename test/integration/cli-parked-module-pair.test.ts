@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { ParkedItem } from '../../src/api/parking.js';
 import { fileSink } from '../../src/parking/file-sink.js';
-import { environment, kinact, startKinact, type Ended } from '../support/command.js';
+import { environment, startKinact, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { never, parkedItem, temporaryFolder } from '../support/parked.js';
 
 const env = environment({});
@@ -83,12 +84,14 @@ describe('kinact parked replay --module, of a reducer with a pipe behind it', fu
     const sink = fileSink({ path: parkedAt() });
     for (const item of items) await sink(item, { signal: never });
   };
+  let modules = 0;
   const args = (text: string): string[] => {
-    const path = join(folder.path, 'module.mjs');
+    // A process loads a path only once.
+    const path = join(folder.path, `module-${(modules += 1)}.mjs`);
     writeFileSync(path, text);
     return ['parked', 'replay', '--path', parkedAt(), '--module', path, '--yes', '--again'];
   };
-  const replay = (text: string): Promise<Ended> => kinact(args(text), env);
+  const replay = (text: string): Promise<Ended> => kinactInside(args(text), env, { printsByModule: true });
   const recorded = (): string[] => {
     const path = join(parkedAt(), 'replayed.jsonl');
     if (!existsSync(path)) return [];

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { ParkedItem } from '../../src/api/parking.js';
 import { fileSink } from '../../src/parking/file-sink.js';
-import { environment, kinact, startKinact, type Ended } from '../support/command.js';
+import { environment, startKinact, type Ended } from '../support/command.js';
+import { kinactInside } from '../support/command-inside.js';
 import { never, parkedItem, temporaryFolder } from '../support/parked.js';
 
 const env = environment({});
@@ -41,7 +42,8 @@ describe('kinact parked replay --module', function () {
     file,
     ...more,
   ];
-  const replay = (file: string, ...more: readonly string[]): Promise<Ended> => kinact(args(file, ...more), env);
+  const replay = (file: string, ...more: readonly string[]): Promise<Ended> =>
+    kinactInside(args(file, ...more), env, { printsByModule: true });
   const recorded = (): string[] =>
     readFileSync(join(parkedAt(), 'replayed.jsonl'), 'utf8')
       .split('\n')
@@ -313,10 +315,10 @@ describe('kinact parked replay --module', function () {
       expect({ path, code }).to.deep.equal({ path, code: 1 });
       expect(stderr).to.match(error).and.not.include('parked-module-target');
     }
-    expect((await kinact(args('x.js', '--into-stream', 'b'), env)).stderr).to.match(
+    expect((await kinactInside(args('x.js', '--into-stream', 'b'), env)).stderr).to.match(
       /^USAGE: expected --into-stream or --module/,
     );
-    expect((await kinact(args('x.js').slice(0, 4), env)).stderr).to.match(
+    expect((await kinactInside(args('x.js').slice(0, 4), env)).stderr).to.match(
       /^USAGE: --into-stream or --module is missing/,
     );
   });

@@ -2,6 +2,7 @@
 // process costs half a second of processor time before its command begins. So a test that is about the command runs it here. A
 // test about the process (its signals, its pipes, its end, what several of them do) starts one (command.ts).
 import { Readable, Writable } from 'node:stream';
+import { format } from 'node:util';
 import { run } from '../../src/cli/command-line.js';
 import type { Ended } from './command.js';
 
@@ -21,13 +22,16 @@ export async function kinactInside(
     input = '',
     stdin = Readable.from(input.length === 0 ? [] : [Buffer.from(input)]),
     limitMs = 150_000,
-  }: { readonly input?: string | Uint8Array; readonly stdin?: Readable; readonly limitMs?: number } = {},
+    printsByModule = false,
+  }: Given = {},
 ): Promise<Ended> {
   enter(env);
   const [stdout, stderr] = [collector(), collector()];
   const ending = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, limitMs, null)));
+  const { log } = console;
+  if (printsByModule) console.log = (...parts: unknown[]) => void stdout.stream.write(`${format(...parts)}\n`);
   try {
     const io = { stdin, stdout: stdout.stream, stderr: stderr.stream, env: process.env, signal: ending.signal };
     const code = await Promise.race([run(args, io, () => {}), late]);
@@ -35,8 +39,17 @@ export async function kinactInside(
   } finally {
     clearTimeout(timer);
     ending.abort();
+    console.log = log;
     leave();
   }
+}
+
+interface Given {
+  readonly input?: string | Uint8Array;
+  readonly stdin?: Readable;
+  readonly limitMs?: number;
+  /** A module of the command prints by `console.log`, which writes to the same stdout. Only one such run at a time. */
+  readonly printsByModule?: boolean;
 }
 
 /** Sets the environment. What the test's process has of AWS goes for as long as the command runs. */
