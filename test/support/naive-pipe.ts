@@ -1,7 +1,7 @@
 // A pipe without actors, as a model: it does what a node's result says, to the letter, one call after another. It has queues without
 // bounds, a clock that moves by hand, and no threads. It shares no code with the references of src/core. The caller decides which node
 // is next (`step`).
-import { expect } from 'chai';
+import assert from 'node:assert/strict';
 import { isNodeFailure } from '../../src/api/pipe-failure.js';
 import type {
   AnyNode,
@@ -130,7 +130,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       HeldBundle.take(held as HeldBundle);
       return shares;
     }
-    expect(held === message || state.kept.delete(held as NaiveMessage), 'a message that is not here').to.equal(true);
+    assert(held === message || state.kept.delete(held as NaiveMessage), 'a message that is not here');
     return (held as NaiveMessage).shares;
   }
 
@@ -145,7 +145,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
   function routeOf(heads: readonly string[], { route }: Output): readonly string[] {
     if (route === undefined) return heads;
     if (route !== 'remove') return [...heads, route.add];
-    expect(heads, 'the main route has no head').to.not.deep.equal([]);
+    assert(heads.length > 0, 'the main route has no head');
     return heads.slice(0, -1);
   }
 
@@ -154,13 +154,13 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     const messageOf = (kept: (typeof keep)[number]): PipeMessage => ('in' in kept ? kept.message : kept);
     const inOutputs = new Map<Held, number>();
     for (const { of } of outputs) {
-      expect(new Set(of).size, 'an output names something twice').to.equal(of.length);
+      assert.equal(new Set(of).size, of.length, 'an output names something twice');
       for (const held of of) inOutputs.set(held, (inOutputs.get(held) ?? 0) + 1);
     }
     const named = [...inOutputs.keys(), ...keep.map(messageOf), ...drop];
-    expect(new Set(named).size, 'named in more than one of `of`, `keep` and `drop`').to.equal(named.length);
-    if (message !== undefined) expect(named.includes(message), 'the message is left out').to.equal(true);
-    for (const kept of keep) expect(messageOf(kept), 'only the message of the call can be kept').to.equal(message);
+    assert.equal(new Set(named).size, named.length, 'named in more than one of `of`, `keep` and `drop`');
+    assert(message === undefined || named.includes(message), 'the message is left out');
+    for (const kept of keep) assert(messageOf(kept) === message, 'only the message of the call can be kept');
 
     interface Part {
       readonly shares: readonly Share[];
@@ -192,10 +192,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       if (!('in' in kept)) state.kept.add(kept as NaiveMessage);
       else {
         const others = [...nodes.flatMap(({ states }) => [...states.values()])].filter((each) => each !== state);
-        expect(
-          others.some(({ holdings }) => holdings.has(kept.in)),
-          'a holding of another state',
-        ).to.equal(false);
+        assert(!others.some(({ holdings }) => holdings.has(kept.in)), 'a holding of another state');
         state.holdings.set(kept.in, [...(state.holdings.get(kept.in) ?? []), ...message!.shares]);
         HeldBundle.add(kept.in as HeldBundle, undefined, message!.sizeBytes);
       }
@@ -334,7 +331,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     apply(node, state, result, message);
     noteKept(state);
     if (result.forget === true) {
-      expect(sharesIn(state), 'a state that keeps something is forgotten').to.deep.equal([]);
+      assert.equal(sharesIn(state).length, 0, 'a state that keeps something is forgotten');
       await terminate(node, key);
     }
     if (result.exit === true) end(node, true);

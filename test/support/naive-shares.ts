@@ -1,6 +1,6 @@
 // What a message of a naive pipe stands for: a list of items, each with the part of it that the message has. Nothing is compressed, and
 // nothing is shared, so a sum of fractions proves that an item was settled once.
-import { expect } from 'chai';
+import assert from 'node:assert/strict';
 import type { Item } from '../../src/api/reducer.js';
 import type { MessageLease, PipeMessage } from '../../src/api/pipe.js';
 
@@ -75,7 +75,7 @@ export function createSettlement(): Settlement {
     const added = { count: sum.count * of + count * sum.of, of: sum.of * of };
     const common = divisor(added.count, added.of);
     const reduced = { count: added.count / common, of: added.of / common };
-    expect(reduced.count <= reduced.of, `item ${item.id} is settled more than once`).to.equal(true);
+    assert(reduced.count <= reduced.of, `item ${item.id} is settled more than once`);
     sums.set(item, reduced);
     if (reduced.count === reduced.of) whole.push(item);
   };
