@@ -6,11 +6,12 @@ import { retry } from '../../src/options/retry-policy.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { nemesis } from '../../src/testing/nemesis/nemesis.js';
 import { Arrived, chains, drawnEmitting, drawnPipe, kindsOfEmitting, type Setting } from '../support/drawn-emitting.js';
+import { drawnRuns } from '../support/sampled.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
 
 const seed = Number(process.env['KINACT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const numRuns = Number(process.env['KINACT_RUNS'] ?? 30);
+const numRuns = Number(process.env['KINACT_RUNS'] ?? drawnRuns(60));
 
 type Act =
   | readonly ['put', number]
