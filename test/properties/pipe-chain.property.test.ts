@@ -437,6 +437,6 @@ function killer({ chain, real, seed, mode }: Both): { readonly hasKilled: () => 
 describe('random chains of node actors', () => {
   it('call, send on and settle what the naive pipe does, and after a crash nothing that was not done', async function () {
     this.timeout(240_000);
-    await fc.assert(fc.asyncProperty(drawn, runOf), seeded(isWhole ? 4_000 : 1_000));
+    await fc.assert(fc.asyncProperty(drawn, runOf), seeded(isWhole ? 4_000 : 2_000));
   });
 });
