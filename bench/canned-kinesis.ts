@@ -11,7 +11,7 @@ interface Command {
   readonly input: { readonly ShardId?: string; readonly ShardIterator?: string };
 }
 
-const streamArn = 'arn:aws:kinesis:us-east-1:000000000000:stream/bench';
+export const streamArn = 'arn:aws:kinesis:us-east-1:000000000000:stream/bench';
 const largestHashKey = 2n ** 128n - 1n;
 
 export function shardIds(workload: Workload): readonly string[] {
@@ -58,11 +58,17 @@ function pull(workload: Workload, iterator: string): Partial<GetRecordsOutput> |
   };
 }
 
-function decode({ bytes, stamps }: Body, stamp: string): _Record[] {
+/** Writes the number of a pull into the sequence numbers of a body. */
+export function stampBody({ bytes, stamps }: Body, stamp: string): void {
   for (let digit = 0; digit < stampDigits; digit += 1) {
     const code = stamp.charCodeAt(digit);
     for (const at of stamps) bytes[at + digit] = code;
   }
+}
+
+function decode(body: Body, stamp: string): _Record[] {
+  stampBody(body, stamp);
+  const { bytes } = body;
   const { Records: records } = JSON.parse(bytes.toString()) as {
     readonly Records: readonly {
       readonly SequenceNumber: string;
@@ -79,7 +85,7 @@ function decode({ bytes, stamps }: Body, stamp: string): _Record[] {
   }));
 }
 
-function shardOf(id: string, index: bigint, count: bigint): object {
+export function shardOf(id: string, index: bigint, count: bigint): object {
   const width = (largestHashKey + 1n) / count;
   return {
     ShardId: id,

@@ -7,6 +7,7 @@ import type { Pipe } from '../src/api/pipe.js';
 import type { PlainPolicy } from '../src/api/failure-policy.js';
 import type { Clock } from '../src/api/ports.js';
 import type { SourceSpec } from '../src/api/source.js';
+import type { KinesisClientLike } from '../src/aws/kinesis/kinesis-client.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../src/testing/memory-lease-store.js';
 import { cannedKinesis, shardIds } from './canned-kinesis.js';
 import { count, createTally, sum, type Tally } from './tally.js';
@@ -19,11 +20,16 @@ const longestMs = 60_000;
 export interface KinactVariant {
   /** Another policy than the default, for a comparison of the two. */
   readonly onFailure?: PlainPolicy;
+  /** Default: a client that answers with decoded records. */
+  readonly client?: KinesisClientLike;
   /** A pipe of so many nodes in place of the reducer: each passes values on, and the last counts. */
   readonly nodes?: number;
 }
 
-export async function runKinact(workload: Workload, { onFailure, nodes }: KinactVariant = {}): Promise<Tally> {
+export async function runKinact(
+  workload: Workload,
+  { onFailure, nodes, client = cannedKinesis(workload) }: KinactVariant = {},
+): Promise<Tally> {
   const store = memoryLeaseStore();
   const tallies: Tally[] = [];
 
@@ -51,7 +57,7 @@ export async function runKinact(workload: Workload, { onFailure, nodes }: Kinact
     logger: false,
     application: 'bench',
     ...(onFailure === undefined ? {} : { onFailure }),
-    source: unlimited(kinesisStream({ streamName: 'bench', client: cannedKinesis(workload) }), store),
+    source: unlimited(kinesisStream({ streamName: 'bench', client }), store),
     reducers,
     ...(nodes === undefined ? { reducer: counting() } : { pipe: pipeOf(nodes, counted()) }),
   });

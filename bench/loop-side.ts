@@ -1,6 +1,6 @@
 // Side B: the loop that a competent engineer writes without a library. It calls GetRecords, aws-kinesis-agg with checksums on, and
 // the reducer, and goes to the next iterator. It has no leases and no checkpoints, awaits nothing per record, and calls the decoder
-// in the fastest way.
+// in the fastest way. The benchmark at the wire runs it over the SDK's client (wire/sides.ts).
 import { createRequire } from 'node:module';
 import {
   GetRecordsCommand,
@@ -23,10 +23,12 @@ interface Deaggregator {
   ) => void;
 }
 
-const { deaggregateSync } = createRequire(import.meta.url)('aws-kinesis-agg') as Deaggregator;
+export const { deaggregateSync } = createRequire(import.meta.url)('aws-kinesis-agg') as Deaggregator;
 
-export async function runLoop(workload: Workload): Promise<Tally> {
-  const client = cannedKinesis(workload) as unknown as Client;
+export async function runLoop(
+  workload: Workload,
+  client: Client = cannedKinesis(workload) as unknown as Client,
+): Promise<Tally> {
   const tally = createTally();
   await Promise.all(shardIds(workload).map((shardId) => readShard(client, shardId, tally)));
   return tally;
