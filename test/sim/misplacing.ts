@@ -11,6 +11,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 
 const misplaced = 1 / 4;
 const lookMs = 500;
+const mostLooks = 120;
 /** A shard without records proves nothing. */
 const leastRecords = 1;
 
@@ -80,10 +81,12 @@ function setByHand({ leases, say }: World, leaseKey: string, row: Checkpointed):
   }));
 }
 
-/** Puts the row back as it was, and lets another worker begin there. */
-function correctRow(world: World, row: LeaseRow): void {
+/** Puts the row back as it was, and lets another worker begin there. A deleted row comes back as its holder has read it. */
+function correctRow(world: World, row: LeaseRow, looks = mostLooks): void {
   const current = world.leases.row(row.leaseKey);
-  // Somebody has deleted or reset the row meanwhile.
+  if (current === undefined && looks > 0)
+    return void world.clock.after(lookMs, () => correctRow(world, row, looks - 1));
+  // Somebody has reset the row meanwhile.
   if (current?.checkpoint !== beyondTip) return;
   setByHand(world, row.leaseKey, row);
   killOwner(world, current);
