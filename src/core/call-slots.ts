@@ -1,6 +1,6 @@
-// Bounds the polling calls that a process has under way, with an equal share for each source. So a source whose every call hangs takes at
-// most its share, and the others continue. A call waits for a slot of its own source only. Polling readers ask for each call, never for
-// a record; enhanced fan-out does not ask.
+// Bounds the polling calls (GetRecords, and what goes with it) that a process has under way, with an equal share for each source. So a
+// source whose every call hangs takes at most its share, and the others continue. A call waits for a slot of its own source only. Polling
+// readers ask for each call, never for a record; enhanced fan-out does not ask.
 
 /** The slots of a process. Only the functions of this file change it. */
 export interface CallSlots {
@@ -57,7 +57,7 @@ export async function inSlot<Result>(
 ): Promise<Result> {
   if (slots === undefined) return call();
   if (hasFreeSlot(slots)) slots.underWay += 1;
-  else await slotOf(slots, wait);
+  else await waitForSlot(slots, wait);
   try {
     return await call();
   } finally {
@@ -66,7 +66,8 @@ export async function inSlot<Result>(
   }
 }
 
-function slotOf({ waiting }: SourceSlots, { signal, stopped }: Wait): Promise<void> {
+/** Resolves when the call has a slot. By then `beginWaiting` has counted it as under way. */
+function waitForSlot({ waiting }: SourceSlots, { signal, stopped }: Wait): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
       waiting.delete(begin);

@@ -7,7 +7,7 @@ import { noteUnread } from '../unread/unread-since.js';
 import type { Message } from '../messages.js';
 import { finishRelease } from '../release.js';
 import { finishLeaving } from '../sources/removed-source.js';
-import { giveBack } from '../sources/source-failure.js';
+import { orderRelease } from '../sources/source-failure.js';
 import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
 import { scanWithin, serviceNow, signature, hasFailed, isActive, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
@@ -122,7 +122,7 @@ export function keeperSpawned(
         deadlineMs: Math.max(0, state.release.deadlineAt - now),
       }),
     );
-  else if (hasFailed(lease.stream)) giveBack(turn, lease);
+  else if (hasFailed(lease.stream)) orderRelease(turn, lease);
 }
 
 /** Handles a keeper that died before its final news. Its lease is taken like any other; after a crash, a growing cool-down begins. */

@@ -9,11 +9,11 @@ import { endCalls } from '../streams/stream-calls.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { answerJoins } from './joins.js';
-import { giveBack, restIfAllFailed } from './source-failure.js';
+import { orderRelease, restIfAllFailed } from './source-failure.js';
 import { answerStart } from './start-outcome.js';
 import { KinactError } from '../../../src/api/errors.js';
 
-/** What a source that is being removed has as its failure: it counts as failed, so nothing of it is read any longer. */
+/** The failure of a source that is being removed. With it the source counts as failed, so nothing of it is read any longer. */
 export function removedError(source: string): KinactError {
   return new KinactError('STOPPED', `The source ${source} was removed.`, { data: { source } });
 }
@@ -29,7 +29,7 @@ export function removeSource(turn: CoordinatorTurn, { source, deadlineMs, replyT
   if (stream.leaving === undefined) {
     stream.leaving = { deadlineAt: now + deadlineMs, replyTo: [], report: [] };
     stream.history.failure ??= removedError(source);
-    for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease);
+    for (const lease of state.leases.values()) if (lease.stream === stream) orderRelease(turn, lease);
     restIfAllFailed(turn);
     answerJoins(turn, stream);
     answerStart(turn);

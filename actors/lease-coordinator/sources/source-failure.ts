@@ -18,7 +18,7 @@ export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactE
   stream.history.failure = error;
   emit(turn, { name: 'sourceFailed', data: { source: stream.sourceOptions.source.name, error } });
 
-  for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease);
+  for (const lease of state.leases.values()) if (lease.stream === stream) orderRelease(turn, lease);
   restIfAllFailed(turn);
   answerJoins(turn, stream);
   answerStart(turn);
@@ -78,7 +78,7 @@ export function failTable(turn: CoordinatorTurn, error: KinactError): void {
 }
 
 /** Tells the keeper of a lease whose source has failed, or is being removed, to drain and release the lease. */
-export function giveBack({ options, effects, now }: CoordinatorTurn, { keeper, stream }: Lease): void {
+export function orderRelease({ options, effects, now }: CoordinatorTurn, { keeper, stream }: Lease): void {
   if (keeper === undefined) return;
   const { leaving, history } = stream;
   const { code = 'unknown' } = history.failure ?? {};

@@ -5,7 +5,7 @@ import type { Effect } from '../../../actors/protocol/actor.js';
 import { parentsReadFailed } from '../../../actors/lease-coordinator/leases/parents.js';
 import type { LeaseCoordinatorMessage } from '../../../actors/lease-coordinator/messages.js';
 import { joinOverdue } from '../../../actors/lease-coordinator/sources/added-source.js';
-import { failSource, giveBack } from '../../../actors/lease-coordinator/sources/source-failure.js';
+import { failSource, orderRelease } from '../../../actors/lease-coordinator/sources/source-failure.js';
 import { streamOpened } from '../../../actors/lease-coordinator/sources/start.js';
 import type { Lease, Stream } from '../../../actors/lease-coordinator/state.js';
 import { syncFailed } from '../../../actors/lease-coordinator/streams/shard-sync.js';
@@ -58,10 +58,10 @@ describe('a lease of a source that ends', () => {
 
   it('is given back with the reason and the time of its source', () => {
     const { turn, effects, stream } = withSource(first);
-    giveBack(turn, leaseOf(stream, keeper));
+    orderRelease(turn, leaseOf(stream, keeper));
     stream.leaving = { deadlineAt: 6_000 } as NonNullable<Stream['leaving']>;
     stream.history.failure = undefined as never;
-    giveBack(turn, leaseOf(stream, keeper));
+    orderRelease(turn, leaseOf(stream, keeper));
     expect(ofType(effects, 'send').map(({ message }) => message)).to.deep.equal([
       { type: 'release', reason: 'its source has failed: AWS_ERROR', deadlineMs: 30_000 },
       { type: 'release', reason: 'its source is being removed', deadlineMs: 5_000 },
@@ -70,7 +70,7 @@ describe('a lease of a source that ends', () => {
 
   it('needs no order while its keeper does not run yet', () => {
     const { turn, effects, stream } = withSource(first);
-    giveBack(turn, leaseOf(stream));
+    orderRelease(turn, leaseOf(stream));
     expect(effects).to.deep.equal([]);
   });
 });
