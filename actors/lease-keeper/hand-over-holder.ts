@@ -1,5 +1,5 @@
-// How a keeper gives its lease to the asker: a worker that has written a wish into the row, and raises the number in it while it waits.
-// It answers, delivers for one more second so that the answer is seen, drains, and hands over in one write. When it sends this write,
+// How a keeper gives its lease to the asker: a worker that has written a wish into the row, and raises the number in it while it waits. The
+// keeper answers, delivers for one more second so that the answer is seen, drains, and hands over in one write. When it sends this write,
 // all is settled, and no call runs for the shard (I44, I48). Until the outcome is known, no shard worker begins. So nothing repeats (I45).
 //
 //   phase          event                                                   next phase    who decides
@@ -202,8 +202,8 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: R
 }
 
 /**
- * The asker, if the next write is to name it as the owner. Undefined if that write leaves the lease free, as most releases do. For only
- * after a pause is it certain that no call runs: a shard worker that a release cuts off may leave one behind, even if all records are
+ * The asker, if the next write is to name it as the owner. Undefined if that write leaves the lease free, as most releases do. It is
+ * certain only after a pause that no call runs. A shard worker that a release cuts off may leave a call behind, even if all records are
  * settled.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {

@@ -3,8 +3,8 @@
 //   cutAt to writeAt   At cutAt the keeper revokes the tenure and stops waiting for calls. The release now waits only for the
 //                      shard worker's last reports: its last frontier and its end.
 //   writeAt to until   The release is written without those reports, and retried if it fails.
-//   from until on      `finishUnreleased`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
-//                      its release has no deadline.
+//   from until on      `finishUnreleased`: the keeper ends, and other workers wait until the lease expires. `giveUp` sets no until,
+//                      because its release has no deadline.
 import { effect, type ReplyTo } from '../protocol/actor.js';
 import { abandonHook } from '../protocol/hook-call.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
@@ -190,7 +190,7 @@ export function finishReleased(turn: KeeperTurn, written: boolean, refusal?: Err
 
   if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
   else if (refusal === undefined)
-    warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
+    warn(turn, 'The lease could not be released in time: other workers must wait until it expires.');
   else
     warn(turn, 'The lease could not be released, because its row cannot be read: somebody must correct it.', refusal);
   finish(turn, { type: 'released', lease, reason, coolDown }, reason);

@@ -184,7 +184,7 @@ function proceed(turn: KeeperTurn): void {
   if (isIdleTooLong(state, limits, now)) {
     const reason =
       state.shardEnd === undefined
-        ? `no worker has asked for the shard for ${limits.idleLimitMs} ms`
+        ? `no shard worker has asked for the shard for ${limits.idleLimitMs} ms`
         : `the end of the shard has not been proven for ${limits.endLimitMs} ms`;
     giveUp(turn, reason);
   }

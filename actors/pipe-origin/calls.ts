@@ -1,5 +1,5 @@
 // The calls of an origin: feeds, flushes, and the end. They begin in the order in which they come. A call whose deadline passes before it
-// has begun is withdrawn, so that nothing is queued of which its caller does not know.
+// has begun is withdrawn, so no message waits in the pipe without its caller knowing.
 import { effect, type LastEffect } from '../protocol/actor.js';
 import { fedItem } from './fed-item.js';
 import type { CallAnswer, Message } from './messages.js';
@@ -80,7 +80,7 @@ export function answered(turn: OriginTurn, { id }: Message<'punctuated'>): void 
   answer(turn, id, flush.replyTo, { type: 'done', offset: options.offsets.next - 1 });
 }
 
-/** What has begun goes on, without an answer. What has not is withdrawn. */
+/** The deadline of a call has passed. If the call has begun, it goes on, and its caller gets no other answer. Otherwise it is withdrawn. */
 export function overdue(turn: OriginTurn, { call: number }: Message<'overdue'>): void {
   const { options, state } = turn;
   const { feed, flushes, calls } = state;

@@ -1,5 +1,6 @@
 // What goes into the first node: the items that have come, and the marks among them, in order. At most one feed is open. Credit goes back
-// when the first node has processed an item; while a failed call holds a node, at once, or else the punctuation behind would never come.
+// when the first node has processed an item. While a failed call holds a node, credit goes back at once: otherwise the stage could send
+// nothing more, and no punctuation would come.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';

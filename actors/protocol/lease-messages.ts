@@ -185,7 +185,8 @@ export type KeeperNews =
   /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is no longer held. */
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
   /**
-   * The lease was given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: no write released it.
+   * The lease was given up. `coolDown`: leave this shard alone for a time that doubles with each failure. `lease.released` false: no write
+   * released it.
    */
   | { readonly type: 'released'; readonly lease: ReleaseOutcome; readonly reason: string; readonly coolDown: boolean }
   /** Nothing was open, and the lease now belongs to the worker that asked for it. `at`: the checkpoint that the row has now. */

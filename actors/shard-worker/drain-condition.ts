@@ -1,7 +1,7 @@
 // Decides how far a shard has drained. `isQuiet` is for a pause before a hand-over, and `isDrained` for a shard worker that is to end.
-// `onlyWaits` says that only items which wait for another attempt are left. That no record is open is not enough: a call may outlive its
-// record, because it acknowledged early or belongs to an earlier shard worker. Only the reducers know, so the shard worker asks them with a
-// drain punctuation. The answer holds until more records are handed over or settled.
+// `onlyWaits` says that only items which wait for another attempt are left. It is not enough that no record is open: a call may still run
+// although its record is settled. (It acknowledged early, or it belongs to an earlier shard worker.) Only the reducers know about calls, so
+// the shard worker asks them by a drain punctuation. The answer holds until more records are handed over or settled.
 import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';

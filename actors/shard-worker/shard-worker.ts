@@ -233,6 +233,7 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
   const { itemCounts, ordinals, items } = dispositions;
   const before = ledger.settled;
 
+  // The counts come first: a settle of item 1 is ignored as long as the record has only item 0.
   for (let index = 0; index < itemCounts.length; index += 2)
     expectItems(ledger, itemCounts[index] as number, itemCounts[index + 1] as number);
   for (let index = 0; index < ordinals.length; index += 1)

@@ -5,7 +5,8 @@ import type { ParkSink } from './parking.js';
 
 /**
  * A policy without options. `crash`: the pipeline restarts and delivers the record again. `skip`: the record is settled, counted and
- * reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a growing time.
+ * reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a time that doubles
+ * with each failure.
  */
 export type PlainPolicy = 'crash' | 'skip' | 'stopShard';
 

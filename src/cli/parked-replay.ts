@@ -1,6 +1,6 @@
-// `kinact parked replay`: which items come again, and what is said about it. Invariants: without --yes nothing happens. An item counts
-// as replayed only after its target has acknowledged it. Its line in the progress file is durable before more is replayed.
-// Two replays never share a progress file at one time.
+// `kinact parked replay`: which items come again, and what is said about it. Invariants: without --yes nothing happens. An item is *done*
+// when the stream has accepted it, or a checkpoint has passed it. It counts as replayed when its line in the progress file is durable, too,
+// and only then is more replayed. Two replays never share a progress file at one time.
 import { isKinactError, KinactError } from '../api/errors.js';
 import { messageOf } from '../core/thrown.js';
 import { hostEnvironment } from '../consumer/host-environment.js';

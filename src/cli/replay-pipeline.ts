@@ -1,5 +1,5 @@
-// Runs parked entries through a reducer without a pipe: the pipeline of a consumer, one after the other. Invariant: an entry has succeeded
-// only when a checkpoint has passed it, no call has failed for it, and nothing was emitted, which nothing would take.
+// Runs parked entries through a reducer without a pipe: the pipeline of a consumer, one after the other. Invariant: an entry is *done* only
+// when a checkpoint has passed it, no call has failed for it, and nothing was emitted. (Without a pipe, nothing would take it.)
 import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import type { ConsumerOptions } from '../api/options.js';
 import { NonRetryableError } from '../api/failure-policy.js';

@@ -51,7 +51,7 @@ interface Work {
 const againMs = 50;
 /** How long the leases of a coordinator that has crashed may take: nothing drains, so a release is one write. A stop waits for it. */
 const lateReleaseMs = 5_000;
-/** The coordinator answers by its deadline; this much later it counts as dead. */
+/** The coordinator answers by the deadline. If no answer has come this much later, the coordinator counts as dead. */
 const graceMs = 1_000;
 
 export function createSourceChanges(consumer: ChangingConsumer): SourceChanges {

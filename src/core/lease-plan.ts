@@ -329,9 +329,10 @@ function chooseFromPeersLikeKcl(
  *    those that have been available for `belowTargetOnlyMs`. It never takes more than `maxLeases` allows.
  * 3. If none is available, it chooses leases of its peers (`chooseFromPeers`), one by one, each from the peer that then has most. That
  *    peer must have at least two leases more than this worker, those chosen before included. Otherwise the peer would want it back.
- * 4. A worker that has its even share, rounded down, wants one lease more, which only some workers can get. So it competes with the
- *    workers that may choose from the same peer, since they have at least two leases less, too. `rivals` counts them and this worker,
- *    which chooses with probability 1/`rivals`. So on average one of them does per round; if all did, they would empty the peer.
+ * 4. A worker that has its even share, rounded down, wants one lease more, which only some workers can get. Its *rivals* are the workers
+ *    that may choose from the same peer, because they, too, have at least two leases less than the peer. The number `rivals` includes
+ *    this worker. Each of them chooses with probability 1/`rivals`, so on average one does per round. If all did, they would empty the
+ *    peer.
  */
 function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
   const { input, available, peers } = sorted;

@@ -1,8 +1,8 @@
-// The records that one incarnation of a shard worker has admitted, and which of them are settled. The ledger decides how far the
-// checkpoint may go, and so whether records are lost. Invariant: the frontier never passes a record that has an open item, and never
-// stops inside an indivisible aggregate. (Such an aggregate comes from erlmld, not from the KPL, and a checkpoint covers all of its
-// records or none.) Each fence has its own ledger, so a late settle of an old incarnation cannot touch the new one. The shard worker
-// calls the ledger for every record, so a call takes amortized O(1) time, and usually allocates nothing.
+// The records that one incarnation of a shard worker has admitted, and which of them are settled. The ledger decides how far the checkpoint
+// may go, and so whether records are lost. Invariant: the frontier never passes a record that has an open item, and never stops inside an
+// indivisible aggregate. (Such an aggregate is written by erlmld, an Erlang library, and not by the KPL. A checkpoint covers all of its
+// records or none.) Each fence has its own ledger, so a late settle of an old incarnation cannot touch the new one. The shard worker calls
+// the ledger for every record, so a call takes amortized O(1) time, and usually allocates nothing.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -230,9 +230,9 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
 }
 
 /**
- * Marks item `item` of the record as dealt with. Items settle in any order and any number of times; the call returns true the
- * first time, false afterwards. A record is complete when each of its items has been settled. Counting the calls would not show
- * that, because calls may repeat.
+ * Marks item `item` of the record as settled. Items settle in any order and any number of times; the call returns true the first time,
+ * false afterwards. A record is complete when each of its items has been settled. Counting the calls would not show that, because calls may
+ * repeat.
  */
 export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;

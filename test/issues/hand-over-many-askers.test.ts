@@ -1,6 +1,6 @@
-// Symptom: many workers at once asked for the leases of a holder with long calls, again and again, and its shards were hardly read.
-// Rule: a worker whose wish is refused leaves the lease alone for a growing time, so most of the time the shard is still read. The
-// test runs in virtual time.
+// Symptom: many workers at once asked for the leases of a holder with long calls, again and again, and its shards were hardly read. Rule: a
+// worker whose wish is refused leaves the lease alone for a time that doubles with each failure, so most of the time the shard is still
+// read. The test runs in virtual time.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';

@@ -1,6 +1,6 @@
-// Symptom: a host that cannot reach Kinesis held its shards forever beside healthy peers. It renewed the leases, but did not read
-// the shards. Rule: a shard whose reads have failed for a minute is released if a peer is alive. The host then leaves the source
-// alone for a growing time. An outage of Kinesis for all hosts must not make every host leave every shard alone.
+// Symptom: a host that cannot reach Kinesis held its shards forever beside healthy peers. It renewed the leases, but did not read the
+// shards. Rule: a shard whose reads have failed for a minute is released if a peer is alive. The host then leaves the source alone for a
+// time that doubles with each failure. An outage of Kinesis for all hosts must not make every host leave every shard alone.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';

@@ -156,10 +156,10 @@ describe('the law that leases do not move to and fro (I33)', () => {
   it('reports an unread lease if its holder had no fault for a minute (I42)', () => {
     const world = scene();
     renewed(world, 90_000, even);
-    world.hands.unread('a', '1', 'no worker has begun to read it');
+    world.hands.unread('a', '1', 'no shard worker has begun to read it');
     expect(world.broken).to.deep.equal(['I42']);
     world.troubles.set('b', 'failed');
-    world.hands.unread('b', '3', 'no worker has begun to read it');
+    world.hands.unread('b', '3', 'no shard worker has begun to read it');
     expect(world.broken).to.deep.equal(['I42']);
   });
 });

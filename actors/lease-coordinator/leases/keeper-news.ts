@@ -30,7 +30,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       lease.phase = 'held';
       lease.row = news.row;
       state.publishing.changed.add(leaseKey);
-      noteIdle(turn, lease, 'no worker has begun to read it');
+      noteIdle(turn, lease, 'no shard worker has begun to read it');
       return checkParents(turn, lease);
     case 'working':
       lease.fence = news.fence;

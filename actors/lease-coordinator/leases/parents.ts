@@ -1,7 +1,8 @@
 // Decides whether the shard of a held lease may be read now. If its checkpoint is a sequence number, it may, because it was read before,
-// after its parents. Otherwise each of its parents must have ended, or have no row. A parent whose row was deleted counts as open,
-// because somebody may still read it. Invariant: before the first read of a shard, its parents' rows have been read consistently, or
-// this process has written SHARD_END for all of them.
+// after its parents. Otherwise each of its parents must have ended, or have no row. (The row of an ended parent is removed in time, and an
+// old parent may never have had one.) A parent whose row was deleted before its end counts as open, because somebody may still read it.
+// Invariant: before the first read of a shard, its parents' rows have been read consistently, or this process has written SHARD_END for all
+// of them.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { reportRetryAt, clearFailure, type CoordinatorTurn } from '../turn.js';

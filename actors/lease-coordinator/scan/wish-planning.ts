@@ -1,6 +1,6 @@
-// Moves leases between living workers: decides which holders this worker asks and how often, and reads the wishes of other
-// workers. Invariants: a lease is never stolen by force from a living holder that can be asked. Few wishes are open at a time.
-// After a wish has failed, this worker waits for a growing time before it asks the same holder for that lease again.
+// Moves leases between living workers: decides which holders this worker asks and how often, and reads the wishes of other workers.
+// Invariants: a lease is never stolen by force from a living holder that can be asked. Few wishes are open at a time. After a wish has
+// failed, this worker does not ask the same holder for that lease, for a time that doubles with each failure.
 import { askHolder, takeLease } from '../leases/keepers.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';

@@ -1,6 +1,6 @@
-// Keeps the leases that this worker leaves alone for a growing time, so that another worker may take them. Invariant: if a lease
-// was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own reads of that
-// source works again. A worker also tries when the lease has had no living owner for `longUntakenMs`.
+// Keeps the leases that this worker leaves alone for a time that doubles with each failure, so that another worker may take them.
+// Invariant: if a lease was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own
+// reads of that source works again. A worker also tries when the lease has had no living owner for `longUntakenMs`.
 import { exponentialMs } from '../../../src/core/backoff.js';
 import { freeMsOf, longUntakenMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';

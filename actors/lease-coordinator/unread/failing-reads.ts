@@ -1,6 +1,6 @@
-// Handles leases whose reads fail. Such a lease is given back if a peer is alive. If no shard of the source can be read here, this
-// worker leaves the source alone for a growing time. Then it takes one lease of the source, the trial lease, until a read succeeds.
-// The coordinator calls these functions on notices of keepers and around scans.
+// Handles leases whose reads fail. Such a lease is given back if a peer is alive. If no shard of the source can be read here, this worker
+// leaves the source alone for a time that doubles with each failure. Then it takes one lease of the source, the trial lease, until a read
+// succeeds. The coordinator calls these functions on notices of keepers and around scans.
 import { effect } from '../../protocol/actor.js';
 import { coolDown, isLongUntaken, endReadCoolDowns } from './cool-downs.js';
 import { streamOfLease } from '../streams/stream-rows.js';

@@ -1,6 +1,7 @@
-// What follows a failed call with several items. Under `retry` the whole is tried again twice; then, and under any other policy but
-// `crash`, its halves are called in order, down to the items that fail alone. So no policy ends an item because of its neighbours. An
-// outage ends the bisection: the steps hold what is left, item by item, before its call (`continueTask`).
+// What follows a failed call with several items. Under `retry` the whole batch is tried three times in all. Then its halves are called in
+// order, and a half that fails is halved again, down to the items that fail alone. Under any other policy but `crash`, this begins at once.
+// So no policy ends an item because of its neighbours. A *task* is a batch with its parts that are still to be called. An outage ends the
+// bisection: `continueTask` then holds what is left of the task, item by item.
 import { effect } from '../../protocol/actor.js';
 import type { Verdict } from '../../protocol/failure-policy.js';
 import type { DeliveredItem } from '../../protocol/item.js';

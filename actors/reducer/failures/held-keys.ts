@@ -52,7 +52,7 @@ export interface Outage {
 }
 
 export interface HeldKeys {
-  /** So many keys fail without a success in between before the failures count as an outage. */
+  /** How many keys must fail, without a success in between, before it is an outage. */
   readonly outageKeys: number;
   readonly byKey: Map<string, HeldKey>;
   /** The keys whose calls have failed since the last success. */

@@ -399,7 +399,7 @@ describe('a keeper whose shard has ended', () => {
 });
 
 describe('a keeper that may release its lease by itself', () => {
-  it('releases when no worker has begun for callDeadlineMs + failoverMs', async () => {
+  it('releases when no shard worker has begun for callDeadlineMs + failoverMs', async () => {
     const keeper = await driveKeeper();
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.row.leaseOwner).to.equal(me);
