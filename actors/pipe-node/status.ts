@@ -148,7 +148,7 @@ function whereabouts({ options, state, now }: NodeTurn, worker: number, ordinal:
     return references !== undefined && namesRecord(references, (tenure) => tenure.workerNumber === worker, ordinal);
   };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
-    return { holder: `${state.self.path} (${options.name})`, state: where, forMs: now - since };
+    return { actor: `${state.self.path} (${options.name})`, state: where, forMs: now - since };
   };
   const { waiting, calling, work, queue } = state;
   if (waiting !== undefined && isSought(waiting.call.message))

@@ -26,7 +26,7 @@ export function locate(turn: PipeTurn, question: Message<'locate'>): void {
 /** What waits here waits for the first node, or behind a failed call. */
 function atQueue({ state, now }: PipeTurn): Whereabouts {
   const where = isWaiting(state) ? 'waiting' : 'queued';
-  return { holder: state.self.path, state: where, forMs: now - state.settledAt };
+  return { actor: state.self.path, state: where, forMs: now - state.settledAt };
 }
 
 function isQueued({ state }: PipeTurn, worker: number, ordinal: number): boolean {
@@ -47,14 +47,14 @@ function ofPunctuation(
 ): Whereabouts | undefined {
   for (const { punctuation: each, since } of state.marks.values())
     if (each.type === 'punctuation' && each.stage === stage && each.id === punctuation)
-      return { holder: state.self.path, state: 'running', forMs: now - Math.max(since, state.activeAt) };
+      return { actor: state.self.path, state: 'running', forMs: now - Math.max(since, state.activeAt) };
   return undefined;
 }
 
 function answerPlace({ state, effects }: PipeTurn, question: Message<'locate'>, found: Whereabouts | undefined): void {
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) effects.push(effect.send(next, { ...question, next: rest }));
-  else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
+  else effects.push(effect.reply(question.replyTo, found ?? { actor: state.self.path, state: 'unknown', forMs: 0 }));
 }
 
 /**

@@ -31,8 +31,8 @@ export function hasDispositions(dispositions: Dispositions): boolean {
 
 /** Where a shard worker's oldest open item is, for the watchdog and for `status()`. */
 export interface Whereabouts {
-  /** Path of the actor that holds the item. */
-  readonly holder: string;
+  /** Path of the actor that has the item. */
+  readonly actor: string;
   /**
    * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `waiting`: waits for
    * another attempt, or behind one. `limited`: waits for the rate limit. `unknown`: in transit, or lost.

@@ -203,13 +203,13 @@ export function pendingSnapshot(
 
 /** As the answer to the question where the record is. */
 export function pendingAt(
-  holder: string,
+  actor: string,
   { subject, failure }: Pick<PendingFailure<WaitingRecord>, 'subject' | 'failure'>,
   now: number,
 ): Whereabouts {
   const { arrivedAt } = failure.failed;
   const known = arrivedAt === undefined ? {} : { arrivedAt };
-  return { holder, state: 'waiting', forMs: now - subject.since, error: failure.cause, ...known };
+  return { actor, state: 'waiting', forMs: now - subject.since, error: failure.cause, ...known };
 }
 
 /** Why something waits: its failure, and the last error of the sink that does not keep it. Both with their causes. */

@@ -19,7 +19,7 @@ type WaitsForAck = Extract<ReducerRequest, { type: 'waitsForAck' }>;
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function locate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
-    ? { holder: state.self.path, state: queuedState(state), forMs: now - state.settledAt, ...causeOf(state) }
+    ? { actor: state.self.path, state: queuedState(state), forMs: now - state.settledAt, ...causeOf(state) }
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
@@ -31,7 +31,7 @@ export function locate({ state, now, effects }: ReducerTurn, question: Locate): 
   }
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) effects.push(effect.send(next, { ...question, next: rest }));
-  else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
+  else effects.push(effect.reply(question.replyTo, found ?? { actor: state.self.path, state: 'unknown', forMs: 0 }));
 }
 
 function isEmitted({ open }: PipeBehind, question: Locate): boolean {
@@ -57,10 +57,10 @@ function ofPunctuation(
   if (!isHere) return passedMark(state, now, isSought);
 
   const call = oldestCall(batching);
-  if (call !== undefined) return { holder: self.path, state: 'running', forMs: now - call.startedAt };
-  if (running === undefined) return { holder: self.path, state: queuedState(state), forMs: now - settledAt };
+  if (call !== undefined) return { actor: self.path, state: 'running', forMs: now - call.startedAt };
+  if (running === undefined) return { actor: self.path, state: queuedState(state), forMs: now - settledAt };
   const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
-  return { holder: self.path, state: 'running', forMs: now - since };
+  return { actor: self.path, state: 'running', forMs: now - since };
 }
 
 /** A punctuation in the pipe behind the reducer waits for the calls of nodes. */
@@ -69,7 +69,7 @@ function passedMark({ behind }: ReducerState, now: number, isSought: (mark: Mark
   for (const { punctuation, since } of behind.marks.values()) {
     if (!isSought(punctuation)) continue;
     const where = behind.isWaiting ? 'waiting' : 'running';
-    return { holder: behind.ref.path, state: where, forMs: now - Math.max(since, behind.newsAt) };
+    return { actor: behind.ref.path, state: where, forMs: now - Math.max(since, behind.newsAt) };
   }
   return undefined;
 }
@@ -83,7 +83,7 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
     return true;
   };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
-    const found = { holder: state.self.path, state: where, forMs: now - since };
+    const found = { actor: state.self.path, state: where, forMs: now - since };
     const { key, arrivedAt } = sought;
     const named = { key, ...(arrivedAt === undefined ? {} : { arrivedAt }) };
     return { ...found, ...named, ...(where === 'waiting' ? causeOf(state, sought) : {}) };

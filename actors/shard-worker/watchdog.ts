@@ -65,23 +65,23 @@ export function stallError(facts: StallFacts): KinactError | undefined {
   if (facts.intakePaused && whereabouts.state === 'folded') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
 
-  const { holder, state, forMs } = whereabouts;
+  const { actor, state, forMs } = whereabouts;
   const errorData = {
     source: tenure.source,
     shardId: tenure.shardId,
-    actor: holder,
+    actor,
     ageMs: Math.round(facts.stillForMs),
   };
   if (oldest === undefined) {
-    const text = `Shard ${tenure.shardId} has ended and is acknowledged, but a call in ${holder} has been running for ${Math.round(forMs)} ms.`;
+    const text = `Shard ${tenure.shardId} has ended and is acknowledged, but a call in ${actor} has been running for ${Math.round(forMs)} ms.`;
     return new KinactError('WATCHDOG', text, { data: errorData });
   }
 
   const { sequenceNumber, subSequenceNumber } = oldest.position;
   const unacknowledged = state === 'folded' && facts.isFull && facts.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
-    ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
-    : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${stateInWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;
+    ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${actor} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
+    : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${stateInWords[state]} at ${actor}, for ${Math.round(forMs)} ms.`;
 
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
     data: { ...errorData, sequenceNumber, subSequenceNumber },

@@ -308,7 +308,7 @@ function answerPunctuation({ state, effects }: StageTurn, id: number): void {
 function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {
   const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
   const answer = (found: Whereabouts['state'], forMs: number): void => {
-    effects.push(effect.reply(replyTo, { holder: state.self.path, state: found, forMs }));
+    effects.push(effect.reply(replyTo, { actor: state.self.path, state: found, forMs }));
   };
   if (sought === undefined) return answer('unknown', 0);
 

@@ -50,7 +50,7 @@ const ordinary = {
   failedLooks: 'Failed reads of a requested lease’s row. The row is read again.',
   withdrawnWishes: 'Leases asked for but not received: refused, not answered, or not wanted any more.',
   lateWrite: 'Answers to lease writes that had been given up before.',
-  askFailures: 'Questions for the holder of a stalled record that were not answered in time. The watchdog asks again.',
+  askFailures: 'Questions about the place of a stalled record that were not answered in time. The watchdog asks again.',
   staleControls: 'Control messages to a shard worker that were meant for an earlier worker of the shard.',
   staleFrontier: 'Reports of settled records from a shard worker that no longer has the lease.',
   frontierNotAhead: 'Reports that did not advance the frontier.',

@@ -27,7 +27,7 @@ export const errorCodes = {
   PENDING_LIMIT_TOO_SMALL:
     'The ledger of a shard is full, and the reducer waits for more items before it acknowledges. A ledger is full when maxPending records are open, when maxPendingBytes or maxBytes is reached, or when 64 × maxPending records follow the oldest open one.',
   WATCHDOG:
-    "A shard's checkpoint did not advance for watchdogMs, and the error names the holder of the oldest open record. Or a shard's end waited that long for a call that acknowledged before it ended.",
+    "A shard's checkpoint did not advance for watchdogMs, and the error names the actor that has the oldest open record. Or a shard's end waited that long for a call that acknowledged before it ended.",
   POISON_RECORD:
     'The same record failed restart.intensity + 1 times in a row, across pipeline restarts, while other records succeeded.',
   TOO_MANY_FAILURES:

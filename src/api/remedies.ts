@@ -25,7 +25,7 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   LEASE_LOST: 'Give up work that is under way. Everything that is not settled is delivered again, here or elsewhere.',
   PENDING_LIMIT_TOO_SMALL:
     'Raise `maxPending`, `maxPendingBytes` or `maxBytes`, whichever is reached, or acknowledge earlier; `data.actor` holds the oldest record.',
-  WATCHDOG: 'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
+  WATCHDOG: 'Find out what the actor in `data.actor` waits for; put deadlines on your calls.',
   TOO_MANY_FAILURES:
     'Repair what your functions write to; `cause` says what failed. With the default `onFailure: retry()` the consumer waits for it instead.',
   POISON_RECORD:

@@ -34,8 +34,8 @@ export interface ActorSnapshot {
 export interface OldestOpen extends Position {
   /** How long ago the record was admitted. */
   readonly ageMs: number;
-  /** Path of the actor that holds the record. */
-  readonly holder: string;
+  /** Path of the actor that has the record. */
+  readonly actor: string;
   /**
    * `running`: in a call of user code. `folded`: done but not acknowledged. `waiting`: waits for another attempt, or behind one.
    * `queued`: waits for a reducer. `limited`: waits for the rate limit. `unknown`: on its way.

@@ -29,19 +29,19 @@ export function statusOf<K extends keyof StatusByKind>(
 }
 
 /** Keyed by shard worker and ordinal. */
-type Holders = ReadonlyMap<string, HeldRecord & { readonly path: string }>;
+type HeldRecords = ReadonlyMap<string, HeldRecord & { readonly path: string }>;
 
-/** The shards that a tree reads, each with the holder of its oldest open record. */
+/** The shards that a tree reads, each with the actor that has its oldest open record. */
 export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
   const actors = walk(tree);
-  const holders = new Map<string, HeldRecord & { readonly path: string }>();
+  const heldRecords = new Map<string, HeldRecord & { readonly path: string }>();
   for (const actor of actors) {
     const ofPipe = statusOf(actor, 'pipe') ?? statusOf(actor, 'pipe-node');
     const status = statusOf(actor, 'stage') ?? statusOf(actor, 'reducer') ?? ofPipe;
     for (const held of status?.holding ?? []) {
       const name = `${held.worker} ${held.ordinal}`;
       // A pipe does not know which of its nodes has a record; the node does.
-      if ((holders.get(name)?.state ?? 'unknown') === 'unknown') holders.set(name, { path: actor.path, ...held });
+      if ((heldRecords.get(name)?.state ?? 'unknown') === 'unknown') heldRecords.set(name, { path: actor.path, ...held });
     }
   }
   const uncheckpointed = uncheckpointedMs(actors);
@@ -51,7 +51,7 @@ export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot
     const { source, shardId, lagMs = null } = status;
     const keeperMs = uncheckpointed.get(`${source} ${shardId}`) ?? 0;
     const checkpointAgeMs = lagMs === null && keeperMs === 0 ? null : Math.max(lagMs ?? 0, keeperMs);
-    return [{ ...shardOf(actor.path, status, holders), lagMs, checkpointAgeMs }];
+    return [{ ...shardOf(actor.path, status, heldRecords), lagMs, checkpointAgeMs }];
   });
 }
 
@@ -93,10 +93,10 @@ export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnap
 function shardOf(
   path: string,
   status: WorkerStatus,
-  holders: Holders,
+  heldRecords: HeldRecords,
 ): Omit<ShardSnapshot, 'lagMs' | 'checkpointAgeMs'> {
   const { source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes, oldestOpen } = status;
-  const held = oldestOpen === undefined ? undefined : holders.get(`${status.worker} ${oldestOpen.ordinal}`);
+  const held = oldestOpen === undefined ? undefined : heldRecords.get(`${status.worker} ${oldestOpen.ordinal}`);
   return {
     source,
     shardId,
@@ -115,7 +115,7 @@ function shardOf(
             sequenceNumber: oldestOpen.sequenceNumber,
             subSequenceNumber: oldestOpen.subSequenceNumber,
             ageMs: oldestOpen.ageMs,
-            holder: held?.path ?? path,
+            actor: held?.path ?? path,
             doing: held?.state ?? 'unknown',
             forMs: Math.round(held?.forMs ?? 0),
           },

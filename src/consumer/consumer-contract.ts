@@ -101,7 +101,7 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
    * @throws KinactError INVALID_OPTION unless `perSecond` is 0.001 to 1,000,000 or undefined; and with a pipe, which has no limit so far.
    */
   setLimit(perSecond: number | undefined): void;
-  /** A snapshot of the tree, the shards and the holders of their oldest open records. Each call visits all actors. */
+  /** A snapshot of the tree, the shards and the actors that have their oldest open records. Each call visits all actors. */
   status(): ConsumerStatus;
   /**
    * Whether this process takes part in the work; `reasons` lists what is missing. The consumer must have started, and must read every

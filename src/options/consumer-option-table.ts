@@ -249,7 +249,7 @@ export const consumerTable = {
   watchdogMs: defaulting(
     milliseconds(1),
     600_000,
-    'How long one record may block a shard, or the end of a shard may wait for a call. After that the pipeline restarts, and the error names the holder. Keep it well above the longest call that you expect.',
+    'How long one record may block a shard, or the end of a shard may wait for a call. After that the pipeline restarts, and the error names the actor that has the record. Keep it well above the longest call that you expect.',
     '120_000',
   ),
   onDuplicate: defaulting(

@@ -85,7 +85,7 @@ describe('a consumer', () => {
     const wedged = only.seen.find((item) => textOf(item) === '7');
     const [shard] = only.consumer.status().shards;
     expect(shard?.oldestOpen).to.include({ sequenceNumber: wedged?.sequenceNumber, doing: 'running' });
-    expect(shard?.oldestOpen?.holder).to.match(/^reducer\/[012]#\d+$/);
+    expect(shard?.oldestOpen?.actor).to.match(/^reducer\/[012]#\d+$/);
     expect(shard?.oldestOpen?.forMs).to.be.within(28_000, 31_000);
     expect(shard?.oldestOpen?.ageMs).to.be.within(28_000, 31_000);
     expect(shard?.openRecords).to.be.at.least(1);

@@ -132,7 +132,7 @@ describe(`reducers that emit (KINACT_SEED=${seed})`, function () {
     for (let n = 0; n < put; n += 1) if (!arrived.isDone(n, setting)) complaints.push(`${n} is lost`);
     const open = consumer.status().shards.filter(({ openRecords }) => openRecords > 0);
     for (const { shardId, openRecords, oldestOpen } of open)
-      complaints.push(`${openRecords} records of ${shardId} are open, the oldest in ${oldestOpen?.holder}`);
+      complaints.push(`${openRecords} records of ${shardId} are open, the oldest in ${oldestOpen?.actor}`);
     const begun = clock.now();
     const report = await inVirtualTime(clock, consumer.stop({ deadlineMs: 30_000 }));
     if (!report.drained || clock.now() - begun > 10_000) complaints.push('the stop has not drained in time');

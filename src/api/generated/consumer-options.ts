@@ -194,8 +194,8 @@ export interface ConsumerOptions<Value = any> {
   readonly flushIntervalMs?: number | undefined;
   /**
    * How long one record may block a shard, or the end of a shard may wait for a call. After that the pipeline restarts,
-   * and the error names the holder. Keep it well above the longest call that you expect. Takes: milliseconds, 1 to
-   * 2147483647.
+   * and the error names the actor that has the record. Keep it well above the longest call that you expect. Takes:
+   * milliseconds, 1 to 2147483647.
    *
    * @default 600_000
    * @example

@@ -16,7 +16,7 @@ describe('the question to a pipe where a record is', () => {
     const question = { type: 'locate', worker: 1, ordinal, replyTo, next: [], queued: false, ...more } as const;
     return [it1.tell(question), replyTo];
   };
-  const holder = 'pipe/0#1';
+  const actor = 'pipe/0#1';
 
   it('is passed on if nothing of the record is open here, and answered by the last pipe', () => {
     const it1 = direct();
@@ -25,7 +25,7 @@ describe('the question to a pipe where a record is', () => {
     expect(sent(passed, other)).to.have.length(1);
     expect(sent(passed, other)[0]).to.include({ type: 'locate', ordinal: 1 });
     const [effects, replyTo] = locate(it1, 1);
-    expect(answers(effects, replyTo)).to.deep.equal([{ holder, state: 'unknown', forMs: 0 }]);
+    expect(answers(effects, replyTo)).to.deep.equal([{ actor, state: 'unknown', forMs: 0 }]);
   });
 
   it('is answered here for what waits for the first node, and in the stage', () => {
@@ -34,13 +34,13 @@ describe('the question to a pipe where a record is', () => {
     it1.items([1]);
     it1.clock.move(50);
     const [effects, replyTo] = locate(it1, 1);
-    expect(answers(effects, replyTo)).to.deep.equal([{ holder, state: 'queued', forMs: 50 }]);
+    expect(answers(effects, replyTo)).to.deep.equal([{ actor, state: 'queued', forMs: 50 }]);
     it1.settle(0, [0]);
     it1.clock.move(20);
     it1.waits(1);
     const [queued, queuedTo] = locate(it1, 7, { queued: true });
     expect(answers(queued, queuedTo), 'since something was settled').to.deep.equal([
-      { holder, state: 'waiting', forMs: 20 },
+      { actor, state: 'waiting', forMs: 20 },
     ]);
   });
 
@@ -51,7 +51,7 @@ describe('the question to a pipe where a record is', () => {
     const [first] = it1.askedOf(effects, 0);
     expect(first?.question).to.include({ type: 'locateRecord', worker: 1, ordinal: 0 });
     const [second] = it1.askedOf(it1.tell(first!.answered(undefined)), 1);
-    const found: Whereabouts = { holder: 'pipe-node/1', state: 'running', forMs: 12 };
+    const found: Whereabouts = { actor: 'pipe-node/1', state: 'running', forMs: 12 };
     expect(answers(it1.tell(second!.answered(found)), replyTo)).to.deep.equal([found]);
   });
 
@@ -70,7 +70,7 @@ describe('the question to a pipe where a record is', () => {
     it1.items([0]);
     it1.clock.move(60);
     const [effects, replyTo] = locate(it1, 0, { ordinal: undefined, stage: it1.stage, punctuation: 8 });
-    expect(answers(effects, replyTo)).to.deep.equal([{ holder, state: 'running', forMs: 60 }]);
+    expect(answers(effects, replyTo)).to.deep.equal([{ actor, state: 'running', forMs: 60 }]);
     const [none, noneTo] = locate(it1, 0, { ordinal: undefined, stage: it1.stage, punctuation: 9 });
     expect(answers(none, noneTo)[0]?.state).to.equal('unknown');
   });
@@ -118,7 +118,7 @@ describe('the question to a pipe for how long records have waited', () => {
     const it1 = idle();
     const [effects, replyTo] = ask(it1);
     const [first] = it1.askedOf(effects, 0);
-    const kept: Whereabouts = { holder: 'pipe-node/0', state: 'folded', forMs: 500 };
+    const kept: Whereabouts = { actor: 'pipe-node/0', state: 'folded', forMs: 500 };
     expect(answers(it1.tell(first!.answered(kept)), replyTo)).to.deep.equal([70]);
     expect(answers(it1.tell(first!.answered({ ...kept, forMs: 30 })), replyTo)).to.deep.equal([30]);
   });
@@ -127,7 +127,7 @@ describe('the question to a pipe for how long records have waited', () => {
     const it1 = idle();
     const [effects, replyTo] = ask(it1);
     const [first] = it1.askedOf(effects, 0);
-    const running: Whereabouts = { holder: 'pipe-node/0', state: 'running', forMs: 500 };
+    const running: Whereabouts = { actor: 'pipe-node/0', state: 'running', forMs: 500 };
     expect(answers(it1.tell(first!.answered(running)), replyTo)).to.deep.equal([0]);
     const [second] = it1.askedOf(it1.tell(first!.answered(undefined)), 1);
     const [third] = it1.askedOf(it1.tell(second!.answered(undefined)), 2);

@@ -84,7 +84,7 @@ describe('the place of a record whose policy has not answered', () => {
 
   it('has the time of its arrival if that is known', () => {
     const cause = new Error('no');
-    const at0 = { holder: 'stage', state: 'waiting', forMs: 30, error: cause };
+    const at0 = { actor: 'stage', state: 'waiting', forMs: 30, error: cause };
     const placeOf = (more: object) =>
       pendingAt(
         'stage',

@@ -224,7 +224,7 @@ describe('questions to a reducer with a pipe', () => {
     const ask = { type: 'locate', stage: it.stage, punctuation: 5, next: [], queued: false, replyTo } as const;
     it.clock.move(70);
     const [found] = answers(it.tell(ask), replyTo);
-    expect(found).to.deep.equal({ holder: 'pipe/0#9', state: 'running', forMs: 70 });
+    expect(found).to.deep.equal({ actor: 'pipe/0#9', state: 'running', forMs: 70 });
   });
 
   it('asks the pipe how long it has kept the oldest record that it has', async () => {

@@ -233,7 +233,7 @@ describe('a reducer, message by message', () => {
     await end(items([0]));
     clock.move(40);
     items([1]);
-    expect(locate(0).answer).to.deep.equal({ holder: self.path, state: 'folded', forMs: 40, key: 'k' });
+    expect(locate(0).answer).to.deep.equal({ actor: self.path, state: 'folded', forMs: 40, key: 'k' });
     expect(locate(1).answer).to.include({ state: 'queued' });
     expect(locate(7).answer).to.include({ state: 'unknown' });
     expect(locate(7, next)).to.deep.include({ answer: undefined });

@@ -80,8 +80,8 @@ describe('the place of a punctuation in a reducer', () => {
     await it1.run(it1.punctuation('drain', 5));
     it1.waits();
     it1.clock.move(25);
-    expect(placeOfMark(it1, 5).found).to.include({ holder: 'pipe/0#9', state: 'waiting', forMs: 25 });
-    expect(placeOfMark(it1, 6).found).to.include({ holder: 'reducer/0#1', state: 'unknown' });
+    expect(placeOfMark(it1, 5).found).to.include({ actor: 'pipe/0#9', state: 'waiting', forMs: 25 });
+    expect(placeOfMark(it1, 6).found).to.include({ actor: 'reducer/0#1', state: 'unknown' });
   });
 });
 

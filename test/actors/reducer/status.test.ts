@@ -159,8 +159,8 @@ describe('a stage whose reducers have not joined yet', () => {
     } as StageMessage);
     tell({ type: 'punctuate', worker: 1, kind: 'drain', replyTo: later });
     expect(typesOf(tell({ type: 'beat' }))).to.deep.equal(['after']);
-    expect(locate(0).answer).to.include({ holder: self.path, state: 'queued' });
-    expect(locate(7).answer).to.include({ holder: self.path, state: 'unknown' });
+    expect(locate(0).answer).to.include({ actor: self.path, state: 'queued' });
+    expect(locate(7).answer).to.include({ actor: self.path, state: 'unknown' });
     expect(behaviour.status!(state)).to.have.property('workers', 1);
     const joined = tell({ type: 'join', reducer: 0, ref: other, credit: 5 });
     expect(typesOf(joined)).to.deep.equal(['items', 'punctuation']);

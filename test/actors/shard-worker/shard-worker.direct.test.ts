@@ -216,7 +216,7 @@ describe('a shard worker, message by message', () => {
     expect(asks(tell(watchdog))).to.deep.equal([]);
     clock.move(1);
     expect(asks(tell(watchdog))).to.deep.equal(['locate']);
-    const held = { holder: 'reducer/0#9', state: 'running' };
+    const held = { actor: 'reducer/0#9', state: 'running' };
     expect(ofType(answer('locate', { ...held, forMs: 999 }), 'fail'), 'only slow').to.deep.equal([]);
     const [failure] = ofType(answer('locate', { ...held, forMs: 1_000 }), 'fail');
     expect(failure?.error).to.include({ code: 'WATCHDOG' });
@@ -228,7 +228,7 @@ describe('a shard worker, message by message', () => {
     read(1);
     clock.move(1_000);
     tell({ type: 'readingStopDue' });
-    const where = { holder: 'reducer/0#9', state: 'waiting', forMs: 5, key: 'k' } as const;
+    const where = { actor: 'reducer/0#9', state: 'waiting', forMs: 5, key: 'k' } as const;
     const first = answer('locate', where);
     const again = tell({ type: 'heldBack', ordinal: 0, whereabouts: where });
     expect([emitted(first), emitted(again)]).to.deep.equal([['readingStopped'], []]);

@@ -1,5 +1,5 @@
-// A record that makes no progress for `watchdogMs` crashes its worker with an error that names the holder of the record (I24). Slow
-// reducers that make progress, and shards without records, never trigger the watchdog.
+// A record that makes no progress for `watchdogMs` crashes its shard worker with an error that names the actor that has the record (I24).
+// Slow reducers that make progress, and shards without records, never trigger the watchdog.
 import { expect } from 'chai';
 import { reducerIndexOf } from '../../../src/core/routing.js';
 import { defineReducer, type ReducerDefinition, type Token } from '../../../src/api/reducer.js';
@@ -81,7 +81,7 @@ describe('the verdict of the watchdog while the application has paused the intak
     const facts = { watchdogMs, stillForMs: watchdogMs, settledNothingForMs: watchdogMs, isFull: false };
     const oldest = { ordinal: 1, position: { sequenceNumber: '7', subSequenceNumber: 0 }, admittedAt: 0 };
     const codeOf = (state: Whereabouts['state'], intakePaused: boolean): string | undefined => {
-      const whereabouts: Whereabouts = { holder: 'reducer/0#1', state, forMs: watchdogMs };
+      const whereabouts: Whereabouts = { actor: 'reducer/0#1', state, forMs: watchdogMs };
       return stallError({ ...facts, whereabouts, intakePaused, oldest: oldest as LedgerEntry, tenure: tenureOf(0) })
         ?.code;
     };
@@ -211,7 +211,7 @@ describe('the watchdog (I24)', () => {
     expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
   });
 
-  it('fails with PENDING_LIMIT_TOO_SMALL when a full ledger settles nothing, and names the holder', async () => {
+  it('fails with PENDING_LIMIT_TOO_SMALL when a full ledger settles nothing, and names the actor that has the record', async () => {
     for (const flushes of [false, true]) {
       const { crash, pipeline, stream } = await watched(
         {

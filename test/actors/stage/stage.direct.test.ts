@@ -281,7 +281,7 @@ describe('a stage, message by message', () => {
     const { join, notify, extract, locate, clock, self, reducers } = direct();
     const { effects } = notify([left]);
     clock.move(30);
-    const here = { holder: self.path, state: 'queued', forMs: 30 };
+    const here = { actor: self.path, state: 'queued', forMs: 30 };
     const early = locate(0);
     expect(answers(early.effects, early.replyTo), 'not an item yet').to.deep.equal([here]);
     extract(effects);
@@ -298,7 +298,7 @@ describe('a stage, message by message', () => {
   it('locates the punctuation that is not answered, if no record is asked for', () => {
     const { join, punctuate, punctuated, locate, self, reducers } = direct();
     const none = locate(undefined);
-    const unknown = { holder: self.path, state: 'unknown', forMs: 0 };
+    const unknown = { actor: self.path, state: 'unknown', forMs: 0 };
     expect(answers(none.effects, none.replyTo)).to.deep.equal([unknown]);
     join(0, 0);
     join(1, 0);

@@ -63,7 +63,7 @@ describe('a consumer with a reducer and a pipe behind it', () => {
     await consumers.clock.advance(3_000);
     expect(batches).to.deep.equal([]);
     expect(consumer.status().shards[0]).to.include({ openRecords: 30 });
-    expect(consumer.status().shards[0]?.oldestOpen?.holder).to.match(/^pipe-node\/0\/aggregate\/0#/);
+    expect(consumer.status().shards[0]?.oldestOpen?.actor).to.match(/^pipe-node\/0\/aggregate\/0#/);
     const begun = consumers.clock.now();
     const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 50_000 }));
     expect(consumers.clock.now() - begun).to.be.lessThan(5_000);

@@ -48,7 +48,7 @@ describe('a consumer with a pipe', () => {
     await consumers.clock.advance(3_000);
     expect(batches).to.deep.equal([]);
     expect(consumer.status().shards[0]).to.include({ openRecords: 30 });
-    expect(consumer.status().shards[0]?.oldestOpen?.holder).to.match(/^pipe-node\/0\/aggregate\/1#/);
+    expect(consumer.status().shards[0]?.oldestOpen?.actor).to.match(/^pipe-node\/0\/aggregate\/1#/);
     const report = await inVirtualTime(consumers.clock, consumer.stop({ deadlineMs: 5_000 }));
     expect(report.drained).to.equal(true);
     expect(sorted(batches.flat())).to.deep.equal(numbers(0, 30));
