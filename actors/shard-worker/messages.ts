@@ -26,17 +26,17 @@ export type ShardWorkerMessage =
   /** The byte budget of the process is full, and this shard worker holds much of it or waits for some. */
   | { readonly type: 'askedToFlush' }
   /** Where the record of this ordinal is. If `ordinal` is undefined: where the unanswered punctuation is. */
-  | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
+  | { readonly type: 'locatedForWatchdog'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
   /** The ledger may have been full for too long: see pending-limit.ts. */
   | { readonly type: 'limitDue' }
-  | { readonly type: 'heldForAck'; readonly heldForMs: number }
+  | { readonly type: 'ackWaitReported'; readonly heldForMs: number }
   /** The age of the oldest record is to be compared with the stream's retention: see retention.ts. */
   | { readonly type: 'ageDue' }
-  | { readonly type: 'aged'; readonly ordinal: number; readonly whereabouts: Whereabouts }
+  | { readonly type: 'locatedForAge'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** Nothing may have been admitted for too long: see reading-stop.ts. */
   | { readonly type: 'readingStopDue' }
-  | { readonly type: 'heldBack'; readonly ordinal: number; readonly whereabouts: Whereabouts }
+  | { readonly type: 'locatedForReadingStop'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** A stage has died. */
   | { readonly type: 'askFailed' };
 

@@ -52,7 +52,7 @@ export function limitDue(turn: WorkerTurn): void {
   pendingLimit.watching = true;
   effects.push(
     effect.ask(stage, (replyTo) => ({ type: 'waitsForAck', worker: options.workerNumber, nextStages, replyTo }), {
-      answered: (heldForMs) => ({ type: 'heldForAck', heldForMs }),
+      answered: (heldForMs) => ({ type: 'ackWaitReported', heldForMs }),
       failed: () => ({ type: 'askFailed' }),
     }),
   );
@@ -64,7 +64,7 @@ function stillForMs({ state, now }: WorkerTurn): number {
 }
 
 /** `heldForMs`: for how long all open records have waited for the application's acknowledgement, and nothing else has gone on. */
-export function heldForAck(turn: WorkerTurn, { heldForMs }: { readonly heldForMs: number }): void {
+export function ackWaitReported(turn: WorkerTurn, { heldForMs }: { readonly heldForMs: number }): void {
   const { state, effects } = turn;
   state.pendingLimit.watching = false;
   if (state.pendingLimit.fullSince === undefined || state.pendingLimit.warned) return;

@@ -53,11 +53,14 @@ export function readingStopDue(turn: WorkerTurn): void {
 
   readingStop.watching = true;
   const { ordinal } = oldest;
-  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'heldBack', ordinal, whereabouts })));
+  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'locatedForReadingStop', ordinal, whereabouts })));
 }
 
 /** Reports the stop if the oldest open record waits for another attempt. */
-export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: Message<'heldBack'>): void {
+export function locatedForReadingStop(
+  turn: WorkerTurn,
+  { ordinal, whereabouts }: Message<'locatedForReadingStop'>,
+): void {
   const { options, state, effects } = turn;
   const { readingStop } = state;
   readingStop.watching = false;

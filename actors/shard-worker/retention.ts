@@ -33,10 +33,10 @@ export function ageDue(turn: WorkerTurn): void {
   const oldest = oldestOpen(state.ledger);
   if (oldest === undefined) return judge(turn, unreadAge(turn));
   const { ordinal } = oldest;
-  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'aged', ordinal, whereabouts })));
+  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'locatedForAge', ordinal, whereabouts })));
 }
 
-export function aged(turn: WorkerTurn, { ordinal, whereabouts }: Message<'aged'>): void {
+export function locatedForAge(turn: WorkerTurn, { ordinal, whereabouts }: Message<'locatedForAge'>): void {
   const { options, state, now } = turn;
   const oldest = oldestOpen(state.ledger);
   // The record was settled since: the next look decides.

@@ -22,10 +22,10 @@ import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
-import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
-import { aged, ageDue, watchAge } from './retention.js';
+import { ackWaitReported, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
+import { locatedForAge, ageDue, watchAge } from './retention.js';
 import { startCheckOf } from './start-check.js';
-import { heldBack, readingStopDue, watchStop } from './reading-stop.js';
+import { locatedForReadingStop, readingStopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import {
   createLedger,
@@ -157,13 +157,13 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   hookOverdue,
   hookDue,
   watchdog,
-  located,
+  locatedForWatchdog,
   limitDue,
-  heldForAck,
+  ackWaitReported,
   ageDue,
-  aged,
+  locatedForAge,
   readingStopDue,
-  heldBack,
+  locatedForReadingStop,
   askFailed,
   revoked: obeyKeeper,
   drain: obeyKeeper,
@@ -334,13 +334,13 @@ function watchdog(turn: WorkerTurn): void {
     watchAgain(options.watchdogMs);
     return;
   }
-  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'located', ordinal, whereabouts })));
+  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'locatedForWatchdog', ordinal, whereabouts })));
 
   // If the answer shows no stall, look again soon.
   watchAgain(Math.max(1, options.watchdogMs / 10));
 }
 
-function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'located'>): void {
+function locatedForWatchdog(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'locatedForWatchdog'>): void {
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);

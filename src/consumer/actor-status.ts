@@ -41,7 +41,8 @@ export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot
     for (const held of status?.holding ?? []) {
       const name = `${held.worker} ${held.ordinal}`;
       // A pipe does not know which of its nodes has a record; the node does.
-      if ((heldRecords.get(name)?.state ?? 'unknown') === 'unknown') heldRecords.set(name, { path: actor.path, ...held });
+      if ((heldRecords.get(name)?.state ?? 'unknown') === 'unknown')
+        heldRecords.set(name, { path: actor.path, ...held });
     }
   }
   const uncheckpointed = uncheckpointedMs(actors);

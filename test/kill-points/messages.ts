@@ -74,7 +74,7 @@ const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   tenure: meanings.tenure,
   readDone: meanings.read,
   limitDue: full,
-  heldForAck: full,
+  ackWaitReported: full,
   admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
 };
 

@@ -222,7 +222,7 @@ describe('a shard worker, message by message', () => {
     expect(failure?.error).to.include({ code: 'WATCHDOG' });
   });
 
-  it('reports once that reading has stopped, although `heldBack` is repeated', () => {
+  it('reports once that reading has stopped, although `locatedForReadingStop` is repeated', () => {
     const { grant, read, tell, clock, answer } = directWorker({ maxPending: 1 });
     grant();
     read(1);
@@ -230,7 +230,7 @@ describe('a shard worker, message by message', () => {
     tell({ type: 'readingStopDue' });
     const where = { actor: 'reducer/0#9', state: 'waiting', forMs: 5, key: 'k' } as const;
     const first = answer('locate', where);
-    const again = tell({ type: 'heldBack', ordinal: 0, whereabouts: where });
+    const again = tell({ type: 'locatedForReadingStop', ordinal: 0, whereabouts: where });
     expect([emitted(first), emitted(again)]).to.deep.equal([['readingStopped'], []]);
     expect(ofType(again, 'after'), 'nor is it asked again').to.deep.equal([]);
   });

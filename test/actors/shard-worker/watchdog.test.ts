@@ -337,7 +337,7 @@ describe('the watchdog (I24)', () => {
           intercept: {
             // The answer to the watchdog always comes after the record was acknowledged.
             deliver: ({ message }, go) => {
-              if ((message as { type: string }).type !== 'located') return go();
+              if ((message as { type: string }).type !== 'locatedForWatchdog') return go();
               held.open();
               setTimeout(go, 10);
             },
