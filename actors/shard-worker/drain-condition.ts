@@ -1,7 +1,7 @@
 // Decides how far a shard has drained. `isQuiet` is for a pause before a hand-over, and `isDrained` for a shard worker that is to end.
 // `onlyWaits` says that only items which wait for another attempt are left. It is not enough that no record is open: a call may still run
 // although its record is settled. (It acknowledged early, or it belongs to an earlier shard worker.) Only the reducers know about calls, so
-// the shard worker asks them by a drain punctuation. The answer holds until more records are handed over or settled.
+// the shard worker asks them by a drain punctuation. The answer holds until more records are handed out or settled.
 import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
@@ -25,14 +25,14 @@ export function isQuiet(state: ShardWorkerState): boolean {
   return !mayHaveCalls(state) || (lastPunctuation.kind === 'drain' && !hasMovedSince(state));
 }
 
-/** Whether records were handed over or settled since the last punctuation. Both counts only rise. */
-export function hasMovedSince({ ledger, notified, lastPunctuation }: ShardWorkerState): boolean {
-  return lastPunctuation.notified !== notified || lastPunctuation.settled !== ledger.settled;
+/** Whether records were handed out or settled since the last punctuation. Both counts only rise. */
+export function hasMovedSince({ ledger, handedOut, lastPunctuation }: ShardWorkerState): boolean {
+  return lastPunctuation.handedOut !== handedOut || lastPunctuation.settled !== ledger.settled;
 }
 
 /** Whether a call for this shard may run in a reducer. If nothing was handed out, none can. */
-function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
-  return notified > 0 || tenure?.hasPredecessor === true;
+function mayHaveCalls({ handedOut, tenure }: ShardWorkerState): boolean {
+  return handedOut > 0 || tenure?.hasPredecessor === true;
 }
 
 /** Whether every open record waits for another attempt, even though it was tried once more for the last drain. */

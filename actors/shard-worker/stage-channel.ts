@@ -52,7 +52,7 @@ function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel
   channel.notifying = true;
   channel.hasNotified = true;
 
-  state.notified += records.length;
+  state.handedOut += records.length;
   if (state.ledger.newest !== undefined) tenure.newestHandedOut = state.ledger.newest;
 
   effects.push(
@@ -105,7 +105,7 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
 
   const kind = closing ? 'drain' : 'flush';
   if (state.lastPunctuation.kind === kind && !hasMovedSince(state)) return;
-  state.lastPunctuation = { kind, notified: state.notified, settled: ledger.settled, at: now };
+  state.lastPunctuation = { kind, handedOut: state.handedOut, settled: ledger.settled, at: now };
   if (kind === 'drain') hurryParkings(turn, () => true);
 
   for (const [index, channel] of channels.entries()) {

@@ -51,16 +51,17 @@ export interface ShardWorkerState {
   /** The number of the last pause. */
   lastPause: number;
   /**
-   * The last punctuation and when it was sent, with the counts of records notified and settled by then. Another of that kind is
+   * The last punctuation and when it was sent, with the counts of records handed out and settled by then. Another of that kind is
    * sent only when a count has grown.
    */
   lastPunctuation: {
     readonly kind: 'flush' | 'drain' | undefined;
-    readonly notified: number;
+    readonly handedOut: number;
     readonly settled: number;
     readonly at: number;
   };
-  notified: number;
+  /** How many records the stages have got. */
+  handedOut: number;
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
