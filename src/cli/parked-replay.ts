@@ -97,7 +97,7 @@ function targetOf(options: {
   throw new UsageError('--into-stream or --module is missing');
 }
 
-interface Wishes {
+interface Picks {
   readonly again: boolean;
   readonly only: ParkedEntry | undefined;
   readonly limit: number;
@@ -105,7 +105,7 @@ interface Wishes {
 }
 
 /** Picks entries, oldest first. With a record come its other entries that would be picked without a limit. */
-function select({ entries, replayed }: ParkedState, { again, only, limit, takesRecords }: Wishes): Selection {
+function select({ entries, replayed }: ParkedState, { again, only, limit, takesRecords }: Picks): Selection {
   const isOpen = ({ idempotencyKey }: ParkedEntry): boolean => again || !replayed.has(idempotencyKey);
   const open = entries.filter(isOpen);
   const chosen = (only === undefined ? open : [only].filter(isOpen)).slice(0, limit);
@@ -193,8 +193,8 @@ async function replayAll(
     await progress.close();
     await print(io, [`replay: ${countText(done, target)} went into ${target.name}`, ...emptyLines(empty)]);
   }
-  const settled = done.length + empty.length;
-  refuseUnfinished({ all: groups.length, settled, failures, path });
+  const recorded = done.length + empty.length;
+  refuseUnfinished({ all: groups.length, recorded, failures, path });
 }
 
 function emptyLines({ length }: readonly ReplayGroup[]): readonly string[] {
@@ -206,19 +206,19 @@ function emptyLines({ length }: readonly ReplayGroup[]): readonly string[] {
 interface Tally {
   readonly all: number;
   /** How many are recorded. */
-  readonly settled: number;
+  readonly recorded: number;
   readonly failures: number;
   readonly path: string;
 }
 
-function refuseUnfinished({ all, settled, failures, path }: Tally): void {
-  const left = all - settled - failures;
+function refuseUnfinished({ all, recorded, failures, path }: Tally): void {
+  const left = all - recorded - failures;
   if (left > 0) {
     const failed = failures === 0 ? '' : `, and ${failures} could not be replayed`;
     throw new KinactError('STOPPED', `the replay is incomplete: ${left} of ${all} are left${failed}; run it again`);
   }
   if (failures === 0) return;
-  const others = settled === 0 ? '' : `; the others are recorded in ${path}`;
+  const others = recorded === 0 ? '' : `; the others are recorded in ${path}`;
   throw new KinactError('REFUSED', `${failures} of ${all} could not be replayed${others}`);
 }
 
