@@ -186,7 +186,7 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
 }
 
 /** For this fraction of a scan interval, an available lease is left to workers below their target. */
-const spareFraction = 0.3;
+const belowTargetOnlyFraction = 0.3;
 
 function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { options, state, now } = turn;
@@ -217,7 +217,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     notToAskFor,
     reclaim: new Set(reclaimable.map((row) => row.leaseKey)),
     ...waitingFor(turn),
-    belowTargetOnlyMs: spareFraction * scanIntervalMs,
+    belowTargetOnlyMs: belowTargetOnlyFraction * scanIntervalMs,
     random: () => random.next(),
   });
   state.planning.plan = plan;
@@ -273,7 +273,7 @@ function untilNextScan(turn: CoordinatorTurn): number {
   );
 
   if (state.phase !== 'running' || isFull) return ms;
-  if (plan?.leavesSome === true) return Math.min(ms, spareFraction * options.scanIntervalMs + 50);
+  if (plan?.leavesSome === true) return Math.min(ms, belowTargetOnlyFraction * options.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
 }
 
