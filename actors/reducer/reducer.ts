@@ -81,9 +81,9 @@ function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): 
   const { clock, definition } = options;
   const now = clock.now();
   const controller = createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside);
-  const outlives = definition.behaviour !== undefined || definition.acknowledge === 'manual';
+  const contextOutlivesCall = definition.behaviour !== undefined || definition.acknowledge === 'manual';
   const isTimed = definition.timeoutMs !== undefined;
-  const takesFailures = !outlives;
+  const takesFailures = !contextOutlivesCall;
   const behind = options.pipe === undefined ? undefined : createPipeBehind(options.pipe, now);
   const state: ReducerState = {
     self,
@@ -100,7 +100,7 @@ function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): 
     lastReceived: new Map(),
     reports: createStageReports(),
     controller,
-    contexts: createCallContexts(controller, { isTimed, outlives, takesFailures, behind }, clock),
+    contexts: createCallContexts(controller, { isTimed, contextOutlivesCall, takesFailures, behind }, clock),
     settledAt: now,
     calledAt: now,
     keys: createHeldKeys(outageKeysOf(definition)),

@@ -39,7 +39,7 @@ export interface CallContexts {
 
 export interface CallContextOptions {
   readonly isTimed: boolean;
-  readonly outlives: boolean;
+  readonly contextOutlivesCall: boolean;
   /** Whether a `ctx.fail` within the call of its item counts instead of what the call returns: under automatic acknowledgement. */
   readonly takesFailures: boolean;
   readonly behind: PipeBehind | undefined;
@@ -47,7 +47,7 @@ export interface CallContextOptions {
 
 export function createCallContexts(
   controller: ContextController,
-  { isTimed, outlives, takesFailures, behind }: CallContextOptions,
+  { isTimed, contextOutlivesCall, takesFailures, behind }: CallContextOptions,
   clock: Clock,
 ): CallContexts {
   const timed = new Set<TimedCall>();
@@ -77,7 +77,7 @@ export function createCallContexts(
 
   function openTimed(name: string, item: DeliveredItem | undefined): CallContext {
     if (!isTimed) return shared;
-    const own = controller.own(outlives);
+    const own = controller.own(contextOutlivesCall);
     const call: TimedCall = { name, item, since: clock.now(), own, abortedAt: undefined };
     timed.add(call);
     return {

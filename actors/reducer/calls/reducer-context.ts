@@ -20,10 +20,10 @@ export interface OwnContext {
 export interface ContextController {
   readonly context: ReducerContext;
   /**
-   * The context of one call, with a signal of its own. `outlives`: the application may use the signal after the call, so a stop
+   * The context of one call, with a signal of its own. `contextOutlivesCall`: the application may use the signal after the call, so a stop
    * must abort it then, too.
    */
-  own(outlives: boolean): OwnContext;
+  own(contextOutlivesCall: boolean): OwnContext;
   /** Returns the calls since the last `take`. */
   take(): Called;
   /** Takes the `fail` of this token among them. */
@@ -61,7 +61,7 @@ export function createContextController<Message>(
   };
   return {
     context,
-    own: (outlives) => ownContext(context, linked, outlives),
+    own: (contextOutlivesCall) => ownContext(context, linked, contextOutlivesCall),
     take: () => {
       const taken = { acknowledged, failed };
       acknowledged = [];
@@ -83,16 +83,16 @@ export function createContextController<Message>(
   };
 }
 
-function ownContext(shared: ReducerContext, linked: Set<AbortController>, outlives: boolean): OwnContext {
+function ownContext(shared: ReducerContext, linked: Set<AbortController>, contextOutlivesCall: boolean): OwnContext {
   const own = new AbortController();
   if (shared.signal.aborted) own.abort(shared.signal.reason);
-  else if (!outlives) linked.add(own);
+  else if (!contextOutlivesCall) linked.add(own);
   let both: AbortSignal | undefined;
   return {
     context: {
       ...shared,
       get signal() {
-        if (!outlives) return own.signal;
+        if (!contextOutlivesCall) return own.signal;
         both ??= AbortSignal.any([shared.signal, own.signal]);
         return both;
       },
