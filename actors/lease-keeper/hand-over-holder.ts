@@ -33,7 +33,7 @@ import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { RowUpdate, ReceivedWish } from './state.js';
 import type { Message } from './messages.js';
-import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
+import { noShardWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
 import { refuseTenureRequest, tenureOf } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
 import { exponentialMs } from '../../src/core/backoff.js';
@@ -59,10 +59,10 @@ export function noteWish(turn: KeeperTurn, text: string | undefined): void {
   const wish = readWish(text);
   const before = state.receivedWish;
   if (wish === undefined || wish.holder !== options.writer) {
-    if (before !== undefined) resumeWorker(turn, before);
+    if (before !== undefined) resumeShardWorker(turn, before);
     state.receivedWish = undefined;
   } else if (before?.wish.writer !== wish.writer) {
-    if (before !== undefined) resumeWorker(turn, before);
+    if (before !== undefined) resumeShardWorker(turn, before);
     const phase = now < state.setbacks.failedDrains.until ? 'refusing' : 'asked';
     state.receivedWish = {
       wish,
@@ -110,7 +110,7 @@ export function proceedReceivedWish(turn: KeeperTurn): void {
   else if (state.shardEnd !== undefined) callOff(turn, receivedWish, 'refusing');
   else if ((phase === 'draining' || phase === 'ready') && now >= receivedWish.refuseAt)
     callOff(turn, receivedWish, 'refusing');
-  else if (phase === 'asked' && noWorkerAndNoCalls(turn)) startDraining(turn, receivedWish);
+  else if (phase === 'asked' && noShardWorkerAndNoCalls(turn)) startDraining(turn, receivedWish);
   else if (phase === 'answered' && now >= receivedWish.drainStartsAt) startDraining(turn, receivedWish);
   else if (phase === 'draining' && state.tenure === undefined) decideAfterDrain(turn, receivedWish);
 }
@@ -171,11 +171,11 @@ function callOff(turn: KeeperTurn, receivedWish: ReceivedWish, next: 'refusing' 
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
 
-  resumeWorker(turn, receivedWish);
+  resumeShardWorker(turn, receivedWish);
   receivedWish.phase = next;
 }
 
-function resumeWorker({ state, effects }: KeeperTurn, { phase }: ReceivedWish): void {
+function resumeShardWorker({ state, effects }: KeeperTurn, { phase }: ReceivedWish): void {
   const { tenure } = state;
   if (phase !== 'draining' || !isInForce(tenure)) return;
   effects.push(

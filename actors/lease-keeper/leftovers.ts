@@ -70,14 +70,16 @@ function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): 
 
 /** Whether no shard worker reads the shard, and none has left a call or an open record behind. */
 export function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && turn.state.leftovers.callsLeftBehind !== 'awaited' && !mayHaveOpenRecords(turn);
+  return (
+    noShardWorkerAndNoCalls(turn) && turn.state.leftovers.callsLeftBehind !== 'awaited' && !mayHaveOpenRecords(turn)
+  );
 }
 
 /**
  * Whether no shard worker reads the shard, and no call that a shard worker has left behind can run. Records may be open. This is enough to
  * begin a drain, because without a shard worker the drain is over at once. Then `nothingLeftBehind` decides between hand-over and refusal.
  */
-export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
+export function noShardWorkerAndNoCalls(turn: KeeperTurn): boolean {
   const { tenure, leftovers } = turn.state;
   return tenure === undefined && (leftovers.callsLeftBehind === 'none' || !callsMayRun(turn));
 }
