@@ -251,7 +251,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     taking: { hasHeldLease: false, retakes: 0, recreations: 0, previousOwner: undefined },
     writes: { current: undefined, begun: 0, failed: 0, failing: undefined, retryAt: now },
     queuePlace: {
-      order: options.traffic?.join(),
+      entry: options.traffic?.join(),
       queued: false,
       permit: undefined,
       timesQueued: 0,

@@ -6,20 +6,20 @@ import type { Message, LeaseKeeperMessage } from './messages.js';
 import type { KeeperTurn } from './turn.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
-import type { LeaseTraffic, TrafficOrder } from '../../src/core/lease-traffic.js';
+import type { LeaseTraffic, QueueEntry } from '../../src/core/lease-traffic.js';
 
 /** Asks for a permit for the write that is due. Returns true if the write may begin now. Otherwise `permitCame` follows. */
 export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
   const { queuePlace } = state;
-  const { order } = queuePlace;
-  if (queue === undefined || order === undefined) return true;
-  updatePlace(turn, queue, order, kind);
+  const { entry } = queuePlace;
+  if (queue === undefined || entry === undefined) return true;
+  updatePlace(turn, queue, entry, kind);
 
   if (queuePlace.permit !== undefined) return true;
   if (queuePlace.queued) return false;
-  queuePlace.permit = queue.enter(order);
+  queuePlace.permit = queue.enter(entry);
   if (queuePlace.permit !== undefined) return true;
 
   queuePlace.queued = true;
@@ -28,7 +28,7 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind): boolean {
     effect.run({
       name: `permit#${queuePlace.timesQueued}`,
       kind: 'io',
-      start: (signal) => queue.wait(order, signal),
+      start: (signal) => queue.wait(entry, signal),
       done: (permit): LeaseKeeperMessage => ({ type: 'permitCame', permit }),
       failed: (): LeaseKeeperMessage => ({ type: 'permitCame', permit: undefined }),
     }),
@@ -39,37 +39,32 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind): boolean {
 /** Gives back a permit that came for a write that is not due any more. A keeper that waits for a permit goes on waiting. */
 export function giveUnusedPermitBack(turn: KeeperTurn): void {
   const { traffic: queue } = turn.options;
-  const { order } = turn.state.queuePlace;
-  if (queue === undefined || order === undefined) return;
-  updatePlace(turn, queue, order, undefined);
+  const { entry } = turn.state.queuePlace;
+  if (queue === undefined || entry === undefined) return;
+  updatePlace(turn, queue, entry, undefined);
   givePermitBack(turn.state.queuePlace);
 }
 
 /** Updates the keeper's place in the queue: which write is due decides how soon the keeper gets its permit. */
-function updatePlace(
-  turn: KeeperTurn,
-  queue: LeaseTraffic,
-  order: TrafficOrder,
-  kind: LeaseWriteKind | undefined,
-): void {
-  const before = order.kind;
-  updateOrder(turn, order, kind);
-  if (turn.state.queuePlace.queued && order.kind !== before) queue.moved(order);
+function updatePlace(turn: KeeperTurn, queue: LeaseTraffic, entry: QueueEntry, kind: LeaseWriteKind | undefined): void {
+  const before = entry.kind;
+  updateEntry(turn, entry, kind);
+  if (turn.state.queuePlace.queued && entry.kind !== before) queue.moved(entry);
 }
 
-function updateOrder({ options, state, now }: KeeperTurn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
+function updateEntry({ options, state, now }: KeeperTurn, entry: QueueEntry, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
 
   // The take of a row that was created again ranks as a duty, because peers leave such a row alone only for a while. A hand-over
   // ranks as a renewal once a renewal is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.timing.renewAt);
-  if (isRenewal) order.kind = 'renew';
-  else if (kind === 'checkpoint') order.kind = 'checkpoint';
-  else order.kind = state.taking.hasHeldLease ? 'duty' : 'take';
+  if (isRenewal) entry.kind = 'renew';
+  else if (kind === 'checkpoint') entry.kind = 'checkpoint';
+  else entry.kind = state.taking.hasHeldLease ? 'duty' : 'take';
 
-  order.deadline = isRenewal ? state.timing.liveUntil : Infinity;
+  entry.deadline = isRenewal ? state.timing.liveUntil : Infinity;
   const renewed = state.timing.liveUntil + marginMs - failoverMs;
-  order.renewalDue =
+  entry.renewalDue =
     state.phase === 'held' && state.releaseOrder === undefined ? renewed + renewalIntervalMs(failoverMs) : Infinity;
 }
 
@@ -89,7 +84,7 @@ function givePermitBack(queuePlace: QueuePlace): void {
 export function leaveQueue({ options, state }: KeeperTurn): void {
   givePermitBack(state.queuePlace);
   state.writes.current?.permit?.end('failed');
-  if (state.queuePlace.order !== undefined) options.traffic?.leave(state.queuePlace.order);
+  if (state.queuePlace.entry !== undefined) options.traffic?.leave(state.queuePlace.entry);
 }
 
 /**

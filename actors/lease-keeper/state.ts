@@ -28,7 +28,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
 import type { CallsLeftBehind, KeeperPhase, LeaseWriteKind, ReceivedWishPhase } from '../../src/core/lease-schedule.js';
-import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
+import type { QueueEntry, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { ShardEnd } from './shard-end.js';
@@ -174,7 +174,7 @@ export interface Writes {
 /** The keeper's place in the table's queue, and the permit that it waits for or has. */
 export interface QueuePlace {
   /** Undefined if the table has no queue. */
-  readonly order: TrafficOrder | undefined;
+  readonly entry: QueueEntry | undefined;
   /** The keeper waits for a permit. */
   queued: boolean;
   /** The permit that was granted and is not used yet. */

@@ -25,8 +25,8 @@ import {
  */
 export type TrafficKind = 'renew' | 'duty' | 'take' | 'checkpoint';
 
-/** One writer's place in the queue. The writer keeps it up to date, and the queue reads it whenever it grants a permit. */
-export interface TrafficOrder {
+/** How urgent the next write of one writer is. The writer keeps this up to date, and the queue reads it whenever it grants a permit. */
+export interface QueueEntry {
   kind: TrafficKind;
   /** Monotonic milliseconds: when the lease is lost without this write. */
   deadline: number;
@@ -49,15 +49,15 @@ export interface QueueReport {
 }
 
 export interface LeaseTraffic {
-  /** Creates an order, which the queue counts until `leave`. */
-  join(): TrafficOrder;
-  leave(order: TrafficOrder): void;
-  /** Tells the queue that the rank of a waiting order has changed. */
-  moved(order: TrafficOrder): void;
-  /** Returns a permit if one is free now and no waiting order goes first. */
-  enter(order: TrafficOrder): TrafficPermit | undefined;
+  /** Creates an entry, which the queue counts until `leave`. */
+  join(): QueueEntry;
+  leave(entry: QueueEntry): void;
+  /** Tells the queue that the rank of a waiting entry has changed. */
+  moved(entry: QueueEntry): void;
+  /** Returns a permit if one is free now and no waiting entry goes first. */
+  enter(entry: QueueEntry): TrafficPermit | undefined;
   /** Resolves with the permit when the queue grants it. Rejects if `signal` aborts first. */
-  wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit>;
+  wait(entry: QueueEntry, signal: AbortSignal): Promise<TrafficPermit>;
   report(): QueueReport;
 }
 
@@ -67,20 +67,20 @@ export interface TrafficOptions {
   readonly failoverMs: number;
 }
 
-interface WaitingOrder {
-  readonly order: TrafficOrder;
+interface WaitingEntry {
+  readonly entry: QueueEntry;
   readonly since: number;
   readonly grant: (permit: TrafficPermit) => void;
 }
 
 interface Permit extends TrafficPermit {
-  readonly order: TrafficOrder;
+  readonly entry: QueueEntry;
   readonly sentAt: number;
 }
 
 /** Raises the guaranteed rate, so that writes that have fallen behind can catch up. */
 const guaranteedSlack = 1.2;
-/** How long a computed rate is reused. Every permit needs the rate, and computing it means counting hundreds of orders. */
+/** How long a computed rate is reused. Every permit needs the rate, and computing it means counting hundreds of entries. */
 const countedMs = 100;
 
 /** How often the queue checks, while requests are under way, whether this process is too busy to notice their answers. */
@@ -89,9 +89,9 @@ const probeMs = 50;
 interface Queue {
   readonly options: TrafficOptions;
   readonly pace: SendPace;
-  readonly orders: Set<TrafficOrder>;
-  /** Waiting orders, in the order in which they came. */
-  readonly waiting: Set<WaitingOrder>;
+  readonly entries: Set<QueueEntry>;
+  /** Waiting entries, in the order in which they came. */
+  readonly waiting: Set<WaitingEntry>;
   /** Permits in use, in the order in which their requests were sent. */
   readonly underWay: Set<Permit>;
   cancelTimer: (() => void) | undefined;
@@ -111,7 +111,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
   const queue: Queue = {
     options,
     pace: createSendPace(failoverMs / 40, (2 * failoverMs) / 3, clock.now()),
-    orders: new Set(),
+    entries: new Set(),
     waiting: new Set(),
     underWay: new Set(),
     cancelTimer: undefined,
@@ -122,33 +122,33 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
 
   return {
     join() {
-      const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
-      queue.orders.add(order);
-      return order;
+      const entry: QueueEntry = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
+      queue.entries.add(entry);
+      return entry;
     },
-    leave(order) {
-      queue.orders.delete(order);
+    leave(entry) {
+      queue.entries.delete(entry);
       // A writer that has left uses no permit, neither the one that it has nor the one that it waits for.
-      for (const waiting of queue.waiting) if (waiting.order === order) queue.waiting.delete(waiting);
-      for (const permit of queue.underWay) if (permit.order === order) queue.underWay.delete(permit);
+      for (const waiting of queue.waiting) if (waiting.entry === entry) queue.waiting.delete(waiting);
+      for (const permit of queue.underWay) if (permit.entry === entry) queue.underWay.delete(permit);
       stopProbe(queue);
       serve(queue);
     },
     moved: () => serve(queue),
-    enter(order) {
+    enter(entry) {
       const now = clock.now();
       dropLost(queue, now);
-      if (!mayGo(queue, order, now)) return undefined;
+      if (!mayGo(queue, entry, now)) return undefined;
       for (const other of queue.waiting)
-        if (goesBefore(other.order, order) && mayGo(queue, other.order, now)) return undefined;
-      return issuePermit(queue, order, now);
+        if (goesBefore(other.entry, entry) && mayGo(queue, other.entry, now)) return undefined;
+      return issuePermit(queue, entry, now);
     },
-    wait: (order, signal) => wait(queue, order, signal),
+    wait: (entry, signal) => wait(queue, entry, signal),
     report: () => reportOf(queue),
   };
 }
 
-function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit> {
+function wait(queue: Queue, entry: QueueEntry, signal: AbortSignal): Promise<TrafficPermit> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
     const onAbort = (): void => {
@@ -156,8 +156,8 @@ function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<T
       reject(signal.reason as Error);
       serve(queue);
     };
-    const waiting: WaitingOrder = {
-      order,
+    const waiting: WaitingEntry = {
+      entry,
       since: queue.options.clock.now(),
       grant: (permit) => {
         signal.removeEventListener('abort', onAbort);
@@ -177,7 +177,7 @@ function serve(queue: Queue): void {
   dropLost(queue, now);
   for (let next = nextOf(queue, now); next !== undefined; next = nextOf(queue, now)) {
     queue.waiting.delete(next);
-    next.grant(issuePermit(queue, next.order, now));
+    next.grant(issuePermit(queue, next.entry, now));
   }
 
   queue.cancelTimer?.();
@@ -189,48 +189,48 @@ function serve(queue: Queue): void {
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
 
-/** When the pace allows the request of this order. If the window is full, this is Infinity: an answer or a lost permit makes room. */
-function nextSlot(queue: Queue, { order }: WaitingOrder, now: number): number {
+/** When the pace allows the request of this writer. If the window is full, this is Infinity: an answer or a lost permit makes room. */
+function nextSlot(queue: Queue, { entry }: WaitingEntry, now: number): number {
   const { options, pace, underWay } = queue;
-  const guaranteed = guaranteedPerSecond(queue, order, now);
+  const guaranteed = guaranteedPerSecond(queue, entry, now);
   if (underWay.size >= roomIn(pace, guaranteed)) return Infinity;
 
-  const at = Math.max(nextAt(pace, guaranteed), order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
-  // If the pace allows a request now, the order waits for answers to other writes, and each answer calls `serve`. This check is
+  const at = Math.max(nextAt(pace, guaranteed), entry.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
+  // If the pace allows a request now, the writer waits for answers to other writes, and each answer calls `serve`. This check is
   // only a cheap fallback.
   return at > now ? at : now + options.failoverMs / 10;
 }
 
-function nextOf(queue: Queue, now: number): WaitingOrder | undefined {
+function nextOf(queue: Queue, now: number): WaitingEntry | undefined {
   const first = firstOf(queue);
-  return first !== undefined && mayGo(queue, first.order, now) ? first : undefined;
+  return first !== undefined && mayGo(queue, first.entry, now) ? first : undefined;
 }
 
-function firstOf({ waiting }: Queue): WaitingOrder | undefined {
-  let best: WaitingOrder | undefined;
-  for (const one of waiting) if (best === undefined || goesBefore(one.order, best.order)) best = one;
+function firstOf({ waiting }: Queue): WaitingEntry | undefined {
+  let best: WaitingEntry | undefined;
+  for (const one of waiting) if (best === undefined || goesBefore(one.entry, best.entry)) best = one;
   return best;
 }
 
-/** Whether `one` must go before `other`. Within a kind the earlier deadline goes first, and equal orders keep their order of arrival. */
-function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
+/** Whether `one` must go before `other`. Within a kind the earlier deadline goes first, and equal entries keep their order of arrival. */
+function goesBefore(one: QueueEntry, other: QueueEntry): boolean {
   if (one.kind !== other.kind) return ranks[one.kind] < ranks[other.kind];
   return one.deadline < other.deadline;
 }
 
 /**
- * Whether the order may have a permit now. While a renewal is late, the queue sends no takes, and no checkpoints that no lease
+ * Whether the writer may have a permit now. While a renewal is late, the queue sends no takes, and no checkpoints that no lease
  * needs. A renewal so late that its lease is lost blocks nothing: it shows a problem of its row, not of the table.
  */
-function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
-  const { options, orders, pace, underWay } = queue;
-  if (!maySend(pace, underWay.size, guaranteedPerSecond(queue, order, now), now)) return false;
-  if (isGuaranteed(order)) return true;
-  if (order.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
+function mayGo(queue: Queue, entry: QueueEntry, now: number): boolean {
+  const { options, entries, pace, underWay } = queue;
+  if (!maySend(pace, underWay.size, guaranteedPerSecond(queue, entry, now), now)) return false;
+  if (isGuaranteed(entry)) return true;
+  if (entry.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
     return false;
 
   const lateMs = options.failoverMs / 3;
-  for (const { renewalDue } of orders) if (now > renewalDue + lateMs && now <= renewalDue + 2 * lateMs) return false;
+  for (const { renewalDue } of entries) if (now > renewalDue + lateMs && now <= renewalDue + 2 * lateMs) return false;
   return true;
 }
 
@@ -239,26 +239,26 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
  * is lost if the table refuses its renewal, and just as surely if the renewal waits for the table to recover. Takes, and
  * checkpoints that can wait, have no guaranteed rate.
  */
-function guaranteedPerSecond(queue: Queue, order: TrafficOrder, now: number): number {
-  if (!isGuaranteed(order)) return 0;
+function guaranteedPerSecond(queue: Queue, entry: QueueEntry, now: number): number {
+  if (!isGuaranteed(entry)) return 0;
   if (now >= queue.guaranteed.at + countedMs) {
     let held = 0;
-    for (const { kind, renewalDue } of queue.orders) if (kind === 'duty' || renewalDue < Infinity) held += 1;
+    for (const { kind, renewalDue } of queue.entries) if (kind === 'duty' || renewalDue < Infinity) held += 1;
     queue.guaranteed = { perSecond: (guaranteedSlack * held * 3_000) / queue.options.failoverMs, at: now };
   }
   return queue.guaranteed.perSecond;
 }
 
-function isGuaranteed({ kind }: TrafficOrder): boolean {
+function isGuaranteed({ kind }: QueueEntry): boolean {
   return kind === 'renew' || kind === 'duty';
 }
 
-function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
-  noteSent(queue.pace, guaranteedPerSecond(queue, order, now), now);
+function issuePermit(queue: Queue, entry: QueueEntry, now: number): TrafficPermit {
+  noteSent(queue.pace, guaranteedPerSecond(queue, entry, now), now);
   const stalledBefore = queue.stalledMs;
 
   const permit: Permit = {
-    order,
+    entry,
     sentAt: now,
     end: (outcome) => {
       const isFull = queue.underWay.size >= Math.floor(queue.pace.window);
@@ -318,8 +318,8 @@ function reportOf({ waiting, pace, options }: Queue): QueueReport {
   let takesWaiting = 0;
   let oldestTakeMs = 0;
 
-  for (const { order, since } of waiting) {
-    if (order.kind !== 'take') continue;
+  for (const { entry, since } of waiting) {
+    if (entry.kind !== 'take') continue;
     takesWaiting += 1;
     oldestTakeMs = Math.max(oldestTakeMs, now - since);
   }

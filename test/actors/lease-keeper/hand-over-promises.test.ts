@@ -2,7 +2,7 @@
 // deliver drained records again, and does not report a lease that was taken by force as handed over. The keeper holds the lease; `other`
 // asks for it.
 import { expect } from 'chai';
-import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, QueueEntry, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import { wishText } from '../../../src/core/lease-wish.js';
 import { driveKeeper, failoverMs, writer, type KeeperDriver, type KeeperSetup } from '../../support/keeper-driver.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -159,14 +159,14 @@ describe('a holder that is asked for its lease', () => {
   });
 
   it('queues its hand-over as a renewal, with the deadline of the lease, once a renewal is due', async () => {
-    const orders: TrafficOrder[] = [];
+    const entries: QueueEntry[] = [];
     let open = true;
     const permit: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
       join: () => {
-        const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
-        orders.push(order);
-        return order;
+        const entry: QueueEntry = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
+        entries.push(entry);
+        return entry;
       },
       leave: () => {},
       enter: () => (open ? permit : undefined),
@@ -184,6 +184,6 @@ describe('a holder that is asked for its lease', () => {
     await keeper.endWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);
     expect(keeper.state.timing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
-    expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });
+    expect(entries[0]).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });
   });
 });

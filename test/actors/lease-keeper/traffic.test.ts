@@ -1,7 +1,7 @@
 // A keeper sends no write before the queue of the table has granted a permit, and decides only then what to write. The queue is a stub that
 // grants a permit when the test calls `next`.
 import { expect } from 'chai';
-import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, QueueEntry, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import { asking, seenRow } from '../../support/asking-keeper.js';
 import {
   driveKeeper,
@@ -17,7 +17,7 @@ import { memoryLeaseStore } from '../../support/memory-lease-store.js';
 
 /** A queue that grants no permit at once, unless it is open. `next` grants a permit to the keeper that waits. */
 function closedQueue() {
-  const orders = new Set<TrafficOrder>();
+  const entries = new Set<QueueEntry>();
   const ended: string[] = [];
   const moved: string[] = [];
   let granting: ((permit: TrafficPermit) => void) | undefined;
@@ -32,25 +32,25 @@ function closedQueue() {
   };
   let open = false;
   const queue = {
-    orders,
+    entries,
     ended,
     moved,
     setOpen: (now: boolean): void => void (open = now),
     waits: (): boolean => granting !== undefined,
     traffic: {
       join: () => {
-        const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
-        orders.add(order);
-        return order;
+        const entry: QueueEntry = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
+        entries.add(entry);
+        return entry;
       },
-      leave: (order) => void orders.delete(order),
+      leave: (entry) => void entries.delete(entry),
       enter: () => (open ? permit() : undefined),
       wait: (_, signal) =>
         new Promise((resolve, reject) => {
           granting = resolve;
           signal.addEventListener('abort', () => reject(new Error('aborted')));
         }),
-      moved: (order) => void moved.push(order.kind),
+      moved: (entry) => void moved.push(entry.kind),
       report: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     } satisfies LeaseTraffic as LeaseTraffic,
     async next(keeper: KeeperDriver): Promise<void> {
@@ -59,7 +59,7 @@ function closedQueue() {
       grant?.(permit());
       await keeper.untilIdle();
     },
-    order: (): TrafficOrder => [...orders][0]!,
+    entry: (): QueueEntry => [...entries][0]!,
   };
   return queue;
 }
@@ -99,14 +99,14 @@ describe('a keeper that needs permits to write', () => {
     const { liveUntil } = keeper.state.timing;
     await keeper.advance(failoverMs / 3);
     const renewalDue = liveUntil + marginMs - failoverMs + failoverMs / 3;
-    expect(queue.order()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
+    expect(queue.entry()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
     await keeper.killWorker(1);
     await keeper.tell({ type: 'callsEnded' });
-    expect(queue.order()).to.deep.equal({ kind: 'duty', deadline: Infinity, renewalDue: Infinity });
+    expect(queue.entry()).to.deep.equal({ kind: 'duty', deadline: Infinity, renewalDue: Infinity });
     await queue.next(keeper);
     expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true });
-    expect(queue.orders.size).to.equal(0);
+    expect(queue.entries.size).to.equal(0);
   });
 
   it('decides what to write when the permit comes, with the newest frontier as the checkpoint', async () => {
@@ -138,10 +138,10 @@ describe('a keeper that needs permits to write', () => {
     const { keeper, queue } = await held({ checkpointIntervalMs: 200 });
     await keeper.advance(1_000);
     await keeper.reportFrontier(keeper.state.tenure!.shared, '7');
-    expect([queue.waits(), queue.order().kind]).to.deep.equal([true, 'checkpoint']);
+    expect([queue.waits(), queue.entry().kind]).to.deep.equal([true, 'checkpoint']);
     expect(queue.moved).to.deep.equal([]);
     await keeper.advance(failoverMs / 3 - 1_000);
-    expect(queue.order()).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });
+    expect(queue.entry()).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });
     expect(queue.moved).to.deep.equal(['renew']);
     await queue.next(keeper);
     expect(keeper.row.checkpoint).to.equal('7');
@@ -157,7 +157,7 @@ describe('a keeper that needs permits to write', () => {
       reason: 'its take got no permit to write',
       retake: false,
     });
-    expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);
+    expect([keeper.ended, keeper.store.calls.length, queue.entries.size]).to.deep.equal([true, 0, 0]);
   });
 
   it('returns a permit that comes when there is nothing left to write', async () => {
@@ -194,19 +194,19 @@ describe('a keeper that needs permits to write', () => {
     await keeper.advance(failoverMs / 3);
     await queue.next(keeper);
     await queue.next(keeper);
-    expect([keeper.state.phase, queue.order().kind]).to.deep.equal(['taking', 'duty']);
+    expect([keeper.state.phase, queue.entry().kind]).to.deep.equal(['taking', 'duty']);
     await keeper.advance(500);
     expect(keeper.newsOf('lost')).to.deep.equal([]);
     await queue.next(keeper);
     expect([keeper.state.phase, keeper.row.leaseOwner]).to.deep.equal(['held', 'me']);
   });
 
-  it('asks for another permit if the queue takes the order out', async () => {
+  it('asks for another permit if the queue takes the entry out', async () => {
     const { queue, keeper } = await held();
     const { wait } = queue.traffic;
     let asked = 0;
-    queue.traffic.wait = (order, signal) =>
-      (asked += 1) === 1 ? Promise.reject(new Error('out')) : wait(order, signal);
+    queue.traffic.wait = (entry, signal) =>
+      (asked += 1) === 1 ? Promise.reject(new Error('out')) : wait(entry, signal);
     await keeper.advance(failoverMs / 3);
     expect([asked, queue.waits()]).to.deep.equal([2, true]);
     const { leaseCounter } = keeper.row;
@@ -224,7 +224,7 @@ describe('a keeper that needs permits to write', () => {
     await keeper.advance(1_000);
     expect([keeper.state.phase, queue.waits()]).to.deep.equal(['taking', true]);
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 5_000 });
-    expect(queue.order().kind).to.equal('duty');
+    expect(queue.entry().kind).to.equal('duty');
     await queue.next(keeper);
     expect(keeper.row).to.not.have.property('leaseOwner');
     expect(keeper.newsOf('released')[0]!.lease).to.deep.include({ released: true, recordsLeft: 0 });
@@ -251,6 +251,6 @@ describe('a keeper that needs permits to write', () => {
     await keeper.advance(failoverMs / 2);
     expect(queue.ended).to.deep.equal(['throttled', 'failed']);
     keeper.stop();
-    expect(queue.orders.size).to.equal(0);
+    expect(queue.entries.size).to.equal(0);
   });
 });

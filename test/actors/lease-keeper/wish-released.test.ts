@@ -2,7 +2,7 @@
 // does not wait for this take. `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { asking, free, seenRow } from '../../support/asking-keeper.js';
-import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, QueueEntry, TrafficPermit } from '../../../src/core/lease-traffic.js';
 import { failoverMs } from '../../support/keeper-driver.js';
 import { memoryLeaseStore } from '../../support/memory-lease-store.js';
 
@@ -23,7 +23,7 @@ describe('a keeper that has asked for a lease, after the holder has released it'
     let open = true;
     const permit: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
-      join: (): TrafficOrder => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),
+      join: (): QueueEntry => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),
       leave: () => {},
       enter: () => (open ? permit : undefined),
       wait: () => new Promise(() => {}),

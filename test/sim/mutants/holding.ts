@@ -1,7 +1,7 @@
 // Mutants of a holder: when it notices a loss, what its renewals carry, where it creates a row again, which leases it takes, what its
 // worker reports last.
 import type { LeaseStore } from '../../../src/api/ports.js';
-import type { LeaseTraffic, TrafficOrder } from '../../../src/core/lease-traffic.js';
+import type { LeaseTraffic, QueueEntry } from '../../../src/core/lease-traffic.js';
 import { given, resent, wrapped, type Mutant } from './around.js';
 
 const noticedLate: Mutant['make'] = ({ machine }) =>
@@ -107,14 +107,14 @@ const givesBack: Mutant['make'] = ({ machine }) => {
 const extraCheckpointsAreUrgent: Mutant['make'] = () =>
   given('leaseKeeper', ({ traffic, ...options }) => {
     if (traffic === undefined) return options;
-    const urgent = (order: TrafficOrder): TrafficOrder => {
-      if (order.kind === 'checkpoint') order.kind = 'duty';
-      return order;
+    const urgent = (entry: QueueEntry): QueueEntry => {
+      if (entry.kind === 'checkpoint') entry.kind = 'duty';
+      return entry;
     };
     const hurried: LeaseTraffic = {
       ...traffic,
-      enter: (order) => traffic.enter(urgent(order)),
-      wait: (order, signal) => traffic.wait(urgent(order), signal),
+      enter: (entry) => traffic.enter(urgent(entry)),
+      wait: (entry, signal) => traffic.wait(urgent(entry), signal),
     };
     return { ...options, traffic: hurried };
   });

@@ -5,7 +5,7 @@ import {
   createLeaseTraffic,
   type LeaseTraffic,
   type TrafficKind,
-  type TrafficOrder,
+  type QueueEntry,
   type TrafficPermit,
 } from '../../../src/core/lease-traffic.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
@@ -15,24 +15,24 @@ const failoverMs = 9_000;
 function openQueue() {
   const clock = new ManualClock();
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
-  const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
+  const entry = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): QueueEntry =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
   const enter = (kind: TrafficKind, count: number): (TrafficPermit | undefined)[] =>
-    Array.from({ length: count }, () => traffic.enter(order(kind)));
+    Array.from({ length: count }, () => traffic.enter(entry(kind)));
   const came: string[] = [];
-  const wait = (name: string, of: TrafficOrder): void =>
+  const wait = (name: string, of: QueueEntry): void =>
     void traffic.wait(of, new AbortController().signal).then(() => came.push(name));
-  return { clock, traffic, order, enter, came, wait };
+  return { clock, traffic, entry, enter, came, wait };
 }
 
 describe('an extra checkpoint in the queue of a lease table', () => {
   it('goes after renewals, releases and takes', async () => {
-    const { came, clock, enter, order, wait } = openQueue();
+    const { came, clock, enter, entry, wait } = openQueue();
     const permits = enter('duty', 32);
-    wait('checkpoint', order('checkpoint', 1));
-    wait('take', order('take'));
-    wait('release', order('duty'));
-    wait('renewal', order('renew', 100));
+    wait('checkpoint', entry('checkpoint', 1));
+    wait('take', entry('take'));
+    wait('release', entry('duty'));
+    wait('renewal', entry('renew', 100));
     for (const permit of permits) {
       permit!.end('answered');
       await clock.advance(0);
@@ -47,14 +47,14 @@ describe('an extra checkpoint in the queue of a lease table', () => {
   });
 
   it('waits until the table has refused nothing for `calmMs`, and a timer then sends it', async () => {
-    const { came, clock, enter, order, traffic, wait } = openQueue();
+    const { came, clock, enter, entry, traffic, wait } = openQueue();
     await clock.advance(1);
     const refusedAt = clock.now();
     enter('renew', 1)[0]!.end('throttled');
-    expect(traffic.enter(order('checkpoint'))).to.equal(undefined);
-    wait('checkpoint', order('checkpoint'));
+    expect(traffic.enter(entry('checkpoint'))).to.equal(undefined);
+    wait('checkpoint', entry('checkpoint'));
     await clock.advance(calmMs - 1_000);
-    expect(traffic.enter(order('checkpoint')), 'one that has just come').to.equal(undefined);
+    expect(traffic.enter(entry('checkpoint')), 'one that has just come').to.equal(undefined);
     enter('duty', 1)[0]!.end('throttled');
     await clock.advance(calmMs - 1);
     expect(came, `${clock.now() - refusedAt} ms after the first refusal`).to.deep.equal([]);
@@ -63,19 +63,19 @@ describe('an extra checkpoint in the queue of a lease table', () => {
   });
 
   it('is not sent while a renewal is late', async () => {
-    const { clock, order, traffic } = openQueue();
-    const late = order('renew', 100, clock.now());
+    const { clock, entry, traffic } = openQueue();
+    const late = entry('renew', 100, clock.now());
     await clock.advance(failoverMs / 3 + 1);
-    expect(traffic.enter(order('checkpoint'))).to.equal(undefined);
+    expect(traffic.enter(entry('checkpoint'))).to.equal(undefined);
     traffic.leave(late);
-    expect(traffic.enter(order('checkpoint'))).to.be.an('object');
+    expect(traffic.enter(entry('checkpoint'))).to.be.an('object');
   });
 
   it('goes at once when it becomes a due renewal and its writer calls `moved`', async () => {
-    const { came, clock, enter, order, traffic, wait } = openQueue();
+    const { came, clock, enter, entry, traffic, wait } = openQueue();
     await clock.advance(1);
     enter('renew', 1)[0]!.end('throttled');
-    const changing = order('checkpoint');
+    const changing = entry('checkpoint');
     wait('checkpoint', changing);
     await clock.advance(500);
     Object.assign(changing, { kind: 'renew', deadline: clock.now() + 5_000, renewalDue: clock.now() });
@@ -114,31 +114,31 @@ function holdAll(leases: number, perSecond: number) {
     return true;
   };
   const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
-  const permitOf = async (order: TrafficOrder, renewAt: number): Promise<TrafficPermit> => {
-    const permit = traffic.enter(order);
+  const permitOf = async (entry: QueueEntry, renewAt: number): Promise<TrafficPermit> => {
+    const permit = traffic.enter(entry);
     if (permit !== undefined) return permit;
     const cancel = clock.after(Math.max(1, renewAt - clock.now()), () => {
-      order.kind = 'renew';
-      traffic.moved(order);
+      entry.kind = 'renew';
+      traffic.moved(entry);
     });
-    const came = await traffic.wait(order, new AbortController().signal);
+    const came = await traffic.wait(entry, new AbortController().signal);
     cancel();
     return came;
   };
   const hold = async (index: number): Promise<void> => {
-    const order = Object.assign(traffic.join(), { deadline: clock.now() + liveMs });
+    const entry = Object.assign(traffic.join(), { deadline: clock.now() + liveMs });
     for (let attempt = 0; ;) {
-      const renewAt = order.deadline - liveMs + failoverMs / 3;
-      order.renewalDue = renewAt;
-      order.kind = clock.now() >= renewAt ? 'renew' : 'checkpoint';
-      const permit = await permitOf(order, renewAt);
+      const renewAt = entry.deadline - liveMs + failoverMs / 3;
+      entry.renewalDue = renewAt;
+      entry.kind = clock.now() >= renewAt ? 'renew' : 'checkpoint';
+      const permit = await permitOf(entry, renewAt);
       const sentAt = clock.now();
       await pause(10);
       const carried = isCarried();
       permit.end(carried ? 'answered' : 'throttled');
-      if (clock.now() > order.deadline) fleet.lost.add(index);
-      if (carried && order.kind === 'checkpoint') fleet.extra += 1;
-      if (carried) order.deadline = sentAt + liveMs;
+      if (clock.now() > entry.deadline) fleet.lost.add(index);
+      if (carried && entry.kind === 'checkpoint') fleet.extra += 1;
+      if (carried) entry.deadline = sentAt + liveMs;
       attempt = carried ? 0 : attempt + 1;
       const backOffMs = Math.min((failoverMs / 40) * 2 ** (attempt - 1), failoverMs / 6) / 2;
       await pause(carried ? 190 : Math.max(1, backOffMs));

@@ -4,7 +4,7 @@ import {
   createLeaseTraffic,
   type LeaseTraffic,
   type TrafficKind,
-  type TrafficOrder,
+  type QueueEntry,
   type TrafficPermit,
 } from '../../../src/core/lease-traffic.js';
 import type { SendOutcome } from '../../../src/core/send-pace.js';
@@ -15,12 +15,12 @@ const failoverMs = 9_000;
 /** A queue whose first 32 permits are taken, so that the next one waits. */
 function fullQueue(clock = new ManualClock()) {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
-  const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
+  const entry = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): QueueEntry =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
-  const permits = Array.from({ length: 32 }, () => traffic.enter(order('duty')) as TrafficPermit);
+  const permits = Array.from({ length: 32 }, () => traffic.enter(entry('duty')) as TrafficPermit);
   const came: string[] = [];
   const held: TrafficPermit[] = [];
-  const wait = (name: string, of: TrafficOrder, signal = new AbortController().signal): void =>
+  const wait = (name: string, of: QueueEntry, signal = new AbortController().signal): void =>
     void traffic.wait(of, signal).then(
       (permit) => (came.push(name), held.push(permit)),
       () => came.push(`${name} left`),
@@ -29,7 +29,7 @@ function fullQueue(clock = new ManualClock()) {
     permit!.end(outcome);
     await clock.advance(0);
   };
-  return { clock, traffic, order, permits, came, held, wait, end };
+  return { clock, traffic, entry, permits, came, held, wait, end };
 }
 
 /** A hundred writers that send as fast as the queue permits. The table refuses writes above `perSecond`. */
@@ -59,43 +59,43 @@ function busyTable(
 
 describe('the queue of a lease table', () => {
   it('grants only as many permits as its window has places, and the next when one ends', async () => {
-    const { came, end, order, traffic, wait } = fullQueue();
-    expect(traffic.enter(order('renew', 1))).to.equal(undefined);
-    wait('a', order('renew', 1));
+    const { came, end, entry, traffic, wait } = fullQueue();
+    expect(traffic.enter(entry('renew', 1))).to.equal(undefined);
+    wait('a', entry('renew', 1));
     await end();
     expect(came).to.deep.equal(['a']);
   });
 
   it('grants permits to renewals first, by deadline, then to releases and shard ends, then to takes', async () => {
-    const { came, end, order, wait } = fullQueue();
-    wait('take', order('take'));
-    wait('release', order('duty'));
-    wait('later renewal', order('renew', 900));
-    wait('renewal', order('renew', 100));
-    wait('shard end', order('duty'));
+    const { came, end, entry, wait } = fullQueue();
+    wait('take', entry('take'));
+    wait('release', entry('duty'));
+    wait('later renewal', entry('renew', 900));
+    wait('renewal', entry('renew', 100));
+    wait('shard end', entry('duty'));
     for (let n = 0; n < 5; n += 1) await end();
     expect(came).to.deep.equal(['renewal', 'later renewal', 'release', 'shard end', 'take']);
   });
 
   it('ranks a waiting order by its current kind, for example a renewal that became a release', async () => {
-    const { came, end, order, wait } = fullQueue();
-    const changing = order('renew', 100);
+    const { came, end, entry, wait } = fullQueue();
+    const changing = entry('renew', 100);
     wait('changing', changing);
-    wait('renewal', order('renew', 900));
+    wait('renewal', entry('renew', 900));
     changing.kind = 'duty';
     await end();
     expect(came).to.deep.equal(['renewal']);
   });
 
   it('grants no take while a renewal is late by a third of failoverMs, waiting or not', async () => {
-    const { came, clock, end, order, traffic, wait } = fullQueue();
-    const late = order('renew', 100, clock.now());
+    const { came, clock, end, entry, traffic, wait } = fullQueue();
+    const late = entry('renew', 100, clock.now());
     await clock.advance(failoverMs / 3 + 1);
-    wait('take', order('take'));
+    wait('take', entry('take'));
     await end('unused');
     expect(came).to.deep.equal([]);
-    expect(traffic.enter(order('take'))).to.equal(undefined);
-    const renewal = traffic.enter(order('renew', 100));
+    expect(traffic.enter(entry('take'))).to.equal(undefined);
+    const renewal = traffic.enter(entry('renew', 100));
     expect(renewal).to.be.an('object');
     renewal!.end('unused');
     late.renewalDue = clock.now() + 3_000;
@@ -104,10 +104,10 @@ describe('the queue of a lease table', () => {
   });
 
   it('grants takes again once the late lease is lost, because perhaps only its row refuses writes', async () => {
-    const { came, clock, end, order, wait } = fullQueue();
-    order('renew', 100, clock.now());
+    const { came, clock, end, entry, wait } = fullQueue();
+    entry('renew', 100, clock.now());
     await clock.advance((2 * failoverMs) / 3);
-    wait('take', order('take'));
+    wait('take', entry('take'));
     await end('unused');
     expect(came).to.deep.equal([]);
     await clock.advance(1);
@@ -116,12 +116,12 @@ describe('the queue of a lease table', () => {
   });
 
   it('forgets an order that leaves or whose signal aborts', async () => {
-    const { came, clock, end, order, traffic, wait } = fullQueue();
-    const late = order('renew', 100, clock.now());
+    const { came, clock, end, entry, traffic, wait } = fullQueue();
+    const late = entry('renew', 100, clock.now());
     await clock.advance(failoverMs / 3 + 1);
     const controller = new AbortController();
-    wait('aborted', order('renew', 5), controller.signal);
-    wait('take', order('take'));
+    wait('aborted', entry('renew', 5), controller.signal);
+    wait('take', entry('take'));
     controller.abort();
     await end('unused');
     expect(came).to.deep.equal(['aborted left']);
@@ -131,24 +131,24 @@ describe('the queue of a lease table', () => {
   });
 
   it('lets nobody wait whose signal has aborted before', async () => {
-    const { clock, order, came, wait, end, traffic } = fullQueue();
-    wait('late', order('renew', 5), AbortSignal.abort(new Error('stopped')));
+    const { clock, entry, came, wait, end, traffic } = fullQueue();
+    wait('late', entry('renew', 5), AbortSignal.abort(new Error('stopped')));
     await clock.advance(0);
     expect(came).to.deep.equal(['late left']);
     await end();
-    expect(traffic.enter(order('take'))).not.to.equal(undefined);
+    expect(traffic.enter(entry('take'))).not.to.equal(undefined);
   });
 
   it('takes back a permit that is not ended within failoverMs, and ignores a second end', async () => {
-    const { came, clock, end, held, order, permits, wait } = fullQueue();
-    wait('a', order('renew', 1));
+    const { came, clock, end, held, entry, permits, wait } = fullQueue();
+    wait('a', entry('renew', 1));
     await clock.advance(failoverMs - 1);
     expect(came).to.deep.equal([]);
     await clock.advance(2);
     expect(came).to.deep.equal(['a']);
     for (const permit of permits) permit.end('answered');
     for (const permit of permits) permit.end('answered');
-    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('duty'));
+    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, entry('duty'));
     await clock.advance(0);
     expect(came).to.have.length(32);
     await end('answered', held[0]);
@@ -169,8 +169,8 @@ describe('the queue of a lease table', () => {
   });
 
   it('takes back at once the permit of a writer that leaves', async () => {
-    const { came, clock, end, order, traffic, permits, wait } = fullQueue();
-    const leaving = order('duty');
+    const { came, clock, end, entry, traffic, permits, wait } = fullQueue();
+    const leaving = entry('duty');
     wait('leaving', leaving);
     await end();
     expect(came).to.deep.equal(['leaving']);
@@ -181,10 +181,10 @@ describe('the queue of a lease table', () => {
   });
 
   it('grants no permit to a waiting writer that leaves before its signal aborts', async () => {
-    const { came, end, order, traffic, wait } = fullQueue();
-    const leaving = order('duty');
+    const { came, end, entry, traffic, wait } = fullQueue();
+    const leaving = entry('duty');
     wait('leaving', leaving);
-    wait('other', order('duty'));
+    wait('other', entry('duty'));
     traffic.leave(leaving);
     await end();
     expect(came).to.deep.equal(['other']);
@@ -192,14 +192,14 @@ describe('the queue of a lease table', () => {
 
   it('narrows its window for a slow table, but not for a busy process', async () => {
     const underWay = async (busy: boolean): Promise<number> => {
-      const { clock, order, traffic, permits } = fullQueue();
+      const { clock, entry, traffic, permits } = fullQueue();
       clock.after(1, () => {
         if (busy) clock.spend(2_000);
       });
       await clock.advance(2_100);
       for (const permit of permits) permit.end('answered');
       let most = 0;
-      while (traffic.enter(order('duty')) !== undefined) most += 1;
+      while (traffic.enter(entry('duty')) !== undefined) most += 1;
       return most;
     };
     expect(await underWay(true)).to.be.at.least(32);
@@ -207,24 +207,24 @@ describe('the queue of a lease table', () => {
   });
 
   it('grants a take no permit before a waiting renewal whose timer is still pending', async () => {
-    const { came, clock, order, traffic, permits, wait } = fullQueue();
+    const { came, clock, entry, traffic, permits, wait } = fullQueue();
     await clock.advance(1);
     for (const permit of permits) permit.end('throttled');
-    traffic.enter(order('duty'));
+    traffic.enter(entry('duty'));
     let passed: TrafficPermit | undefined;
-    for (let ms = 1; ms <= 20; ms += 1) clock.after(ms, () => (passed ??= traffic.enter(order('take'))));
-    wait('renewal', order('renew', 100));
+    for (let ms = 1; ms <= 20; ms += 1) clock.after(ms, () => (passed ??= traffic.enter(entry('take'))));
+    wait('renewal', entry('renew', 100));
     await clock.advance(10);
     expect([came, passed]).to.deep.equal([['renewal'], undefined]);
   });
 
   it('grants 600 releases within a third of failoverMs despite refusals, because releases have a guaranteed rate', async () => {
-    const { clock, order, traffic, permits } = fullQueue();
+    const { clock, entry, traffic, permits } = fullQueue();
     await clock.advance(1);
     for (const permit of permits) permit.end('throttled');
     let released = 0;
     const release = async (): Promise<void> => {
-      const permit = await traffic.wait(order('duty'), new AbortController().signal);
+      const permit = await traffic.wait(entry('duty'), new AbortController().signal);
       await new Promise<void>((resolve) => void clock.after(5, resolve));
       permit.end('answered');
       released += 1;
@@ -235,11 +235,11 @@ describe('the queue of a lease table', () => {
   });
 
   it('reports how many takes wait, and for how long the oldest has waited', async () => {
-    const { clock, order, traffic, wait } = fullQueue();
-    wait('renewal', order('renew', 1));
-    wait('a', order('take'));
+    const { clock, entry, traffic, wait } = fullQueue();
+    wait('renewal', entry('renew', 1));
+    wait('a', entry('take'));
     await clock.advance(300);
-    wait('b', order('take'));
+    wait('b', entry('take'));
     await clock.advance(200);
     expect(traffic.report()).to.include({ takesWaiting: 2, oldestTakeMs: 500 });
   });
