@@ -179,7 +179,7 @@ export type SourceNotice =
     }
   /** A subscription has begun, or has ended in this way. */
   | { readonly type: 'subscription'; readonly shardId: string; readonly outcome: 'begun' | SubscriptionOutcome }
-  /** Subscriptions of this shard were taken over so many times in a row, although the lease stayed ours. */
+  /** Subscriptions of this shard were taken over `times` times in a row, although the lease stayed ours. */
   | { readonly type: 'takenOver'; readonly shardId: string; readonly consumer: string; readonly times: number }
   /** Records after `position` may have expired unread; without a position, any of the shard. `certain`: some have expired. */
   | { readonly type: 'trimmed'; readonly shardId: string; readonly position?: Position; readonly certain: boolean }

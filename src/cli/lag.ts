@@ -30,7 +30,7 @@ Prints for each shard that has not ended who owns it and how far it is behind, f
   --application A   the application, which is the name of its lease table
   --stream S        only the shards of this stream, by name or ARN; also the stream of rows that name none (of Java workers)
   --table T         the same for an application that reads the changes of a DynamoDB table, by name or the ARN of its stream
-  --watch [MS]      again every so many milliseconds, 10000 by default and at least 2000, until Ctrl-C
+  --watch [MS]      again every MS milliseconds, 10000 by default and at least 2000, until Ctrl-C
   --json            one JSON line for each shard and look: { at, leaseKey, stream, shardId, owner, hasLease, isMalformed,
                     waits, checkpoint, subSequenceNumber, readLagMs, settledLagMs, arrivingPerSecond, settledPerSecond, problem }. What is
                     unknown is null. owner is null when the lease is free, waits is true while a parent has not ended.

@@ -17,8 +17,8 @@ const spec = 'aggregationExactness';
 
 /**
  * Every output of the aggregate is what `make` makes of the messages that it stands for, and each message is in one output at most.
- * Values of a lost lease count as taken out if the node has `handleLost`. With `count`: an output has at most so many messages, and
- * exactly so many if a message has completed it.
+ * Values of a lost lease count as taken out if the node has `handleLost`. With `count`: an output has at most this number of
+ * messages, and exactly this number if a message has completed it.
  * @throws an error that names the point.
  *
  * @example

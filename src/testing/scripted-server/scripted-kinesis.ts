@@ -227,7 +227,7 @@ export class ScriptedKinesis {
   }
 
   /**
-   * The stream scales by itself to so many open shards, as an on-demand stream does: now, or once the server's clock has moved on by
+   * The stream scales by itself to `shards` open shards, as an on-demand stream does: now, or once the server's clock has moved on by
    * `afterMs`. Splits and merges make the shards equally wide.
    *
    * @example

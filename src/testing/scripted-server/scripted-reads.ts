@@ -77,7 +77,7 @@ export interface Page {
   readonly atEnd: boolean;
 }
 
-/** The records from `from` on, at most so many; one record always fits. */
+/** The records from `from` on, within `limit` and `maxBytes`; one record always fits. */
 export function pageOf(
   model: Pick<ReadModel, 'now'>,
   stream: ScriptedStream,

@@ -53,7 +53,7 @@ export interface StreamHost {
 /** The stream of one subscription. */
 export interface SubscriptionStream {
   readonly subscription: ScriptedSubscription;
-  /** Breaks the stream once it has sent so many events. */
+  /** Breaks the stream once it has sent this number of events. */
   breakAfter(events: number, fault: SubscriptionFault): void;
   /** Breaks the stream now. */
   break(fault: SubscriptionFault): void;
