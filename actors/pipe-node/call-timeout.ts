@@ -2,6 +2,7 @@
 // the node fails, and the restart treats the call like any that runs then.
 import { effect } from '../protocol/actor.js';
 import { CallContext, type Calling } from './calls.js';
+import { SentMessage } from '../protocol/pipe-message.js';
 import { failedItemOf } from './failures.js';
 import type { NodeTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -58,7 +59,7 @@ function overdueError(turn: NodeTurn, calling: Calling): KinactError {
 
 function placeOf({ options }: NodeTurn, { call }: Calling): string {
   const { message, callback } = call;
-  const item = message?.item;
+  const item = message === undefined ? undefined : SentMessage.itemOf(message);
   const about = item === undefined ? '' : ` for record ${item.sequenceNumber} of ${item.shardId}`;
   return `${callback} of ${options.name}${about}`;
 }

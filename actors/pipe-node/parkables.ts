@@ -47,7 +47,9 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
  * Whether the value can be made again from the bytes of the record. It stands for one item, and no node or reducer before can have
  * changed its value in place.
  */
-function isAsItCame({ options }: NodeTurn, { item, value }: SentMessage): boolean {
+function isAsItCame({ options }: NodeTurn, message: SentMessage): boolean {
+  const { value } = message;
+  const item = SentMessage.itemOf(message);
   if (options.isFed === true || item === undefined || value !== item.value) return false;
   return value === item.record.data || (options.index === 0 && options.isBehindReducer !== true);
 }

@@ -78,7 +78,7 @@ export class ParkableMessage {
     this.#first = first;
     // Several values of one item have not its key each.
     const isOne = of.length === 1 && (values === undefined || values.length === 1);
-    this.#whole = isOne && SentMessage.isMessage(only) ? only.item : undefined;
+    this.#whole = isOne && SentMessage.isMessage(only) ? SentMessage.itemOf(only) : undefined;
   }
 
   /** What it stands for is that of these. */

@@ -1,10 +1,13 @@
 // What travels between the nodes of a pipe. The references of a message are private: user code cannot make, copy or change them. The static
-// functions here are the only way to them.
+// functions here are the only way to them, and no message leads to its class.
 import type { Ref } from './actor.js';
 import type { Disposed } from './disposition.js';
 import { DeliveredItem } from './item.js';
+import { viewOf } from './item-view.js';
 import type { Tenure } from './tenure.js';
+import type { Item } from '../../src/api/reducer.js';
 import type { MessageLease, PipeMessage } from '../../src/api/pipe.js';
+import { hideClass } from '../../src/core/hidden-class.js';
 import { forEachGrant, type References } from '../../src/core/references.js';
 
 export type ItemReferences = References<Tenure, Ref<Disposed>>;
@@ -34,25 +37,34 @@ export function leaseOf(tenure: Tenure): MessageLease {
 }
 
 export class SentMessage implements PipeMessage {
-  readonly value: unknown;
-  readonly sizeBytes: number;
+  // Private with a getter, and so read-only: a call that is repeated gets what the first attempt has got.
+  readonly #value: unknown;
+  readonly #sizeBytes: number;
   /** Undefined: it stands for nothing, because it was fed from outside a stream, or because it has been settled or passed on. */
   #references: ItemReferences | undefined;
   readonly #route: Route | undefined;
 
   constructor(value: unknown, references: ItemReferences | undefined, route: Route | undefined, sizeBytes: number) {
-    this.value = value;
+    this.#value = value;
+    this.#sizeBytes = sizeBytes;
     this.#references = references;
     this.#route = route;
-    this.sizeBytes = sizeBytes;
+  }
+
+  get value(): unknown {
+    return this.#value;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   get route(): string | undefined {
     return this.#route?.head;
   }
 
-  get item(): DeliveredItem | undefined {
-    return this.#references instanceof DeliveredItem ? this.#references : undefined;
+  get item(): Item<unknown> | undefined {
+    return this.#references instanceof DeliveredItem ? viewOf(this.#references) : undefined;
   }
 
   get lease(): MessageLease | undefined {
@@ -84,7 +96,14 @@ export class SentMessage implements PipeMessage {
     return message.#references;
   }
 
+  /** The item itself, if it is one: `item` is what user code sees of it. */
+  static itemOf(message: SentMessage): DeliveredItem | undefined {
+    return message.#references instanceof DeliveredItem ? message.#references : undefined;
+  }
+
   static setReferences(message: SentMessage, references: ItemReferences | undefined): void {
     message.#references = references;
   }
 }
+
+hideClass(SentMessage);

@@ -9,6 +9,7 @@ import {
   type Grant,
   type References,
 } from './references.js';
+import { hideClass } from './hidden-class.js';
 
 type AnyReferences = References<Grant, unknown>;
 
@@ -84,3 +85,5 @@ export class HeldBundle {
     }
   }
 }
+
+hideClass(HeldBundle);

@@ -3,6 +3,7 @@ import type { Pipe, PipeMessage } from '../../src/api/pipe.js';
 import type { Item } from '../../src/api/reducer.js';
 import { pipe } from '../../src/pipes/pipe.js';
 import { retry } from '../../src/options/retry-policy.js';
+import { SentMessage } from '../../actors/protocol/pipe-message.js';
 import type { Work } from './application.js';
 import { feed, type Scenario } from './scenario.js';
 import type { World } from './world.js';
@@ -39,7 +40,8 @@ export function pipeOf({ note, acknowledged, pause, callMs, beforeFlush }: Work)
 }
 
 function itemOf(message: PipeMessage): object {
-  const { source, shardId, sequenceNumber, key, fence, tenure } = message.item as unknown as Record<string, unknown>;
+  const item = SentMessage.itemOf(message as SentMessage);
+  const { source, shardId, sequenceNumber, key, fence, tenure } = item as unknown as Record<string, unknown>;
   return { source, shardId, sequenceNumber, key, fence, tenure };
 }
 

@@ -3,6 +3,7 @@ import type { FailedItem } from '../../../src/api/failed-item.js';
 import type { FailurePolicy } from '../../../src/api/failure-policy.js';
 import type { Pipe } from '../../../src/api/pipe.js';
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
+import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import type { Extracted, Item, ReducerDefinition } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { callDeadlineMs } from '../cluster.js';
@@ -70,7 +71,7 @@ export function createPiping(options: PipingOptions): Piping {
     disturbedAt: () => Math.max(machine.mailHeldAt(), machine.resumedAt()),
     isOver,
     arrived: (grain, message) => {
-      grain.item = itemOf(grain, message.item);
+      grain.item = itemOf(grain, SentMessage.itemOf(message as SentMessage));
       work.note(grain.item);
     },
     ordered,
