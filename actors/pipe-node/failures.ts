@@ -13,6 +13,7 @@ import { failNode } from './ending.js';
 import { settle } from './settled.js';
 import { noteKept } from './slots.js';
 import { heldOf, parkablesOf } from './parkables.js';
+import { bringBackFailed } from './route-uses.js';
 import { isHere, takeHeld, type Held } from './result.js';
 import { dropLost } from './lost.js';
 import type { NodeTurn } from './state.js';
@@ -189,6 +190,7 @@ function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
   if (parts !== undefined) {
     slot.state = parts.state;
     noteKept(slot, turn.now);
+    bringBackFailed(turn.state, slot);
     if (message === undefined || !parts.of.includes(message)) {
       // There may be more to do: see `NodeFailure`.
       turn.state.waiting = undefined;

@@ -6,9 +6,13 @@ import { leaseOf, SentMessage, type ItemReferences } from '../protocol/pipe-mess
 import type { Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
+import { bringBackEmpty } from './route-uses.js';
 import { dueAt } from './work.js';
 import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
+import { NonRetryableError } from '../../src/api/failure-policy.js';
+import { ignoreRejection, isThenable } from '../../src/core/callback.js';
+import { hasCallback } from '../../src/core/built-callbacks.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { forEachGrant, forEachLost, isBundle, withoutEnded } from '../../src/core/references.js';
 
@@ -30,6 +34,7 @@ export function dropLost(turn: NodeTurn): void {
   if (dropped > 0) effects.push(effect.count('droppedMessages', dropped));
   if (folded > 0) effects.push(effect.count('foldedAfterLoss', folded));
   for (const slot of state.slots.values()) loseFrom(turn, slot);
+  bringBackEmpty(state);
   hurryLost(turn);
 }
 
@@ -50,7 +55,8 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
   const call = turn.state.waiting?.call;
   if (call?.slot === slot && call.parts !== undefined) call.parts.isStale = true;
   const { definition } = turn.options;
-  const { handleLost } = definition;
+  // Asked for this state: without it, the state has subtracted nothing.
+  const handleLost = hasCallback(definition, slot.state, 'handleLost') ? definition.handleLost : undefined;
   const untold = [...ended].filter((tenure) => !slot.told.has(tenure));
   for (const tenure of untold) {
     slot.told.add(tenure);
@@ -58,7 +64,10 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
     const messages = [...slot.kept].filter((message) => endsWith(message, tenure, untold));
     try {
       const context = new CallContext(turn.options, callOf('handleMessage', slot));
-      slot.state = handleLost(slot.state, { lease: leaseOf(tenure), messages }, context);
+      const state: unknown = handleLost(slot.state, { lease: leaseOf(tenure), messages }, context);
+      if (isThenable(ignoreRejection(state)))
+        throw new NonRetryableError(`${turn.options.name}: handleLost must return the state, got a promise`);
+      slot.state = state;
     } catch (error) {
       failNode(turn, error);
       return;

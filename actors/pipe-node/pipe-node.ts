@@ -71,6 +71,7 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     isTerminated: false,
     slots: new Map(),
     routesByUse: new Set(),
+    routesApart: new Set(),
     work: undefined,
     pending: createDeque(),
     run: 0,

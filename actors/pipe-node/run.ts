@@ -2,13 +2,14 @@
 // when the queue for the next node is full. The actor then takes what the run has done, and starts another.
 import { CallContext, invoke, type Call, type Work } from './calls.js';
 import { isLimited } from './queue.js';
+import { noteRouteUse } from './route-uses.js';
 import { applyResult, isSoleDrop, soleOutput } from './result.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { settle } from './settled.js';
 import { endLateKept, slotId, type Slot } from './slots.js';
 import type { NodeParts, RunResult } from './state.js';
 import { terminateAll } from './termination.js';
-import { dueAt, isLive, noteRouteUse } from './work.js';
+import { dueAt, isLive } from './work.js';
 import { isThenable } from '../../src/core/callback.js';
 import { startSlice } from '../../src/core/time-slice.js';
 

@@ -2,6 +2,7 @@
 // because each time it looks at all states.
 import { effect } from '../protocol/actor.js';
 import type { NodeTurn } from './state.js';
+import { hasCallback } from '../../src/core/built-callbacks.js';
 import { dueAt, idleWork, isIdle, timerWork } from './work.js';
 
 const leastMs = 10;
@@ -14,7 +15,7 @@ export function slotsDue(turn: NodeTurn): void {
   if (state.phase !== 'running') return;
   for (const slot of state.slots.values()) {
     if (slot.timerAt <= now) {
-      if (options.definition.handleTimer === undefined) slot.timerAt = Infinity;
+      if (!hasCallback(options.definition, slot.state, 'handleTimer')) slot.timerAt = Infinity;
       else if (!slot.timerWaits) {
         slot.timerWaits = true;
         state.pending.push(timerWork(turn, slot));

@@ -56,8 +56,10 @@ export interface PipeNodeState {
   /** Every state has been ended, so nothing more is called. */
   isTerminated: boolean;
   readonly slots: Map<string, Slot>;
-  /** The ids of the routes in `slots`, the one used longest ago first. */
-  readonly routesByUse: Set<string>;
+  /** The ids of the routes in `slots` that may end, the one used longest ago first. */
+  routesByUse: Set<string>;
+  /** The others: since their last use they were to end, and keep something that no flush emits. */
+  readonly routesApart: Set<string>;
   /** The work under way, and what waits behind it in the order of its arrival. */
   work: Work | undefined;
   readonly pending: Deque<Work>;

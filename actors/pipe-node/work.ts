@@ -6,8 +6,10 @@ import { SentMessage } from '../protocol/pipe-message.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
 import { callOf, type Call, type Calls, type Work } from './calls.js';
+import { forgetRoute, setApart } from './route-uses.js';
 import { createSlot, keepsNothing, slotId, type Slot } from './slots.js';
 import type { NodeParts, PipeNodeState } from './state.js';
+import { hasCallback } from '../../src/core/built-callbacks.js';
 import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
 
 function workOf(
@@ -113,9 +115,8 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
 }
 
 /** The state is no longer here while the call runs: if the node stops then, it must not be ended again. */
-function terminateOf({ slots, routesByUse }: PipeNodeState, slot: Slot): Call {
-  slots.delete(slotId(slot.route));
-  routesByUse.delete(slotId(slot.route));
+function terminateOf(state: PipeNodeState, slot: Slot): Call {
+  forgetRoute(state, slot);
   return callOf('terminate', slot);
 }
 
@@ -137,37 +138,34 @@ function* flushCalls(parts: NodeParts): Calls {
   const { options, state } = parts;
   if (options.definition.handleFlush === undefined) return;
   const slots = [...state.slots.values()].sort(byAge);
-  for (const slot of slots) yield* callAndForget(parts, callOf('handleFlush', slot));
+  for (const slot of slots) if (canFlush(parts, slot)) yield* callAndForget(parts, callOf('handleFlush', slot));
 }
 
-/** Ends the route that was used longest ago, if there are as many as may be. */
+function canFlush({ options }: NodeParts, { state }: Slot): boolean {
+  return hasCallback(options.definition, state, 'handleFlush');
+}
+
+/** Ends the route that was used longest ago of those that can end, if there are as many as may be. */
 function* makeRoom(parts: NodeParts): Calls {
   const { options, state } = parts;
   const { maxRoutes = defaultMaxRoutes } = options.definition;
-  while (state.routesByUse.size >= maxRoutes) {
+  while (state.routesByUse.size + state.routesApart.size >= maxRoutes) {
     const [oldestId = ''] = state.routesByUse;
     const oldest = state.slots.get(oldestId);
-    if (oldest === undefined) return;
+    // Each keeps something that its flush does not emit: the limit is exceeded, because what is kept must not be lost.
+    if (oldest?.route === undefined) return;
     yield* endRoute(parts, oldest);
-    // It keeps something that its flush does not emit: the limit is exceeded, because what is kept must not be lost.
-    if (state.slots.get(slotId(oldest.route)) === oldest) return;
+    if (state.slots.get(oldestId) === oldest) setApart(state, oldestId);
   }
 }
 
 const defaultMaxRoutes = 10_000;
 const defaultIdleMs = 60_000;
 
-/** Notes that the state of a route was used last. */
-export function noteRouteUse({ slots, routesByUse }: PipeNodeState, { route }: Slot): void {
-  if (route === undefined) return;
-  routesByUse.delete(route.id);
-  if (slots.has(route.id)) routesByUse.add(route.id);
-}
-
-function* endRoute({ options, state }: NodeParts, slot: Slot): Calls {
-  if (!keepsNothing(slot) && options.definition.handleFlush !== undefined) yield callOf('handleFlush', slot);
+function* endRoute(parts: NodeParts, slot: Slot): Calls {
+  if (!keepsNothing(slot) && canFlush(parts, slot)) yield callOf('handleFlush', slot);
   if (!keepsNothing(slot)) return;
-  yield terminateOf(state, slot);
+  yield terminateOf(parts.state, slot);
 }
 
 export function timerWork(parts: NodeParts, slot: Slot): Work {

@@ -1,6 +1,7 @@
 // What a function of the application returns, at once or later. A promise costs a turn of the event loop, so only thenables are awaited.
+import { NonRetryableError } from '../api/failure-policy.js';
 import type { NodeContext, PipeMessage } from '../api/pipe.js';
-import { isThenable } from '../core/callback.js';
+import { ignoreRejection, isThenable } from '../core/callback.js';
 
 /** A value, or a promise of it. */
 export type MaybeLater<Value> = Value | PromiseLike<Value>;
@@ -26,4 +27,13 @@ export function answered<Value, Result>(
     throw error;
   }
   return isThenable(value) ? Promise.resolve(value).then(proceed, failed) : proceed(value);
+}
+
+/** What a synchronous function of the application has returned. A promise is refused for good, and nobody waits for its rejection. */
+export function atOnce<Value>(returned: Value, what: string): Value {
+  if (isThenable(returned)) {
+    ignoreRejection(returned);
+    throw new NonRetryableError(`${what} must be synchronous, got a promise`);
+  }
+  return returned;
 }

@@ -4,7 +4,7 @@ import { NodeFailure } from '../api/pipe-failure.js';
 import type { Held, NodeContext, NodeDefinition, NodeResult, PipeMessage } from '../api/pipe.js';
 import { checkPlainObject } from '../api/plain-object.js';
 import { refuse, show } from '../api/refusal.js';
-import { answered, type MaybeLater } from './answer.js';
+import { answered, atOnce, type MaybeLater } from './answer.js';
 import { checkChunk, isRepeated, isWhole, whyFailed, type Chunk, type ChunkedObject } from './chunked-object.js';
 import { isCompleted, rememberId, type CompletedIds } from './completed-ids.js';
 import { checkMembers, defineNode, isFunction, isMs, nodeOptions, type NodeOptions } from './define-node.js';
@@ -90,7 +90,7 @@ function takeChunk<In, Out>(
   context: NodeContext,
 ): MaybeLater<NodeResult<Chunks<In>, Out>> {
   const { objects, completed } = state;
-  const it = checkChunk(chunk(message.value, message));
+  const it = checkChunk(atOnce(chunk(message.value, message), 'assembleChunks: a chunk'));
   const object = objects.get(it.id);
   const { lease } = message;
   if (isCompleted(completed, it.id, lease) || isRepeated(it, object)) return { drop: [message] };

@@ -3,7 +3,7 @@
 import { NonRetryableError } from '../api/failure-policy.js';
 import type { NodeContext, PipeMessage } from '../api/pipe.js';
 import { show } from '../api/refusal.js';
-import type { MaybeLater } from './answer.js';
+import { atOnce, type MaybeLater } from './answer.js';
 import type { Collection, Decision } from './collection.js';
 import { holdingsIn, keepUnder, leasesKeyOf, loseLease, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
 
@@ -49,8 +49,8 @@ export function foldedParts<State, In, Out>({
     offer: (message) => {
       const key = leasesKeyOf(message);
       const isNew = !parts.has(key);
-      const state = isNew ? init() : (parts.get(key) as State);
-      const decision: unknown = push(state, message.value, message);
+      const state = isNew ? atOnce(init(), 'aggregate: init') : (parts.get(key) as State);
+      const decision: unknown = atOnce(push(state, message.value, message), 'aggregate: push');
       if (!decisions.has(decision))
         throw new NonRetryableError(`aggregate: push must return keep, flush or reject, got ${show(decision)}`);
       if (decision !== 'reject') {
@@ -61,7 +61,8 @@ export function foldedParts<State, In, Out>({
     },
     output: (_offered, context) => {
       const states = [...parts.values()];
-      return output(states.length === 1 || merge === undefined ? (states[0] as State) : merge(states), context);
+      const isOne = states.length === 1 || merge === undefined;
+      return output(isOne ? (states[0] as State) : atOnce(merge(states), 'aggregate: merge'), context);
     },
     keep: (message) => {
       count += 1;

@@ -2,9 +2,10 @@
 import { NonRetryableError } from '../api/failure-policy.js';
 import type { NodeAnswer, NodeContext, NodeDefinition, NodeResult } from '../api/pipe.js';
 import { refuse } from '../api/refusal.js';
-import { answered, type MaybeLater } from './answer.js';
+import { answered, atOnce, type MaybeLater } from './answer.js';
 import { defineNode, named, type NodeOptions } from './define-node.js';
 import { isNodeFailure, NodeFailure } from '../api/pipe-failure.js';
+import { builtAs, type AnyCallbacks } from '../core/built-callbacks.js';
 
 /** `node` is undefined on the main route, for which nothing is built. */
 interface Built<In, Out> {
@@ -18,7 +19,8 @@ interface Built<In, Out> {
  * or another kind of node. Order, and what is settled when: as the built node says.
  *
  * `build` must be synchronous, and return a node that `defineNode` would accept. If it throws, the first message of the route has
- * failed. The name and the bounds of the whole are `options`; those of the built nodes do not count.
+ * failed. The name and the bounds of the whole are `options`; those of the built nodes do not count. Nor does their `keepsForMs`: nobody
+ * knows it before the route comes. So choose intervals below `watchdogMs` yourself, or each wait looks like a stall.
  * @throws NonRetryableError in the node for a message on the main route: it belongs behind a `demux`.
  */
 export function routeDependent<In, Out>(
@@ -27,11 +29,12 @@ export function routeDependent<In, Out>(
   options?: NodeOptions,
 ): NodeDefinition<unknown, In, Out> {
   if (typeof build !== 'function') refuse('routeDependent', 'a function', build);
-  const node: NodeDefinition<Built<In, Out>, In, Out> = {
+  const node: NodeDefinition<Built<In, Out>, In, Out> & AnyCallbacks = {
+    [builtAs]: (built) => built as Built<In, Out>,
     ...named('routeDependent', options),
     init: (context) => {
       if (context.route === undefined) return { node: undefined, state: undefined };
-      const built = defineNode(build(context.route));
+      const built = defineNode(atOnce(build(context.route), 'routeDependent: build'));
       return answered(
         () => built.init?.(context),
         (state): Built<In, Out> => ({ node: built, state }),
@@ -61,10 +64,11 @@ function within<In, Out>(
 ): MaybeLater<NodeResult<Built<In, Out>, Out>> {
   return answered(
     call,
-    (result) => {
-      const { state, ...rest } = result;
-      return 'state' in result ? { ...rest, state: { ...built, state } } : rest;
-    },
+    // The actor judges a result that is none, or that has no state.
+    (result: NodeResult<unknown, Out> | null | undefined) =>
+      typeof result === 'object' && result !== null && Object.hasOwn(result, 'state')
+        ? withState(result, { ...built, state: result.state })
+        : (result as NodeResult<Built<In, Out>, Out>),
     (error) => {
       if (!isNodeFailure(error)) throw error;
       throw new NodeFailure(error.cause, {
@@ -74,4 +78,10 @@ function within<In, Out>(
       });
     },
   );
+}
+
+/** The result as it is, but for its state. Its members may be inherited, as in the result of a plain node. */
+function withState<State, Out>(result: NodeResult<unknown, Out>, state: State): NodeResult<State, Out> {
+  const { outputs, keep, drop, timerMs, forget, exit } = result;
+  return { ...result, outputs, keep, drop, timerMs, forget, exit, state };
 }

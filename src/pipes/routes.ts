@@ -2,6 +2,7 @@
 import { NonRetryableError } from '../api/failure-policy.js';
 import type { AnyNode, NodeDefinition, PipeMessage } from '../api/pipe.js';
 import { refuse, show } from '../api/refusal.js';
+import { atOnce } from './answer.js';
 import { defineNode, named, type NodeOptions } from './define-node.js';
 
 /** Bounds of routes. */
@@ -47,7 +48,7 @@ export function demux<In>(
   const node = defineNode<unknown, In, In>({
     ...own,
     handleMessage: (_state, message) => {
-      const add: unknown = route(message.value, message);
+      const add: unknown = atOnce(route(message.value, message), 'demux: the route');
       if (typeof add !== 'string') throw new NonRetryableError(`demux: the route must be a text, got ${show(add)}`);
       return { outputs: [{ value: message.value, of: [message], route: { add } }] };
     },

@@ -15,6 +15,7 @@ import { DeliveredItem } from '../../actors/protocol/item.js';
 import { SentMessage } from '../../actors/protocol/pipe-message.js';
 import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
+import { routeDependent } from '../../src/pipes/route-dependent.js';
 import { createDice, type Dice } from '../sim/dice.js';
 import { recordOf, ref, tenureOf } from '../support/direct.js';
 import { chain, nodeOf, type Spec, type Value } from '../support/drawn-chains.js';
@@ -115,6 +116,8 @@ interface Side {
   readonly trace: PipeTrace;
   readonly nodes: readonly AnyNode[];
   readonly calm: () => void;
+  /** The place of the keeper if it cannot subtract what is lost, also if `routeDependent` has built it. */
+  readonly untold: number | undefined;
 }
 
 function sideOf({ specs, seed, mode, keeperAt, isNarrow }: Drawn): Side {
@@ -125,6 +128,7 @@ function sideOf({ specs, seed, mode, keeperAt, isNarrow }: Drawn): Side {
     const own = dice.split();
     return () => !isCalm && own.chance(probability);
   };
+  let untold: number | undefined;
   const nodes = specs.map((spec): AnyNode => ({
     ...nodeOf(spec, failsOf(), unitMs),
     ...(isNarrow ? narrowOf(mode) : {}),
@@ -142,10 +146,22 @@ function sideOf({ specs, seed, mode, keeperAt, isNarrow }: Drawn): Side {
       exits: () => mode === 'exit' && !isCalm && exits.chance(0.05),
       unitMs,
     };
-    if (isFree) nodes.splice(keeperAt, 0, keeper(own, parts));
+    if (isFree) {
+      const made = keeper(own, parts);
+      const isBuilt = depthOf(specs.slice(0, keeperAt)) > 0 && own.chance(0.5);
+      nodes.splice(keeperAt, 0, isBuilt ? { ...routeDependent(() => made), name: 'keeper' } : made);
+      if (made.handleLost === undefined) untold = keeperAt;
+    }
   }
   const trace = createPipeTrace();
-  return { trace, nodes: tracePipe({ nodes }, trace).nodes, calm: () => void (isCalm = true) };
+  return { trace, nodes: tracePipe({ nodes }, trace).nodes, calm: () => void (isCalm = true), untold };
+}
+
+/** How many heads the route of a message has behind these nodes. */
+function depthOf(specs: readonly Spec[]): number {
+  let depth = 0;
+  for (const { kind } of specs) depth += kind === 'demux' ? 1 : kind === 'join' ? -1 : 0;
+  return depth;
 }
 
 /** While a call waits, a short queue would hold the nodes before it, and the naive pipe has no such bound. */
@@ -183,6 +199,7 @@ async function bothOf(each: Drawn): Promise<Both> {
   const options: NaiveOptions = {
     pauseMs: pauseOf(each.mode),
     drains: true,
+    isTold: (node) => node !== naive.untold,
     onFailure: (error, attempt) => verdict(each.mode, error, attempt),
   };
   return {

@@ -52,6 +52,11 @@ export interface NaiveOptions {
   readonly onFailure?: (error: unknown, attempt: number, node: number) => Verdict;
   /** How long a failed call waits for its next attempt. Default 0. */
   readonly pauseMs?: number;
+  /**
+   * Whether a state of this node is told of a lost lease. Default: whether the node has `handleLost`, which is not so of a node that builds
+   * another one for each route.
+   */
+  readonly isTold?: (node: number, heads: readonly string[]) => boolean;
   /** After a crash the nodes before stop, and what was sent on drains. Default: `step` throws the error. */
   readonly drains?: boolean;
 }

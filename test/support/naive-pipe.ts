@@ -14,6 +14,7 @@ import type {
   PipeMessage,
 } from '../../src/api/pipe.js';
 import { HeldBundle } from '../../src/core/holding.js';
+import { callbackOf } from './naive-callbacks.js';
 import type { NaiveEvent, NaiveOptions, NaivePipe } from './naive-pipe-types.js';
 import { createSettlement, divided, leasesOf, NaiveMessage, type Share } from './naive-shares.js';
 
@@ -31,6 +32,8 @@ interface State {
   lastUse: number;
   /** `lastUse` when it began to keep something; Infinity if it keeps nothing. */
   keepsFrom: number;
+  /** Since its last use it was to end, and keeps something that no flush emits. */
+  isStuck: boolean;
 }
 
 /** What a node does next, before its queue. */
@@ -98,7 +101,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       note(node, 'init', heads);
       state = {
         ...{ heads, value, kept: new Set(), holdings: new Map(), timerAt: undefined, usedAt: pipe.now },
-        ...{ lastUse: (uses += 1), keepsFrom: Infinity },
+        ...{ lastUse: (uses += 1), keepsFrom: Infinity, isStuck: false },
       };
       node.states.set(key, state);
     }
@@ -224,15 +227,18 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     }
   }
 
-  /** Ends the route that was used longest ago, if there are as many as may be. */
+  /** Ends the route that was used longest ago of those that can end, if there are as many as may be. */
   function makeRoom(node: Node, call: Extract<Call, { type: 'room' }>): boolean {
     const { maxRoutes = 10_000 } = node.definition;
     const routes = [...node.states].filter(([key]) => key !== mainKey);
-    const [oldest] = routes.toSorted(([, one], [, other]) => one.lastUse - other.lastUse);
+    const left = call.ended === undefined ? undefined : node.states.get(call.ended);
+    // Its flush has left something.
+    if (left !== undefined && !keepsNothing(left)) left.isStuck = true;
+    const [oldest] = routes
+      .filter(([, { isStuck }]) => !isStuck)
+      .toSorted(([, one], [, other]) => one.lastUse - other.lastUse);
     if (call.key === mainKey || routes.length < maxRoutes || oldest === undefined) return true;
     const [key, state] = oldest;
-    // Its flush has left something.
-    if (call.ended === key) return true;
     call.ended = key;
     if (!keepsNothing(state)) node.agenda.unshift({ type: 'flush', key, ...fresh() });
     const at = node.agenda.indexOf(call);
@@ -294,6 +300,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
   }
 
   function noteKept(state: State): void {
+    if (keepsNothing(state)) state.isStuck = false;
     if (keepsNothing(state)) state.keepsFrom = Infinity;
     else if (state.keepsFrom === Infinity) state.keepsFrom = state.lastUse;
   }
@@ -310,6 +317,8 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
         await terminate(node, key);
       return true;
     }
+    if (call.type !== 'message' && callbackOf(node.definition, node.states.get(key)?.value, call.type) === undefined)
+      return true;
     let state: State | undefined;
     let result: NodeResult;
     try {
@@ -319,7 +328,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       result =
         call.type === 'message'
           ? await definition.handleMessage(state.value, call.message, context)
-          : ((await definition[call.type === 'flush' ? 'handleFlush' : 'handleTimer']?.(state.value, context)) ?? {});
+          : ((await callbackOf(definition, state.value, call.type)?.(state.value, context)) ?? {});
     } catch (thrown) {
       return judge(node, call, state, thrown);
     }
@@ -327,6 +336,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
       message === undefined ? {} : { message, ...(message.lease === undefined ? {} : { lease: message.lease }) };
     note(node, call.type === 'message' ? 'in' : call.type, state.heads, came);
     state.lastUse = uses += 1;
+    state.isStuck = false;
     state.usedAt = pipe.now;
     apply(node, state, result, message);
     noteKept(state);
@@ -375,7 +385,8 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     };
     for (const state of node.states.values()) {
       if (!leasesOf(sharesIn(state)).has(lease)) continue;
-      const { handleLost } = node.definition;
+      const isTold = options.isTold?.(nodes.indexOf(node), state.heads) ?? true;
+      const handleLost = isTold ? node.definition.handleLost : undefined;
       const messages = [...state.kept].filter((message) => !left(message));
       for (const message of messages) {
         withLoss.add(message);

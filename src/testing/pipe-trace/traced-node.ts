@@ -2,6 +2,7 @@
 // belongs to which state.
 import type { AnyNode, Held, Lost, MessageLease, NodeContext, NodeResult, PipeMessage } from '../../api/pipe.js';
 import { isNodeFailure, NodeFailure } from '../../api/pipe-failure.js';
+import { builtAs, type AnyCallbacks } from '../../core/built-callbacks.js';
 import { isThenable } from '../../core/callback.js';
 import type { TraceRecorder } from './pipe-trace.js';
 import type { TracedCallback, TracePoint } from './trace-point.js';
@@ -227,8 +228,9 @@ export function tracedNode(node: AnyNode, index: number, recorder: TraceRecorder
 
 /** The actor asks whether a node has them. */
 function optionalCallbacks(node: AnyNode, tracer: CallTracer): Partial<AnyNode> {
-  const { handleFlush, handleTimer, handleLost } = node;
+  const { handleFlush, handleTimer, handleLost, [builtAs]: built } = node as AnyNode & AnyCallbacks;
   return {
+    ...(built === undefined ? {} : { [builtAs]: ({ value }: TracedState) => built(value) }),
     ...(handleFlush === undefined
       ? {}
       : {

@@ -169,6 +169,19 @@ describe('what a state keeps of a lost lease', () => {
     assert.notEqual(chain.harness.endingOf(chain.refs[0] as never), undefined);
   });
 
+  it('ends the node if handleLost returns a promise, which would be the state from then on', async () => {
+    const later = (): Promise<unknown> => Promise.reject(new Error('nobody waits for it'));
+    const chain = await nodeChain([
+      { handleMessage: (_, message) => ({ keep: [message] }), handleLost: () => later() },
+    ]);
+    await chain.feedOf(1, 'a');
+    await chain.feedOf(2, 'b');
+    await chain.lose(1);
+    const [ended] = chain.reports.filter(({ type }) => type === 'nodeEnds') as { readonly error?: Error }[];
+    assert.match(String(ended?.error?.message), /node\/0: handleLost must return the state, got a promise/);
+    assert.deepEqual(chain.settled(), []);
+  });
+
   it('is no part of what a skip settles', async () => {
     const { open, opened } = gate();
     const chain = await nodeChain(
