@@ -225,6 +225,16 @@ describe('a target that the documentation points at', () => {
     expect(rows.flatMap((row) => staleBreak(row[4] ?? ''))).to.deep.equal([]);
   });
 
+  it('is a break for each named test of the table for people who know kflow', () => {
+    const [, table = ''] = read('docs/pipes.md').split('| kflow | here | a test |');
+    const named = [...testsNamedIn(table)].flatMap(({ file, name }) =>
+      name === undefined ? [] : [`${file}: ${name}`],
+    );
+    const broken = new Set(rowsOf(read('docs/seeds.md')).map((row) => row[3]));
+    expect(named.length).to.be.greaterThan(25);
+    expect(named.filter((each) => !broken.has(each))).to.deep.equal([]);
+  });
+
   it('would be missed', () => {
     expect(deadLinks('docs/x.md', '[a](no-such.md) [b](../README.md#no-such) [c](../README.md#try-it)')).to.deep.equal([
       'docs/x.md: no-such.md',
