@@ -4,6 +4,8 @@ import { addHead, SentMessage, type ItemReferences, type Route } from '../protoc
 import type { Keep, NodeResult, Output } from '../../src/api/pipe.js';
 import { show } from '../../src/api/refusal.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
+import { maxTimerMs } from '../../src/api/plain-object.js';
+import { unknownName } from '../../src/core/nearest-name.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { addTo, emptyBundle, splitInto } from '../../src/core/references.js';
 import { noteKept, noteTenures, type Slot } from './slots.js';
@@ -37,11 +39,16 @@ export function soleOutput(message: SentMessage | undefined, returned: unknown):
   if (message === undefined || !isObject(returned) || !Array.isArray(returned['outputs'])) return undefined;
   const { outputs, keep, drop, state, timerMs, forget, exit } = returned as NodeResult;
   if (keep !== undefined || drop !== undefined || state !== undefined || timerMs !== undefined) return undefined;
-  if (forget === true || exit === true || outputs?.length !== 1) return undefined;
+  if (!isOff(forget) || !isOff(exit) || outputs?.length !== 1) return undefined;
   const [output] = outputs as readonly [Output | undefined];
-  if (!isObject(output) || output.hidden === true || output.route !== undefined || output.sizeBytes !== undefined)
+  if (!isObject(output) || !isOff(output.hidden) || output.route !== undefined || output.sizeBytes !== undefined)
     return undefined;
   return Array.isArray(output.of) && output.of.length === 1 && output.of[0] === message ? output : undefined;
+}
+
+/** Anything but a missing flag is looked at by `checked`. */
+function isOff(flag: unknown): boolean {
+  return flag === undefined || flag === false;
 }
 
 /** Whether the result drops the message of the call, and does nothing else. */
@@ -49,7 +56,7 @@ export function isSoleDrop(message: SentMessage | undefined, returned: unknown):
   if (message === undefined || !isObject(returned) || !Array.isArray(returned['drop'])) return false;
   const { outputs, keep, drop, state, timerMs, forget, exit } = returned as NodeResult;
   if (outputs !== undefined || keep !== undefined || state !== undefined || timerMs !== undefined) return false;
-  return forget !== true && exit !== true && drop?.length === 1 && drop[0] === message;
+  return isOff(forget) && isOff(exit) && drop?.length === 1 && drop[0] === message;
 }
 
 /** Throws a NonRetryableError for a result that cannot be carried out: a mistake in the code, which no repetition mends. */
@@ -221,13 +228,17 @@ function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
       refuseResult(`${path}.route`, 'no removal on the main route: only what a demux has added can be removed', route);
     if (route !== undefined && route !== 'remove' && typeof (route as { add?: unknown }).add !== 'string')
       refuseResult(`${path}.route`, "{ add: string } or 'remove'", route);
-    if (sizeBytes !== undefined && !(sizeBytes >= 0)) refuseResult(`${path}.sizeBytes`, 'a number from 0', sizeBytes);
+    if (sizeBytes !== undefined && !(Number.isFinite(sizeBytes) && sizeBytes >= 0))
+      refuseResult(`${path}.sizeBytes`, 'a number from 0', sizeBytes);
+    checkFlag(`${path}.hidden`, output.hidden);
   }
   for (const [at, held] of drop.entries()) {
     if (!ofThisCall(held)) refuseResult(`drop[${at}]`, heldText, held);
     if (gone.has(held)) refuseResult(`drop[${at}]`, 'what is in no other list', held);
     gone.add(held);
   }
+  checkFlag('exit', result.exit);
+  checkFlag('forget', result.forget);
   const stays = new Set<unknown>();
   for (const [at, each] of keep.entries()) {
     const isIn = isObject(each) && 'in' in each;
@@ -244,9 +255,26 @@ function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
     (stays.size > 0 || keepsMore(slot, gone) || (message !== undefined && !gone.has(message)))
   )
     refuseResult('forget', 'true only if nothing is kept', true);
-  if (timerMs !== undefined && timerMs !== null && !(timerMs >= 0))
-    refuseResult('timerMs', 'milliseconds from 0, or null', timerMs);
+  const isMs = typeof timerMs === 'number' && timerMs >= 0 && timerMs <= maxTimerMs;
+  if (timerMs !== undefined && timerMs !== null && !isMs)
+    refuseResult('timerMs', `milliseconds, 0 to ${maxTimerMs}, or null`, timerMs);
+  if (message === undefined || !isNamed(result, message)) checkNames(result);
   return result;
+}
+
+function checkFlag(path: string, flag: unknown): void {
+  if (flag !== undefined && typeof flag !== 'boolean') refuseResult(path, 'true or false', flag);
+}
+
+const resultNames = Object.keys({
+  ...{ state: 0, outputs: 0, keep: 0, drop: 0, timerMs: 0, forget: 0, exit: 0 },
+} satisfies Record<keyof NodeResult, 0>);
+
+/** A misspelt name says where the message has gone. Results that name it are not looked through: there are too many of them. */
+function checkNames(result: NodeResult): void {
+  for (const name in result)
+    if (!resultNames.includes(name))
+      throw new NonRetryableError(`A node's result: ${name}: ${unknownName('member', name, resultNames)}.`);
 }
 
 /** Whether the state keeps something that is not in `gone`. */

@@ -18,7 +18,7 @@ export interface MessageLease {
  * refused. A message is settled once, when nothing more happens to what became of it.
  */
 export interface PipeMessage<Value = unknown> {
-  /** The value: of the item at first, then what the node before returned. */
+  /** The value: of the item at first, then what the node before returned. A repeated call gets the same object. */
   readonly value: Value;
   /** The head of the route: the newest name that a `demux` added and no `join` has removed. Undefined on the main route. */
   readonly route: string | undefined;
@@ -91,7 +91,10 @@ export interface NodeResult<State = unknown, Out = unknown> {
   readonly keep?: readonly Keep[] | undefined;
   /** What is done with: it is settled now. */
   readonly drop?: readonly Held[] | undefined;
-  /** When `handleTimer` is called for this state, in milliseconds from now; `null` clears the timer. Absent: it stays as it is. */
+  /**
+   * When `handleTimer` is called for this state, in milliseconds from now, at most 2,147,483,647; `null` clears the timer. Absent: it stays
+   * as it is.
+   */
   readonly timerMs?: number | null | undefined;
   /**
    * True: this state is forgotten after the result. `terminate` is called, and the next message of the route gets a state from `init`.
@@ -176,7 +179,10 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
    * refuses a pipe in which it is not less than `watchdogMs`, because each wait would look like a stall. Default: unknown.
    */
   readonly keepsForMs?: number | undefined;
-  /** How many routes may have a state at once. Beyond it the route that was used longest ago is flushed and ended. Default 10,000. */
+  /**
+   * How many routes may have a state at once. Beyond it the route that was used longest ago is flushed and ended, of those whose state then
+   * keeps nothing. If all keep something, there are more. Default 10,000.
+   */
   readonly maxRoutes?: number | undefined;
   /** A route that holds nothing, and has had no message for this long, is ended. Default 60,000. */
   readonly routeIdleMs?: number | undefined;

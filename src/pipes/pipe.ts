@@ -93,7 +93,11 @@ export function pipe<In = Buffer>(options: PipeOptions = {}): PipeBuilder<In, In
   checkPlainObject(options, 'pipe', 'an object of options');
   checkMembers('pipe', options, { format: isFormat });
   const { format } = options;
-  return builder<In, In>([], { bounds: [], format: format === undefined ? undefined : Object.freeze({ ...format }) });
+  return builder<In, In>([], {
+    bounds: [],
+    mayAdd: false,
+    format: format === undefined ? undefined : Object.freeze({ ...format }),
+  });
 }
 
 function isFormat(path: string, value: unknown): void {
@@ -106,17 +110,22 @@ function isFormat(path: string, value: unknown): void {
 interface Making {
   /** Those of the routes that were added and not removed, the newest last. */
   readonly bounds: readonly RouteBounds[];
+  /** A node of the application's own may add a route, too. */
+  readonly mayAdd: boolean;
   readonly format: MessageFormat | undefined;
 }
 
-function builder<In, Value>(nodes: readonly AnyNode[], { bounds, format }: Making): PipeBuilder<In, Value> {
-  const add = <Out>(node: NodeOf<Value, Out>): PipeBuilder<In, Out> => {
+function builder<In, Value>(nodes: readonly AnyNode[], { bounds, mayAdd, format }: Making): PipeBuilder<In, Value> {
+  const add = <Out>(node: NodeOf<Value, Out>, isOwn = false): PipeBuilder<In, Out> => {
     const checked = routeChangeOf(node) === undefined ? (defineNode(node) as AnyNode) : node;
     const within = bounds.at(-1);
     const change = routeChangeOf(node);
+    if (change === 'removes' && bounds.length === 0 && !mayAdd)
+      refuseName('join', 'expected a demux before it, whose routes it removes, got none');
     const next = change === 'removes' ? bounds.slice(0, -1) : change === undefined ? bounds : [...bounds, change.adds];
     return builder([...nodes, within === undefined ? checked : withRouteBounds(checked, within)], {
       bounds: next,
+      mayAdd: mayAdd || (isOwn && change === undefined),
       format,
     });
   };
@@ -139,9 +148,9 @@ function builder<In, Value>(nodes: readonly AnyNode[], { bounds, format }: Makin
       )) as PipeBuilder<In, Value>['aggregate'],
     demux: (route, options) => add(demux(route, options)),
     join: (options) => add(join<Value>(options)),
-    routeDependent: (build, options) => add(routeDependent(build, options)),
+    routeDependent: (build, options) => add(routeDependent(build, options), true),
     assembleChunks: (options) => add(assembleChunks(options)),
-    node: (node) => add(node),
+    node: (node) => add(node, true),
     to: (last) => {
       if (last === undefined || last === null) refuse('pipe', 'a node or a function that ends it', last);
       return add(typeof last === 'function' ? sink(last) : last).end();

@@ -20,7 +20,7 @@ export const routeChangeOf = (node: AnyNode): RouteChange | undefined => changes
 export interface DemuxOptions extends Omit<NodeOptions, 'maxRoutes' | 'routeIdleMs'> {
   /**
    * How many routes may have a state at once, in each node behind, up to the `join`. Beyond it the route that was used longest ago is
-   * flushed and ended. A node's own `maxRoutes` goes before. Default 10,000.
+   * flushed and ended, of those that then keep nothing. A node's own `maxRoutes` goes before. Default 10,000.
    */
   readonly maxRoutes?: number | undefined;
   /**
@@ -60,6 +60,7 @@ export function demux<In>(
 /**
  * Removes the head that the last `demux` added. Order: kept within each of the routes that come together here; messages of different
  * routes stand in the order in which they come.
+ * @throws KinactError INVALID_OPTION in `pipe()`, if no node before it can have added a head.
  * @throws NonRetryableError in the node for a message on the main route, which has no head.
  */
 export function join<In>(options?: NodeOptions): NodeDefinition<unknown, In, In> {

@@ -326,6 +326,30 @@ describe('a call of a node', () => {
     ],
     ['forgets what it keeps', (message) => ({ keep: [message], forget: true }), /forget must be/u],
     ['has a wrong timer', (message) => ({ drop: [message], timerMs: -1 }), /timerMs/u],
+    ['has a timer without end', (message) => ({ drop: [message], timerMs: Infinity }), /timerMs must be/u],
+    ['has a timer of text', (message) => ({ drop: [message], timerMs: '5' as never }), /timerMs must be/u],
+    ['exits by a text', (message) => ({ drop: [message], exit: 'yes' as never }), /exit must be true or false/u],
+    ['forgets by a text', (message) => ({ drop: [message], forget: 'yes' as never }), /forget must be true or false/u],
+    [
+      'exits by a text behind its only output',
+      (message) => ({ outputs: [{ value: 1, of: [message] }], exit: 'yes' as never }),
+      /exit must be true or false/u,
+    ],
+    [
+      'hides by a text',
+      (message) => ({ outputs: [{ value: 1, of: [message], hidden: 'yes' as never }] }),
+      /outputs\[0\]\.hidden must be true or false/u,
+    ],
+    [
+      'has an output without end',
+      (message) => ({ outputs: [{ value: 1, of: [message], sizeBytes: Infinity }] }),
+      /sizeBytes must be/u,
+    ],
+    [
+      'has a misspelt member, and leaves its message out',
+      (message) => ({ output: [{ value: 1, of: [message] }] }) as never,
+      /output: no such member; did you mean outputs\?/u,
+    ],
   ];
   for (const [what, result, expected] of refused)
     it(`whose result ${what} has failed, and nothing has changed`, async () => {

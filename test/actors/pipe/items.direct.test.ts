@@ -31,7 +31,9 @@ describe('the items of a pipe', () => {
     expect(messages.map(({ value, route, sizeBytes }) => ({ value, route, sizeBytes }))).to.deep.equal(
       [0, 1].map((value) => ({ value, route: undefined, sizeBytes: 2 })),
     );
-    expect(messages.map(({ item }) => item)).to.deep.equal([0, 1].map((n) => itemOf(n, tenures[1]!, stage)));
+    expect(messages.map((message) => SentMessage.itemOf(message))).to.deep.equal(
+      [0, 1].map((n) => itemOf(n, tenures[1]!, stage)),
+    );
   });
 
   it('wait while a feed is open, and go on with its answer, at most 256 entries at a time', () => {

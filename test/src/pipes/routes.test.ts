@@ -51,6 +51,29 @@ describe('routes', () => {
     ]);
   });
 
+  it('a join without a demux before it is refused where the pipe is made, unless a node of your own may add a route', () => {
+    const refused = [
+      () => pipe().join(),
+      () =>
+        pipe()
+          .demux(() => 'a')
+          .join()
+          .map(String)
+          .join(),
+    ];
+    for (const make of refused) expect(make).to.throw('join: expected a demux before it');
+    const own: AnyNode = { handleMessage: (_, { value }) => ({ outputs: [{ value, of: [], route: { add: 'a' } }] }) };
+    expect(pipe().node(own).join().end().nodes).to.have.length(2);
+    expect(
+      pipe()
+        .demux(() => 'a')
+        .routeDependent(() => own)
+        .join()
+        .join()
+        .end().nodes,
+    ).to.have.length(4);
+  });
+
   it('a route beyond the bound flushes the one that was used longest ago', async () => {
     const { nodes } = pipe<number>().demux(String, { maxRoutes: 2 }).aggregate({ count: 9 }).join().end();
     const naive = await ran(nodes, [1, 2, 3]);

@@ -4,6 +4,8 @@ import { NodeFailure } from '../../../../src/api/pipe-failure.js';
 import type { AnyNode, PipeMessage } from '../../../../src/api/pipe.js';
 import { createHolding } from '../../../../src/pipes/holding.js';
 import { retry } from '../../../../src/options/retry-policy.js';
+import { routeDependent } from '../../../../src/pipes/route-dependent.js';
+import { demux } from '../../../../src/pipes/routes.js';
 import { map } from '../../../../src/pipes/single-nodes.js';
 import { pipe } from '../../../../src/pipes/pipe.js';
 import { createPipeTrace } from '../../../../src/testing/pipe-trace/pipe-trace.js';
@@ -55,6 +57,23 @@ describe('tracePipe', () => {
     assert.equal(traced?.maxRoutes, 7);
     assert.equal(traced?.name, 'plain');
     for (const name of ['handleFlush', 'handleTimer', 'handleLost'] as const) assert.equal(traced?.[name], undefined);
+  });
+
+  it('asks a node that depends on the route for the callbacks of the node that it has built', async () => {
+    const keeper: AnyNode = {
+      init: () => [],
+      handleMessage: (kept: readonly PipeMessage[], message) => ({ state: [...kept, message], keep: [message] }),
+      handleFlush: (kept: readonly PipeMessage[]) =>
+        kept.length === 0 ? {} : { state: [], outputs: [{ value: kept.length, of: kept }] },
+    };
+    const nodes = [demux(() => 'r'), routeDependent(() => keeper)] as AnyNode[];
+    const chain = await nodeChain(tracePipe({ nodes }, createPipeTrace()).nodes);
+    await chain.feedOf(1, 'a');
+    await chain.feedOf(2, 'b');
+    await chain.lose(1);
+    await chain.flush();
+    assert.deepEqual(chain.settled(), ['2:2']);
+    assert.equal(chain.harness.counts.get('foldedAfterLoss'), 1);
   });
 
   it('passes on a refused result, a result without a state, and the state of a NodeFailure', async () => {
