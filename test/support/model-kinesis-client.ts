@@ -51,7 +51,12 @@ export function modelClient(clock: Clock & Timers, options: ScriptedKinesisOptio
       if (scripted !== undefined && 'error' in scripted) throw awsError(scripted.error, 'scripted', scripted.status);
       if (scripted !== undefined) return scripted.body;
       const { handled, output } = subscriptions.handle(operation, call.input, sent?.abortSignal);
-      return handled ? output : answerOf(kinesis, operation, call.input);
+      if (handled) return output;
+      const answer = answerOf(kinesis, operation, call.input) as { StreamDescriptionSummary?: { StreamName: string } };
+      const { StreamDescriptionSummary: summary } = answer;
+      if (summary === undefined) return answer;
+      const ConsumerCount = subscriptions.countOf(summary.StreamName);
+      return { StreamDescriptionSummary: { ...summary, ConsumerCount } };
     },
   };
   return client;

@@ -30,8 +30,15 @@ export interface ModelSubscriptions {
   readonly consumers: Map<string, Consumer>;
   readonly open: Set<ModelSubscription>;
   /** Settings of the model. */
-  readonly settings: { activeAfterMs: number; recordsPerEvent: number; lastsMs: number; consumers: number };
+  readonly settings: {
+    activeAfterMs: number;
+    recordsPerEvent: number;
+    lastsMs: number;
+    consumers: number;
+    creating: number;
+  };
   register(stream: string, name: string): string;
+  countOf(stream: string): number;
   handle(
     operation: string,
     input: Input,
@@ -47,7 +54,7 @@ export function modelSubscriptions(kinesis: ScriptedKinesis, clock: Clock & Time
   const open = new Set<ModelSubscription>();
   const continuations = new Set<string>();
   const calledAt = new Map<string, number>();
-  const settings = { activeAfterMs: 0, recordsPerEvent: 10_000, lastsMs: 300_000, consumers: 20 };
+  const settings = { activeAfterMs: 0, recordsPerEvent: 10_000, lastsMs: 300_000, consumers: 20, creating: 5 };
   const streamOf = (arn: string): string => arn.slice(arn.lastIndexOf('/') + 1);
 
   const register = (stream: string, name: string): string => {
@@ -55,6 +62,7 @@ export function modelSubscriptions(kinesis: ScriptedKinesis, clock: Clock & Time
     consumers.set(arn, { arn, stream, name, activeAt: clock.now() + settings.activeAfterMs });
     return arn;
   };
+  const countOf = (stream: string): number => [...consumers.values()].filter((each) => each.stream === stream).length;
   const described = (consumer: Consumer): object => ({
     ConsumerName: consumer.name,
     ConsumerARN: consumer.arn,
@@ -197,6 +205,7 @@ export function modelSubscriptions(kinesis: ScriptedKinesis, clock: Clock & Time
     open,
     settings,
     register,
+    countOf,
     handle(operation, input, signal) {
       switch (operation) {
         case 'DescribeStreamConsumer':
@@ -206,7 +215,9 @@ export function modelSubscriptions(kinesis: ScriptedKinesis, clock: Clock & Time
           const known = [...consumers.values()].filter((each) => each.stream === stream);
           if (known.some(({ name }) => name === input['ConsumerName']))
             throw awsError('ResourceInUseException', 'The consumer exists.');
-          if (known.length >= settings.consumers) throw awsError('LimitExceededException', 'Too many consumers.');
+          const creating = known.filter(({ activeAt }) => clock.now() < activeAt);
+          if (known.length >= settings.consumers || creating.length >= settings.creating)
+            throw awsError('LimitExceededException', 'Too many consumers.');
           const arn = register(stream, input['ConsumerName'] as string);
           return { handled: true, output: { Consumer: described(consumers.get(arn)!) } };
         }

@@ -61,6 +61,20 @@ export async function describeStream(
   };
 }
 
+/** How many consumers of enhanced fan-out the stream has. Undefined if the service does not count them, or the call fails. */
+export async function consumersOf(
+  caller: KinesisCaller,
+  StreamARN: string,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const asked = await caller.attempt(
+    new DescribeStreamSummaryCommand({ StreamARN }),
+    { operation: 'DescribeStreamSummary' },
+    signal,
+  );
+  return asked.type === 'answered' ? asked.output.StreamDescriptionSummary?.ConsumerCount : undefined;
+}
+
 /**
  * A service that knows neither modes nor strategies has nothing to switch. In a mode that kinact does not know,
  * switching may be possible.

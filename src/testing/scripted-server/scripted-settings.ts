@@ -71,6 +71,7 @@ export function summaryOf(stream: ScriptedStream): object {
     StreamCreationTimestamp: stream.createdAt / 1_000,
     RetentionPeriodHours: stream.retentionHours,
     OpenShardCount: openShards(stream).length,
+    ConsumerCount: stream.consumers.size,
     EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
     MaxRecordSizeInKiB: stream.maxRecordKiB,
     ...(stream.mode === 'ON_DEMAND' ? { RecordDistributionStrategy: stream.distribution } : {}),

@@ -4,6 +4,7 @@ import {
   DeleteStreamCommand,
   DeregisterStreamConsumerCommand,
   DescribeStreamConsumerCommand,
+  DescribeStreamSummaryCommand,
   KinesisClient,
   ListStreamConsumersCommand,
   RegisterStreamConsumerCommand,
@@ -65,8 +66,10 @@ describe('the consumers of the scripted Kinesis', () => {
     expect(await nameOf(register('h'))).to.equal('ResourceInUseException');
   });
 
-  it('are listed in pages, with a token that expires', async () => {
+  it('are counted, and listed in pages, with a token that expires', async () => {
     for (const name of ['c', 'a', 'b']) await register(name);
+    const { StreamDescriptionSummary: summary } = await client.send(new DescribeStreamSummaryCommand({ StreamARN }));
+    expect(summary!.ConsumerCount).to.equal(3);
     const page = await client.send(new ListStreamConsumersCommand({ StreamARN, MaxResults: 2 }));
     expect(page.Consumers!.map((one) => one.ConsumerName)).to.deep.equal(['a', 'b']);
     const rest = { StreamARN, NextToken: page.NextToken! };

@@ -53,16 +53,16 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
   let failures = 0;
   let last: { readonly number: string; readonly position: Progress['position'] } | undefined;
   let said: RetrievalReason | 'fan-out' | undefined;
-  let saidLasting = false;
+  let saidCause: Cause = 'none';
   let takenOverAt: number | undefined;
   const takeOvers = { inARow: 0, lastAt: -Infinity, reported: false };
 
   const say = (now: RetrievalReason | 'fan-out', error?: unknown): void => {
-    // A reason is reported once. If it was reported as one that may pass, it is reported again when it turns out to be permanent.
-    const isLasting = isKinactError(error) && error.code === 'FAN_OUT_UNAVAILABLE';
-    if (said === now && (saidLasting || !isLasting)) return;
+    // A reason is reported once, and again when its cause becomes known, or turns out to be permanent.
+    const cause = causeOf(error);
+    if (said === now && causes.indexOf(cause) <= causes.indexOf(saidCause)) return;
     said = now;
-    saidLasting = isLasting;
+    saidCause = cause;
     if (now === 'fan-out') notice({ type: 'retrieval', shardId, by: 'fan-out' });
     else notice({ type: 'retrieval', shardId, by: 'polling', why: now, ...(error === undefined ? {} : { error }) });
   };
@@ -142,6 +142,14 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
       backOff(failure);
     },
   };
+}
+
+const causes = ['none', 'passing', 'lasting'] as const;
+type Cause = (typeof causes)[number];
+
+function causeOf(error: unknown): Cause {
+  if (error === undefined) return 'none';
+  return isKinactError(error) && error.code === 'FAN_OUT_UNAVAILABLE' ? 'lasting' : 'passing';
 }
 
 function startOf({ position, gap }: Progress, continuation: string | undefined): StartingPosition {

@@ -9,6 +9,7 @@ import type { AwsFailure } from '../../aws-errors.js';
 import { sleep } from '../../sleep.js';
 import { sharedRequest, type Ask } from '../../shared-request.js';
 import type { KinesisCaller } from '../kinesis-client.js';
+import { consumersOf } from '../stream-listing.js';
 
 export interface StreamConsumer {
   /** Its name or ARN as configured. */
@@ -53,10 +54,17 @@ const passingBackoff: Backoff = { baseMs: 1_000, capMs: 20_000 };
 const lastingBackoff: Backoff = { baseMs: 30_000, capMs: 60_000 };
 const minDelayMs = 500;
 /**
- * AWS answers LimitExceeded for a rate, for five registrations at a time, and for the consumers of a stream (20, or 50). The first two
- * pass: so many refusals in a row mean the last one.
+ * AWS answers LimitExceeded for a rate, for five registrations at a time, and for the consumers of a stream (20, or 50). Its message
+ * is no contract. A stream with fewer consumers has room: the refusal passes. One with more may be full, or among those with 50 and busy:
+ * a registration takes seconds, so only refusals for this long mean that it is full.
  */
-const refusalsForLimit = 3;
+const consumersWithRoom = 20;
+const refusedForMs = 30_000;
+
+/** The refusals in a row of a stream that may be full. */
+interface Refusals {
+  since: number | undefined;
+}
 
 export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
   const { configured, random, timers } = deps;
@@ -65,10 +73,10 @@ export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
   let found: Found | undefined;
   let trouble: KinactError | undefined;
   let isLooking = false;
-  const limit = { refusals: 0 };
+  const refusals: Refusals = { since: undefined };
 
   const shared = sharedRequest(async (signal: AbortSignal) => {
-    const now = await findConsumer(deps, limit, signal);
+    const now = await findConsumer(deps, refusals, signal);
     // A call that fails does not show that the consumer is gone.
     if (found?.type !== 'active' || now.type !== 'failed' || now.error.data.kind === 'notFound') {
       found = now;
@@ -123,11 +131,8 @@ function nameOf(configured: StreamConsumerDeps['configured']): string {
   return 'consumerArn' in configured ? configured.consumerArn : configured.consumerName;
 }
 
-async function findConsumer(
-  { caller, configured, describe }: StreamConsumerDeps,
-  limit: { refusals: number },
-  signal: AbortSignal,
-): Promise<Found> {
+async function findConsumer(deps: StreamConsumerDeps, refusals: Refusals, signal: AbortSignal): Promise<Found> {
+  const { caller, configured, describe } = deps;
   try {
     if ('consumerArn' in configured)
       return await describeConsumer(caller, { ConsumerARN: configured.consumerArn }, signal);
@@ -142,18 +147,46 @@ async function findConsumer(
       { operation: 'RegisterStreamConsumer' },
       signal,
     );
-    if (asked.type === 'answered') {
-      limit.refusals = 0;
-      return { type: 'changing' };
-    }
-    // Another worker has registered it meanwhile.
-    if (asked.failure.kind === 'inUse') return { type: 'changing' };
-    limit.refusals = asked.failure.kind === 'throttled' ? limit.refusals + 1 : 0;
-    return failedWith(asked.failure, lasts(asked.failure) || limit.refusals >= refusalsForLimit);
+    if (asked.type === 'failed' && asked.failure.kind === 'throttled')
+      return await limited(deps, { refusals, failure: asked.failure, StreamARN }, signal);
+    refusals.since = undefined;
+    // In use: another worker has registered it meanwhile.
+    if (asked.type === 'answered' || asked.failure.kind === 'inUse') return { type: 'changing' };
+    return failedWith(asked.failure, lasts(asked.failure));
   } catch (thrown) {
     if (isKinactError(thrown)) return { type: 'failed', error: thrown, lasts: false };
     throw thrown;
   }
+}
+
+interface Limited {
+  readonly refusals: Refusals;
+  readonly failure: AwsFailure;
+  readonly StreamARN: string;
+}
+
+/** Finds out which limit has refused the registration: one that passes, or the number of consumers. */
+async function limited(
+  { caller, clock, configured, stream }: StreamConsumerDeps,
+  { refusals, failure, StreamARN }: Limited,
+  signal: AbortSignal,
+): Promise<Found> {
+  // A service that does not count consumers leaves only the time to judge by.
+  const count = await consumersOf(caller, StreamARN, signal);
+  if (count === undefined || count >= consumersWithRoom) {
+    refusals.since ??= clock.now();
+    return failedWith(failure, clock.now() - refusals.since >= refusedForMs);
+  }
+
+  refusals.since = undefined;
+  const message =
+    `The consumer '${nameOf(configured)}' is not registered yet on '${stream}', which has ${count} consumers: AWS creates ` +
+    `five consumers at a time, and takes five calls a second. This passes by itself; kinact asks again. ${failure.error.message}`;
+  const { data } = failure.error;
+  return failedWith(
+    { ...failure, error: new KinactError('AWS_ERROR', message, { retryable: true, data, cause: failure.error }) },
+    false,
+  );
 }
 
 async function describeConsumer(

@@ -45,6 +45,30 @@ const confirmed = async ({ clock, consumer }: World): Promise<unknown> => {
   return asked;
 };
 
+/** The stream has as many consumers as it may have. */
+function full({ client }: World): void {
+  for (let count = 0; count < client.subscriptions.settings.consumers; count += 1)
+    client.subscriptions.register(stream, `other-${count}`);
+}
+
+type RetrievalNotice = Extract<SourceNotice, { type: 'retrieval' }>;
+
+/** What a reader of a shard says within so many seconds. */
+function noticesWhilePolling({ clock, consumer }: World): (seconds: number) => Promise<readonly RetrievalNotice[]> {
+  const notices: SourceNotice[] = [];
+  const notice = (each: SourceNotice): void => void notices.push(each);
+  const reader = { clock, random: { next: () => 0.5 }, shardId: 's-0', notice } as unknown as ReaderContext;
+  const retrieval = createRetrieval(reader, { consumer } as unknown as Subscriptions);
+  const progress = { end: { awaitsListing: false, proof: undefined } } as unknown as Progress;
+  return async (seconds) => {
+    for (let times = 0; times < seconds; times += 1) {
+      retrieval.chooseRetrieval(progress);
+      await clock.advance(1_000);
+    }
+    return notices as RetrievalNotice[];
+  };
+}
+
 describe('the consumer of a stream', () => {
   it('is found if it exists, and not registered', async () => {
     const { client, clock, consumer } = world();
@@ -102,37 +126,79 @@ describe('the consumer of a stream', () => {
     }
   });
 
-  it('fails the start if the stream has no room for it, which three refusals show, and not the first', async () => {
+  it('fails the start if the stream has no room for it, which half a minute of refusals shows, and not a few quick ones', async () => {
     const on = world();
-    on.client.subscriptions.settings.consumers = 2;
-    on.client.subscriptions.register(stream, 'a');
-    on.client.subscriptions.register(stream, 'b');
-    expect(await confirmed(on)).to.include({ code: 'AWS_ERROR', retryable: true });
-    expect(await confirmed(on)).to.include({ code: 'AWS_ERROR', retryable: true });
+    full(on);
+    for (let times = 0; times < 5; times += 1)
+      expect(await confirmed(on)).to.include({ code: 'AWS_ERROR', retryable: true });
+    await on.clock.advance(30_000);
     const error = await confirmed(on);
     expect(error).to.include({ code: 'FAN_OUT_UNAVAILABLE', retryable: false });
     expect((error as Error).message).to.contain('as many consumers as it may have');
   });
 
-  it('says while it polls, too, that the stream has no room for it, once three refusals have shown it', async () => {
-    const { client, clock, consumer } = world();
-    client.subscriptions.settings.consumers = 0;
-    const notices: SourceNotice[] = [];
-    const notice = (each: SourceNotice): void => void notices.push(each);
-    const reader = { clock, random: { next: () => 0.5 }, shardId: 's-0', notice } as unknown as ReaderContext;
-    const retrieval = createRetrieval(reader, { consumer } as unknown as Subscriptions);
-    const progress = { end: { awaitsListing: false, proof: undefined } } as unknown as Progress;
-    for (let times = 0; times < 120; times += 1) {
-      retrieval.chooseRetrieval(progress);
-      await clock.advance(1_000);
+  it('never fails the start while others are being created, and is registered once there is a turn for it', async () => {
+    const on = world();
+    on.client.subscriptions.settings.activeAfterMs = 90_000;
+    for (const name of ['a', 'b', 'c', 'd', 'e']) on.client.subscriptions.register(stream, name);
+    for (let times = 0; times < 40; times += 1) {
+      const error = await confirmed(on);
+      expect(error).to.include({ code: 'AWS_ERROR', retryable: true });
+      expect((error as Error).message)
+        .to.contain('five consumers')
+        .and.contain('passes by itself')
+        .and.not.contain('deregister');
     }
-    const [first, second, ...more] = notices as Extract<SourceNotice, { type: 'retrieval' }>[];
+    await on.clock.advance(10_000);
+    expect(await confirmed(on)).to.equal('confirmed');
+    on.consumer.arn();
+    await on.clock.advance(100_000);
+    expect(on.consumer.arn()).to.not.equal(undefined);
+  });
+
+  it('has no room only after half a minute, also if the service does not count consumers or counts fail', async () => {
+    for (const answer of [{ error: 'AccessDeniedException' }, { body: { StreamDescriptionSummary: {} } }]) {
+      const on = world();
+      on.client.subscriptions.settings.consumers = 0;
+      // The description of the stream itself goes by its name.
+      on.client.script = only('DescribeStreamSummary', ({ input }) => ('StreamARN' in input ? answer : undefined));
+      for (let times = 0; times < 5; times += 1)
+        expect(await confirmed(on)).to.include({ code: 'AWS_ERROR', retryable: true });
+      await on.clock.advance(30_000);
+      expect(await confirmed(on)).to.include({ code: 'FAN_OUT_UNAVAILABLE' });
+    }
+  });
+
+  it('says while it polls why there is no consumer yet, and again once there is no room for it', async () => {
+    const on = world();
+    const { client, clock } = on;
+    full(on);
+    const [first, second, third, ...more] = await noticesWhilePolling(on)(120);
     expect(first).to.deep.equal({ type: 'retrieval', shardId: 's-0', by: 'polling', why: 'noConsumer' });
-    expect(second).to.have.nested.property('error.code', 'FAN_OUT_UNAVAILABLE');
-    expect((second!.error as Error).message)
+    expect(second).to.have.nested.property('error.retryable', true);
+    expect(third).to.have.nested.property('error.code', 'FAN_OUT_UNAVAILABLE');
+    expect((third!.error as Error).message)
       .to.contain('deregister one that nobody uses. Until then kinact polls')
       .and.not.contain("'auto'");
     expect(more).to.deep.equal([]);
+    client.subscriptions.consumers.clear();
+    await clock.advance(70_000);
+    expect(on.consumer.arn()).to.not.equal(undefined);
+  });
+
+  it('says while it polls that others are being created, and comes as soon as there is a turn', async () => {
+    const on = world();
+    on.client.subscriptions.settings.activeAfterMs = 60_000;
+    for (const name of ['a', 'b', 'c', 'd', 'e']) on.client.subscriptions.register(stream, name);
+    const [first, second, ...more] = await noticesWhilePolling(on)(140);
+    expect(first).to.deep.equal({ type: 'retrieval', shardId: 's-0', by: 'polling', why: 'noConsumer' });
+    expect(second).to.have.nested.property('error.code', 'AWS_ERROR');
+    expect((second!.error as Error).message)
+      .to.contain('five consumers')
+      .and.contain('passes by itself');
+    expect(more).to.deep.equal([]);
+    expect(on.consumer.arn()).to.not.equal(undefined);
+    expect(most(on.client.of('RegisterStreamConsumer'), 1_000)).to.be.at.most(2);
   });
 
   it('does not fail the start while it is being created, or after a failure that may pass', async () => {
