@@ -28,7 +28,7 @@ export interface ShardLag {
   readonly subSequenceNumber: number;
   /** How far the checkpoint is behind the tip. Reading is no further behind. Undefined: unknown. */
   readonly readLagMs: number | undefined;
-  /** The age of the oldest record that the checkpoint does not cover; 0 if there is none. Undefined: unknown. */
+  /** The age of the oldest record that the checkpoint does not cover; 0 only if there is none. Undefined: unknown. */
   readonly settledLagMs: number | undefined;
   /** How many records a second were written to the shard behind the checkpoint. Undefined: too few are known. */
   readonly arrivingPerSecond: number | undefined;
@@ -249,14 +249,22 @@ type Figures = Pick<ShardLag, 'readLagMs' | 'settledLagMs' | 'arrivingPerSecond'
 
 const unknownFigures: Figures = { readLagMs: undefined, settledLagMs: undefined, arrivingPerSecond: undefined };
 
-/** The figures of a look. The clock of this machine may be early, so no age is negative. */
-export function figuresOf({ records, isTip, isKnown, millisBehindLatest }: PositionLook, now: number): Figures {
+/** The service gives its time in whole seconds. Clocks that are no further apart may agree. */
+const clockSlackMs = 2_000;
+
+/**
+ * The figures of a look at `localNow`. If the clock of this machine is wrong, ages count by that of the service. No age of a record is 0:
+ * that means that there is none.
+ */
+export function figuresOf(look: PositionLook, localNow: number): Figures {
+  const { records, isTip, isKnown, millisBehindLatest, serviceTimeMs = localNow } = look;
   if (!isKnown) return unknownFigures;
+  const now = Math.abs(serviceTimeMs - localNow) < clockSlackMs ? localNow : serviceTimeMs;
   const arrivals = records.flatMap(({ arrivedAt }) => arrivedAt ?? []);
   const [first] = arrivals;
   if (records.length === 0) return { readLagMs: millisBehindLatest ?? 0, settledLagMs: 0, arrivingPerSecond: 0 };
   if (first === undefined) return { ...unknownFigures, readLagMs: millisBehindLatest };
-  const settledLagMs = Math.max(0, now - first);
+  const settledLagMs = Math.max(1, millisBehindLatest ?? 0, now - first);
   return {
     // Without the service's figure: reading is no further behind than the oldest record.
     readLagMs: millisBehindLatest ?? settledLagMs,

@@ -39,4 +39,6 @@ export interface PositionLook {
   readonly millisBehindLatest: number | undefined;
   /** How many calls of GetRecords it took. */
   readonly reads: number;
+  /** The service's time in the last answer, whole seconds. Undefined if the service does not say. */
+  readonly serviceTimeMs?: number | undefined;
 }

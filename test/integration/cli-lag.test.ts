@@ -119,6 +119,19 @@ describe('kinact lag', function () {
     expect(table.stdout).to.include('1 without an owner');
   });
 
+  for (const aheadMs of [60_000, -60_000]) {
+    it(`shows the age of the oldest record by the service's clock, also if that is ${aheadMs / 1_000} s ahead`, async () => {
+      server.kinesis.advance(aheadMs);
+      server.kinesis.createStream('orders', 1);
+      put(first, 5_000, 4_000);
+      await row(first, 'TRIM_HORIZON', { leaseOwner: { S: 'worker-1' } });
+      const [line] = linesOf(await lag('--stream', 'orders', '--json'));
+      expect(line!.settledLagMs).to.be.within(3_000, 30_000);
+      const { stdout } = await lag('--stream', 'orders');
+      expect(stdout).to.include('the oldest record without a durable checkpoint is').and.not.include('everything');
+    });
+  }
+
   it('leaves ended shards out, counts a child that waits, and starts where a row without a record says', async () => {
     server.kinesis.createStream('orders', 1);
     put(first, 30_000);

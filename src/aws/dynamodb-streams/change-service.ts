@@ -71,10 +71,12 @@ export function changeService({ caller, arn, describe }: ChangeServiceParts): Po
       try {
         const records = recordsOf(answer.output);
         const bytes = bytesOf(records);
-        const lagMs = lagOf(records, answer.serviceTimeMs);
+        const { serviceTimeMs } = answer;
+        const lagMs = lagOf(records, serviceTimeMs);
         const { NextShardIterator: next } = answer.output;
         const output = typeof next === 'string' ? { NextShardIterator: next } : {};
-        return { output, records, bytes, lagMs, isBehind: lagMs > behindMs || bytes >= behindBytes };
+        const isBehind = lagMs > behindMs || bytes >= behindBytes;
+        return { output, records, bytes, lagMs, isBehind, serviceTimeMs };
       } catch (thrown) {
         return { failure: classifyAwsError(thrown, { ...call, service: 'dynamodb' }) };
       }

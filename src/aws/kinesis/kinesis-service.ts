@@ -31,7 +31,7 @@ export function kinesisService(service: {
       if (answer.type === 'failed') return { failure: answer.failure };
       try {
         const records = recordsOf(answer.output);
-        return { output: answer.output, records, bytes: bytesOf(records) };
+        return { output: answer.output, records, bytes: bytesOf(records), serviceTimeMs: answer.serviceTimeMs };
       } catch (thrown) {
         return { failure: classifyAwsError(thrown, { ...call, service: 'kinesis' }) };
       }

@@ -33,6 +33,8 @@ export interface Answer {
   readonly isBehind?: boolean;
   /** Milliseconds behind the tip, for a service that does not report it. */
   readonly lagMs?: number;
+  /** The time of the answer, by the clock of the service. */
+  readonly serviceTimeMs?: number;
 }
 
 type Reading = Pick<ReaderContext, 'shardId' | 'signal'>;

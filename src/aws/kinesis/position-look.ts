@@ -49,10 +49,12 @@ async function lookAfter(
   let reads = 0;
   let lagMs: number | undefined;
   let isAtTip = false;
+  let serviceTimeMs: number | undefined;
   while (iterator !== undefined && reads < maxReads && (records.length === 0 || reads < 2)) {
     const at: string = iterator;
     const answer: Answer = await once(timers, signal, () => service.getRecords(reading, at, limitAfter(records)));
     reads += 1;
+    serviceTimeMs = answer.serviceTimeMs;
     const { MillisBehindLatest: behindMs, NextShardIterator: next } = answer.output;
     if (records.length === 0) lagMs = behindMs ?? answer.lagMs;
     records.push(...answer.records.filter(isOpen));
@@ -73,6 +75,7 @@ async function lookAfter(
     ...(isForeign ? { newestBelow } : {}),
     millisBehindLatest: lagMs,
     reads,
+    serviceTimeMs,
   };
 }
 

@@ -42,8 +42,21 @@ describe('the figures of a look at a shard', () => {
     });
   });
 
-  it('have no negative age, whatever the clock of this machine says', () => {
-    expect(figuresOf(look([-3_000]), now)).to.include({ settledLagMs: 0 });
+  it('are never 0 while there is a record, whatever the clock of this machine says', () => {
+    for (const more of [{}, { isTip: true, millisBehindLatest: 0 }, { millisBehindLatest: undefined }]) {
+      const { settledLagMs, readLagMs } = figuresOf(look([-3_000], more), now);
+      expect(settledLagMs).to.equal(Math.max(1, readLagMs ?? 0));
+    }
+    expect(figuresOf(look([-60_000, -60_000], { millisBehindLatest: 5_000 }), now)).to.include({ settledLagMs: 5_000 });
+  });
+
+  it('take the clock of the service where that of this machine is another', () => {
+    for (const offMs of [-3_600_000, -60_000, 60_000, 3_600_000]) {
+      const answered = look([8_000, 4_000], { isTip: true, serviceTimeMs: now });
+      expect(figuresOf(answered, now + offMs)).to.include({ settledLagMs: 8_000, arrivingPerSecond: 0.25 });
+    }
+    const rounded = look([8_000], { serviceTimeMs: now - 900 });
+    expect(figuresOf(rounded, now), 'the service gives whole seconds').to.include({ settledLagMs: 8_000 });
   });
 });
 
