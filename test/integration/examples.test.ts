@@ -18,6 +18,7 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'per-key-concurrency':
     /^per-key-concurrency: 400 readings written, 40 of 40 sensors in order, several calls at once, drained: true$/,
   'rate-limit': /^rate-limit: 300 orders sent, reducers have waited for the limit, drained: true$/,
+  'fan-out': /^fan-out: 300 orders, none twice: true, back to polling$/,
   'dynamodb-stream':
     /^dynamodb-stream: 1010 changes, 90 orders in the index, 10 expired, equal to the table: true, drained: true$/,
   'two-streams':

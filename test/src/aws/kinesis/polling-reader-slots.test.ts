@@ -1,4 +1,4 @@
-// The calls of a source that are under way have a limit. A reader that waits for bytes holds none of them up.
+// The calls of a source that are under way have a limit. A reader that waits for bytes holds none of them up, and a subscription is none.
 import { expect } from 'chai';
 import { createByteBudget, openAccount, setWorkerBytes } from '../../../../src/core/byte-budget.js';
 import { createCallSlots, joinSlots } from '../../../../src/core/call-slots.js';
@@ -43,6 +43,30 @@ describe('a polling reader and the slots of its source', () => {
     on.put('b');
     await on.clock.advance(5_000);
     expect(on.keys).to.deep.equal(['a', 'b']);
+    on.reader.close();
+  });
+});
+
+describe('a reader with enhanced fan-out and the slots of its source', () => {
+  it('holds no slot while its subscription lasts, and needs none', async () => {
+    const slots = joinSlots(createCallSlots(1));
+    const on = harness(undefined, { slots, retrieval: 'fan-out' });
+    on.put('a');
+    on.consume();
+    await on.clock.advance(1_000);
+    expect([on.keys, slots.underWay]).to.deep.equal([['a'], 0]);
+
+    // A polling call takes the only slot and hangs.
+    slots.underWay = 1;
+    on.put('b');
+    await on.clock.advance(1_000);
+    [...on.client.subscriptions.open][0]!.end();
+    await on.clock.advance(1_000);
+    on.put('c');
+    await on.clock.advance(1_000);
+    expect(on.keys).to.deep.equal(['a', 'b', 'c']);
+    expect([slots.underWay, slots.waiting.size, on.client.subscriptions.open.size]).to.deep.equal([1, 0, 1]);
+    expect(on.client.of('GetRecords')).to.deep.equal([]);
     on.reader.close();
   });
 });
