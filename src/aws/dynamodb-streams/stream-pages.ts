@@ -155,7 +155,10 @@ function closed(shards: readonly Shard[]): readonly Shard[] {
   );
 }
 
-/** The service has no such filters. The listing does not show which shards were open at a time, so all of them are given. */
+/**
+ * The service has no such filters. Its CHILD_SHARDS would cost a call for each shard that ends, where one listing serves all. The
+ * listing does not show which shards were open at a time, so all of them are given.
+ */
 function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[] {
   switch (filter.type) {
     case 'all':
