@@ -65,7 +65,32 @@ describe('a consumer of a table while the service misbehaves', () => {
     await clock.advance(60_000);
     expect(worker.ids().toSorted()).to.deep.equal(world.written.slice(lost).toSorted());
     expect(worker.heard('shardEnded').map(({ shardId }) => shardId)).to.include(parent);
+    expect(worker.heard('trimmed').map(({ shardId, certain }) => [shardId, certain])).to.deep.equal([[parent, false]]);
     await world.stop(worker);
+  });
+
+  it('says once that all changes of a shard were trimmed before it was read, whether its parent is still listed or not', async () => {
+    using clock = virtualClock();
+    const world = tableWorld(clock);
+    const first = world.worker('a');
+    await world.start(first);
+    await writeFor(world, 5);
+    await world.stop(first);
+    const [root] = world.tables.openShards('orders');
+    const [child] = world.tables.rollShard('orders');
+    await writeFor(world, 5);
+    const [grandchild] = world.tables.rollShard('orders');
+    await writeFor(world, 5);
+    const lost = world.written.length;
+    world.tables.rollShard('orders');
+    for (const shardId of [root, child, grandchild]) world.tables.trim('orders', shardId!);
+    await writeFor(world, 5);
+    const second = world.worker('bb');
+    await world.start(second);
+    await clock.advance(180_000);
+    expect(second.ids().toSorted()).to.deep.equal(world.written.slice(lost).toSorted());
+    expect(second.heard('trimmed').map(({ shardId }) => shardId)).to.deep.equal([root, child, grandchild]);
+    await world.stop(second);
   });
 
   it('finds a child that is listed 40 seconds late, and loses nothing of it', async () => {

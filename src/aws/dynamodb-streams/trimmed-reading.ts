@@ -2,7 +2,9 @@
 // with the oldest record that is left. If all records of a shard have expired, the service says the same of TRIM_HORIZON until a record is
 // written. Then the reader waits, or ends if the shard is closed. Called by the polling reader, through change-service.ts.
 import type { Backoff } from '../../core/backoff.js';
+import type { Shard } from '../../api/ports.js';
 import type { Position } from '../../core/position.js';
+import { mayHaveExpired } from '../../core/shard-proof.js';
 import type { Next, ReaderContext } from '../kinesis/polled-service.js';
 import { readRetryDelayMs, recover, sleep } from '../kinesis/reading-failure.js';
 import { noteRecordGone, type Progress } from '../kinesis/reading-progress.js';
@@ -40,6 +42,17 @@ function report({ notice, shardId }: ReaderContext, position: Position | undefin
   if (position !== undefined) notice({ type: 'trimmed', shardId, position, certain: false });
 }
 
+/** The refusals prove that the shard had records. Of a shard whose parents are not listed, the coordinator reports the same at its end. */
+function reportUnread(
+  { notice, start, shardId }: ReaderContext,
+  { gap }: Progress,
+  shard: Shard,
+  listed: readonly Shard[],
+): void {
+  const isUnread = start.type === 'trimHorizon' && gap.upTo === undefined;
+  if (isUnread && !mayHaveExpired(listed, shard, 0, 0)) notice({ type: 'trimmed', shardId, certain: false });
+}
+
 async function waitOrEnd(reader: ReaderContext, progress: Progress, attempt: number): Promise<Next> {
   const { shardId, signal, buffer } = reader;
   if (attempt >= triesForProof && (attempt - triesForProof) % listEvery === 0) {
@@ -48,6 +61,7 @@ async function waitOrEnd(reader: ReaderContext, progress: Progress, attempt: num
       const shard = shards.find((each) => each.shardId === shardId);
       // If the shard is not listed, the coordinator decides.
       if (shard === undefined || shard.endingSequenceNumber !== undefined) {
+        if (shard !== undefined) reportUnread(reader, progress, shard, shards);
         buffer.finish({ type: 'shardEnd' });
         return 'over';
       }

@@ -251,14 +251,18 @@ describe('records that have expired', () => {
     expect(on.ids).to.deep.equal(['d']);
   });
 
-  it('end a closed shard', async () => {
-    const on = changeHarness();
-    on.model.put('a', 'b');
-    on.model.shard().trimmed = 2;
-    on.model.shard().closed = true;
-    on.consume();
-    await on.clock.advance(20_000);
-    expect(ended(on)).to.deep.equal([{ type: 'shardEnd' }]);
+  it('end a closed shard, with one notice if none of its records was read', async () => {
+    for (const isReadBefore of [false, true]) {
+      const on = changeHarness();
+      const [first = ''] = on.model.put('a', 'b');
+      on.model.shard().trimmed = 2;
+      on.model.shard().closed = true;
+      on.consume(isReadBefore ? after(first) : undefined);
+      await on.clock.advance(20_000);
+      expect(ended(on)).to.deep.equal([{ type: 'shardEnd' }]);
+      const position = isReadBefore ? { position: { sequenceNumber: first, subSequenceNumber: 0 } } : {};
+      expect(on.notices).to.deep.equal([{ type: 'trimmed', shardId, ...position, certain: false }]);
+    }
   });
 
   it('do not end a closed shard that still has others: records may expire between the two calls, a few times in a row', async () => {
