@@ -34,7 +34,15 @@ export function virtualTables(clock: ManualClock): VirtualTables {
     client: { send } as never,
     calls,
     createTable: (TableName, AttributeName) =>
-      void memory.handle('CreateTable', { TableName, KeySchema: [{ AttributeName, KeyType: 'HASH' }] }, now),
+      void memory.handle(
+        'CreateTable',
+        {
+          TableName,
+          AttributeDefinitions: [{ AttributeName, AttributeType: 'S' }],
+          KeySchema: [{ AttributeName, KeyType: 'HASH' }],
+        },
+        now,
+      ),
     put: (TableName, Item) => void memory.handle('PutItem', { TableName, Item }, now),
     items: (table) => memory.items(table),
   };

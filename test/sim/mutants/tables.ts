@@ -1,4 +1,5 @@
-// Mutants of streams without hash ranges: lineage, listings, clean-up, LATEST by time.
+// Mutants of streams without hash ranges: lineage, listings, clean-up, LATEST by time. One is not here: no ancestors of leased shards
+// (`ancestorsOfLeased`). It shows only if another leaf lacks its row after the clean-up; test/src/core/shard-lineage.test.ts catches it.
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { StreamSource } from '../../../src/api/ports.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
