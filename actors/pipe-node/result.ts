@@ -274,7 +274,7 @@ const resultNames = Object.keys({
 function checkNames(result: NodeResult): void {
   for (const name in result)
     if (!resultNames.includes(name))
-      throw new NonRetryableError(`A node's result: ${name}: ${unknownName('member', name, resultNames)}.`);
+      throw new NonRetryableError(`A node's result: ${name}: ${unknownName('member', name, resultNames)}`);
 }
 
 /** Whether the state keeps something that is not in `gone`. */
