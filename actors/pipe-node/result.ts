@@ -29,6 +29,8 @@ interface ResultCall {
   /** Undefined: the call has no message. */
   readonly message: SentMessage | undefined;
   readonly now: number;
+  /** Its name, for texts. */
+  readonly node: string;
 }
 
 /**
@@ -204,66 +206,78 @@ export function takeHeld(slot: Slot, held: Held): ItemReferences | undefined {
 }
 
 /** Refuses a result that is none, or that names what this call may not name. */
-function checked({ slot, message }: ResultCall, returned: unknown): NodeResult {
+function checked({ slot, message, node }: ResultCall, returned: unknown): NodeResult {
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned))
-    refuseResult('', 'an object { outputs, keep, drop, state }', returned);
+    refuseResult(node, '', 'an object { outputs, keep, drop, state }', returned);
   const result = returned as NodeResult;
-  const { outputs = [], keep = [], drop = [], timerMs } = result;
+  const { outputs = [], keep = [], drop = [] } = result;
   const ofThisCall = (held: unknown): boolean => isHere(slot, message, held);
   const gone = new Set<unknown>();
 
   for (const [path, list] of Object.entries({ outputs, keep, drop }))
-    if (!Array.isArray(list)) refuseResult(path, 'an array', list);
+    if (!Array.isArray(list)) refuseResult(node, path, 'an array', list);
   for (const [at, output] of outputs.entries()) {
     const path = `outputs[${at}]`;
     if (!isObject(output) || !Array.isArray(output.of))
-      refuseResult(path, 'an object { value, of: [messages] }', output);
-    if (new Set(output.of).size !== output.of.length) refuseResult(`${path}.of`, 'each message once', output.of);
+      refuseResult(node, path, 'an object { value, of: [messages] }', output);
+    if (new Set(output.of).size !== output.of.length) refuseResult(node, `${path}.of`, 'each message once', output.of);
     for (const held of output.of) {
-      if (!ofThisCall(held)) refuseResult(`${path}.of`, heldText, held);
+      if (!ofThisCall(held)) refuseResult(node, `${path}.of`, heldText, held);
       gone.add(held);
     }
     const { route, sizeBytes } = output;
     if (route === 'remove' && slot.route === undefined)
-      refuseResult(`${path}.route`, 'no removal on the main route: only what a demux has added can be removed', route);
+      refuseResult(
+        node,
+        `${path}.route`,
+        'no removal on the main route: only what a demux has added can be removed',
+        route,
+      );
     if (route !== undefined && route !== 'remove' && typeof (route as { add?: unknown }).add !== 'string')
-      refuseResult(`${path}.route`, "{ add: string } or 'remove'", route);
+      refuseResult(node, `${path}.route`, "{ add: string } or 'remove'", route);
     if (sizeBytes !== undefined && !(Number.isFinite(sizeBytes) && sizeBytes >= 0))
-      refuseResult(`${path}.sizeBytes`, 'a number from 0', sizeBytes);
-    checkFlag(`${path}.hidden`, output.hidden);
+      refuseResult(node, `${path}.sizeBytes`, 'a number from 0', sizeBytes);
+    checkFlag(node, `${path}.hidden`, output.hidden);
   }
   for (const [at, held] of drop.entries()) {
-    if (!ofThisCall(held)) refuseResult(`drop[${at}]`, heldText, held);
-    if (gone.has(held)) refuseResult(`drop[${at}]`, 'what is in no other list', held);
+    if (!ofThisCall(held)) refuseResult(node, `drop[${at}]`, heldText, held);
+    if (gone.has(held)) refuseResult(node, `drop[${at}]`, 'what is in no other list', held);
     gone.add(held);
   }
-  checkFlag('exit', result.exit);
-  checkFlag('forget', result.forget);
   const stays = new Set<unknown>();
   for (const [at, each] of keep.entries()) {
     const isIn = isObject(each) && 'in' in each;
     const kept: unknown = isIn ? each.message : each;
-    if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(`keep[${at}]`, messageText, kept);
-    if (isIn && !HeldBundle.isHolding(each.in)) refuseResult(`keep[${at}].in`, 'a holding of createHolding()', each.in);
+    if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(node, `keep[${at}]`, messageText, kept);
+    if (isIn && !HeldBundle.isHolding(each.in))
+      refuseResult(node, `keep[${at}].in`, 'a holding of createHolding()', each.in);
     if (isIn && !isHere(slot, message, each.in))
-      refuseResult(`keep[${at}].in`, 'a holding of this state, or an empty one', each.in);
-    if (gone.has(kept) || stays.has(kept)) refuseResult(`keep[${at}]`, 'a message that is in no other list', kept);
+      refuseResult(node, `keep[${at}].in`, 'a holding of this state, or an empty one', each.in);
+    if (gone.has(kept) || stays.has(kept))
+      refuseResult(node, `keep[${at}]`, 'a message that is in no other list', kept);
     stays.add(kept);
   }
   if (
     result.forget === true &&
     (stays.size > 0 || keepsMore(slot, gone) || (message !== undefined && !gone.has(message)))
   )
-    refuseResult('forget', 'true only if nothing is kept', true);
-  const isMs = typeof timerMs === 'number' && timerMs >= 0 && timerMs <= maxTimerMs;
-  if (timerMs !== undefined && timerMs !== null && !isMs)
-    refuseResult('timerMs', `milliseconds, 0 to ${maxTimerMs}, or null`, timerMs);
-  if (message === undefined || !isNamed(result, message)) checkNames(result);
+    refuseResult(node, 'forget', 'true only if nothing is kept', true);
+  checkOrders(node, result);
+  if (message === undefined || !isNamed(result, message)) checkNames(node, result);
   return result;
 }
 
-function checkFlag(path: string, flag: unknown): void {
-  if (flag !== undefined && typeof flag !== 'boolean') refuseResult(path, 'true or false', flag);
+/** What it says beside messages. */
+function checkOrders(node: string, { exit, forget, timerMs }: NodeResult): void {
+  checkFlag(node, 'exit', exit);
+  checkFlag(node, 'forget', forget);
+  const isMs = typeof timerMs === 'number' && timerMs >= 0 && timerMs <= maxTimerMs;
+  if (timerMs !== undefined && timerMs !== null && !isMs)
+    refuseResult(node, 'timerMs', `milliseconds, 0 to ${maxTimerMs}, or null`, timerMs);
+}
+
+function checkFlag(node: string, path: string, flag: unknown): void {
+  if (flag !== undefined && typeof flag !== 'boolean') refuseResult(node, path, 'true or false', flag);
 }
 
 const resultNames = Object.keys({
@@ -271,10 +285,10 @@ const resultNames = Object.keys({
 } satisfies Record<keyof NodeResult, 0>);
 
 /** A misspelt name says where the message has gone. Results that name it are not looked through: there are too many of them. */
-function checkNames(result: NodeResult): void {
+function checkNames(node: string, result: NodeResult): void {
   for (const name in result)
     if (!resultNames.includes(name))
-      throw new NonRetryableError(`A node's result: ${name}: ${unknownName('member', name, resultNames)}`);
+      throw new NonRetryableError(`The result of ${node}: ${name}: ${unknownName('member', name, resultNames)}`);
 }
 
 /** Whether the state keeps something that is not in `gone`. */
@@ -289,7 +303,7 @@ function isObject<Value>(value: Value): value is Value & Readonly<Record<string,
 const messageText = 'the message of this call, or one that this state keeps';
 const heldText = `${messageText}, or a holding`;
 
-function refuseResult(path: string, expected: string, got: unknown): never {
-  const what = path === '' ? 'A node' : `A node's result: ${path}`;
+function refuseResult(node: string, path: string, expected: string, got: unknown): never {
+  const what = path === '' ? `The result of ${node}` : `The result of ${node}: ${path}`;
   throw new NonRetryableError(`${what} must be ${expected}, got ${show(got)}.`);
 }

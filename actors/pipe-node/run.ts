@@ -114,7 +114,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
     try {
       if (callback === 'handleMessage' && takeUsual(parts, call, returned)) return;
       if (callback === 'handleTimer') slot.timerAt = Infinity;
-      const outcome = applyResult({ slot, message, now: options.clock.now() }, returned ?? {});
+      const outcome = applyResult({ slot, message, now: options.clock.now(), node: options.name }, returned ?? {});
       for (const output of outcome.outputs) {
         result.emitted.push(output);
         result.emittedBytes += output.sizeBytes;

@@ -173,7 +173,7 @@ describe('a node that depends on the route', () => {
       const { chain } = await made(keeper({ handleMessage: () => wrong as never }), policies.skip);
       await chain.feed(1);
       const [skipped] = chain.harness.eventsOf('recordSkipped');
-      assert.match(String(skipped?.error), /A node must be an object/);
+      assert.match(String(skipped?.error), /The result of routeDependent\/1 must be an object/);
     });
 
   it('takes a result whose members are inherited, as a plain node does', async () => {

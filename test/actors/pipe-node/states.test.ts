@@ -372,6 +372,7 @@ describe('a call of a node', () => {
       await chain.feed('good', 'bad');
       assert.equal(seen.length, 1);
       assert.match(String(seen[0]), expected);
+      assert.match(String(seen[0]), /The result of node\/0/u);
       assert.deepEqual(chain.settled(), ['1:1']);
     });
 
