@@ -28,8 +28,8 @@ describe('a result that a node refuses', () => {
   for (const [name, result, text] of refused)
     it(`has ${name}; nothing is changed`, () => {
       const slot = createSlot(undefined, 'before', 0);
-      const apply = (): unknown => applyResult({ slot, message, now: 1 }, { state: 'after', ...result });
-      expect(apply).to.throw(`A node's result: ${text}`);
+      const apply = (): unknown => applyResult({ slot, message, now: 1, node: 'pages' }, { state: 'after', ...result });
+      expect(apply).to.throw(`The result of pages: ${text}`);
       expect([slot.state, slot.kept.size]).to.deep.equal(['before', 0]);
       expect(SentMessage.referencesOf(message)).to.not.equal(undefined);
     });
@@ -38,7 +38,7 @@ describe('a result that a node refuses', () => {
     const taken = messageOf(2);
     const slot = createSlot(undefined, undefined, 0);
     const { outputs } = applyResult(
-      { slot, message: taken, now: 1 },
+      { slot, message: taken, now: 1, node: 'pages' },
       { outputs: [{ value: 1, of: [taken], sizeBytes: 0 }] },
     );
     expect(outputs.map(({ sizeBytes }) => sizeBytes)).to.deep.equal([0]);
