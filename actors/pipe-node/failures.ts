@@ -18,7 +18,7 @@ import { isHere, takeHeld, type Held } from './result.js';
 import { dropLost } from './lost.js';
 import type { NodeTurn } from './state.js';
 import { exponentialMs } from '../../src/core/backoff.js';
-import { countItems, firstOf, forEachGrant, withoutEnded } from '../../src/core/references.js';
+import { countItems, firstOf, forEachTenure, withoutEnded } from '../../src/core/references.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
@@ -113,7 +113,7 @@ export function applyVerdict(
   // A state that cannot be made leaves nothing to skip.
   const isStateless = call.callback === 'init' && call.message === undefined;
   if (typeof policy === 'object' && policy.type === 'retry') {
-    const delayMs = pauseMs(turn, policy, call.failures);
+    const delayMs = retryDelayMs(turn, policy, call.failures);
     state.waiting = { call, dueAt: now + delayMs, isTrying: false };
     work.again = call;
     reportRetry(turn, failure, delayMs);
@@ -249,7 +249,7 @@ function* failedReferences(call: Call): Generator<ItemReferences> {
 /** The tenures of what has failed, with the late ones ended. */
 function tenuresOf({ options }: NodeTurn, call: Call): ReadonlySet<Tenure> {
   const tenures = new Set<Tenure>();
-  for (const references of failedReferences(call)) forEachGrant(references, (tenure) => void tenures.add(tenure));
+  for (const references of failedReferences(call)) forEachTenure(references, (tenure) => void tenures.add(tenure));
   for (const tenure of tenures) endIfLate(tenure, options.clock);
   return tenures;
 }
@@ -269,7 +269,7 @@ export function failedItemOf({ options }: NodeTurn, call: Call): FailedItem {
   return { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, key, ...where };
 }
 
-function pauseMs({ options }: NodeTurn, { minMs, maxMs }: Retry, failures: number): number {
+function retryDelayMs({ options }: NodeTurn, { minMs, maxMs }: Retry, failures: number): number {
   const ceiling = exponentialMs({ baseMs: minMs, capMs: maxMs }, failures);
   return Math.floor(minMs + options.random.next() * (ceiling - minMs));
 }

@@ -8,7 +8,7 @@ import type { PipeNodeOptions } from './options.js';
 import { refusalOf } from './refusal.js';
 import { keptReferences, type Slot } from './slots.js';
 import type { PipeNodeState } from './state.js';
-import { firstOf, forEachGrant } from '../../src/core/references.js';
+import { firstOf, forEachTenure } from '../../src/core/references.js';
 
 const underWay = new Error('its call has not ended');
 
@@ -57,7 +57,7 @@ function itemOf(all: Iterable<ItemReferences | undefined>, worker: number | unde
   for (const references of all) {
     if (references === undefined) continue;
     let isMeant = worker === undefined;
-    forEachGrant(references, ({ workerNumber }) => {
+    forEachTenure(references, ({ workerNumber }) => {
       if (workerNumber === worker) isMeant = true;
     });
     if (isMeant) return firstOf(references) as DeliveredItem | undefined;

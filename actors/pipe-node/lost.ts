@@ -14,7 +14,7 @@ import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { ignoreRejection, isThenable } from '../../src/core/callback.js';
 import { hasCallback } from '../../src/core/built-callbacks.js';
 import { HeldBundle } from '../../src/core/holding.js';
-import { forEachGrant, forEachLost, isBundle, withoutEnded } from '../../src/core/references.js';
+import { forEachTenure, forEachEndedTenure, isBundle, withoutEnded } from '../../src/core/references.js';
 
 /** No run may be under way: it works with the states. */
 export function dropLost(turn: NodeTurn): void {
@@ -38,7 +38,7 @@ export function dropLost(turn: NodeTurn): void {
   hurryLost(turn);
 }
 
-/** A failed call that is about nothing any more does not wait out its pause. */
+/** A failed call that is about nothing any more does not wait out its retry delay. */
 function hurryLost({ state, now }: NodeTurn): void {
   const { waiting } = state;
   if (waiting === undefined || waiting.isTrying || waiting.dueAt === Infinity) return;
@@ -61,7 +61,7 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
   for (const tenure of untold) {
     slot.told.add(tenure);
     if (handleLost === undefined) continue;
-    const messages = [...slot.kept].filter((message) => endsWith(message, tenure, untold));
+    const messages = [...slot.kept].filter((message) => isLastTakenBy(message, tenure, untold));
     try {
       const context = new CallContext(turn.options, callOf('handleMessage', slot));
       const state: unknown = handleLost(slot.state, { lease: leaseOf(tenure), messages }, context);
@@ -91,22 +91,22 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
 
 function endedTenures(slot: Slot): ReadonlySet<Tenure> {
   const ended = new Set<Tenure>();
-  for (const references of keptReferences(slot)) forEachLost(references, (tenure) => ended.add(tenure));
+  for (const references of keptReferences(slot)) forEachEndedTenure(references, (tenure) => ended.add(tenure));
   return ended;
 }
 
 function lostTenures(references: ItemReferences): ReadonlySet<Tenure> {
   const lost = new Set<Tenure>();
-  forEachLost(references, (tenure) => lost.add(tenure));
+  forEachEndedTenure(references, (tenure) => lost.add(tenure));
   return lost;
 }
 
-/** Whether nothing is left of the message, and this is the last of the tenures that have taken it away. */
-function endsWith(message: SentMessage, tenure: Tenure, untold: readonly Tenure[]): boolean {
+/** Whether nothing is left of the message, and this tenure is the last of `untold` that it has belonged to. */
+function isLastTakenBy(message: SentMessage, tenure: Tenure, untold: readonly Tenure[]): boolean {
   const references = SentMessage.referencesOf(message);
   if (references === undefined) return false;
   let isLive = false;
-  forEachGrant(references, ({ ended }) => {
+  forEachTenure(references, ({ ended }) => {
     if (!ended) isLive = true;
   });
   if (isLive) return false;

@@ -63,11 +63,15 @@ function dueCall(parts: NodeParts, work: Work): Call | undefined {
   }
   const { done, value } = work.calls.next(work.wasMade);
   work.wasMade = true;
-  if (done === true) work.isOver = true;
-  // The end of a state sends nothing on.
-  else if (hasRoom || value.callback === 'terminate') return value;
-  // Whether there is another call is found out without room, too: a work without one is over, and its feed is answered.
-  else work.held = value;
+  if (done === true) {
+    work.isOver = true;
+  } else if (hasRoom || value.callback === 'terminate') {
+    // The end of a state sends nothing on, so it needs no room.
+    return value;
+  } else {
+    // Whether there is another call is found out without room, too: a work without one is over, and its feed is answered.
+    work.held = value;
+  }
   return undefined;
 }
 

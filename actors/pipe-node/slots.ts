@@ -1,7 +1,7 @@
-// The states of a node: one for the main route, and one for each other route. What a state keeps is listed beside it, because kinact, and
-// not the application, settles and drops it.
+// A slot is the place of one state of a node: there is one slot for the main route, and one for each other route. The slot lists what its
+// state keeps, because kinact, and not the application, settles and drops it.
 import { mainRouteId, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
-import { firstOf, forEachGrant } from '../../src/core/references.js';
+import { firstOf, forEachTenure } from '../../src/core/references.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
@@ -20,8 +20,8 @@ export interface Slot {
   readonly tenures: Set<Tenure>;
   /** Since when the state has kept something; Infinity if it keeps nothing. Monotonic milliseconds. */
   keepsSince: number;
-  /** The use with which it began: times may be equal. */
-  keepsFrom: number;
+  /** The number of the use with which that began (`lastUse`), because times may be equal; Infinity if it keeps nothing. */
+  keepsSinceUse: number;
   /** The ended tenures that the state has been told of. */
   readonly told: WeakSet<Tenure>;
   /** When `handleTimer` is due; Infinity if the timer is not set. */
@@ -45,7 +45,7 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     tenures: new Set(),
     told: new WeakSet(),
     keepsSince: Infinity,
-    keepsFrom: Infinity,
+    keepsSinceUse: Infinity,
     timerAt: Infinity,
     timerWaits: false,
     usedAt: now,
@@ -68,16 +68,16 @@ export function noteKept(slot: Slot, now: number): void {
   if (keepsNothing(slot)) {
     slot.tenures.clear();
     slot.keepsSince = Infinity;
-    slot.keepsFrom = Infinity;
+    slot.keepsSinceUse = Infinity;
   } else if (slot.keepsSince === Infinity) {
     slot.keepsSince = now;
-    slot.keepsFrom = slot.lastUse;
+    slot.keepsSinceUse = slot.lastUse;
   }
 }
 
 /** Notes the tenures of references before the state keeps them. */
 export function noteTenures({ tenures }: Slot, references: ItemReferences | undefined): void {
-  if (references !== undefined) forEachGrant(references, (tenure: Tenure) => void tenures.add(tenure));
+  if (references !== undefined) forEachTenure(references, (tenure: Tenure) => void tenures.add(tenure));
 }
 
 /** Ends the tenures that are late. Returns whether the state keeps something of an ended one, as far as it is known. */

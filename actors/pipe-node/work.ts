@@ -10,7 +10,7 @@ import { forgetRoute, setApart } from './route-uses.js';
 import { createSlot, keepsNothing, slotId, type Slot } from './slots.js';
 import type { NodeParts, PipeNodeState } from './state.js';
 import { hasCallback } from '../../src/core/built-callbacks.js';
-import { forEachGrant, isBundle, withoutEnded } from '../../src/core/references.js';
+import { forEachTenure, isBundle, withoutEnded } from '../../src/core/references.js';
 
 function workOf(
   kind: Work['kind'],
@@ -104,7 +104,7 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
     return !tenure.ended;
   }
   const now = clock.now();
-  forEachGrant(references, (tenure: Tenure) => {
+  forEachTenure(references, (tenure: Tenure) => {
     endIfLate(tenure, clock, now);
   });
   const { live, hasLost } = withoutEnded(references);
@@ -130,7 +130,7 @@ function* callAndForget({ state }: NodeParts, call: Call): Calls {
 
 /** The one first that began first to keep something. Those that keep nothing are last. */
 function byAge(left: Slot, right: Slot): number {
-  return left.keepsFrom === right.keepsFrom ? 0 : left.keepsFrom - right.keepsFrom;
+  return left.keepsSinceUse === right.keepsSinceUse ? 0 : left.keepsSinceUse - right.keepsSinceUse;
 }
 
 /** The states in the order of what they keep, the oldest first. */

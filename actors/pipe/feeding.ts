@@ -13,7 +13,7 @@ import { isWaiting } from './nodes.js';
 import { noteOpen } from '../protocol/open-records.js';
 import type { PipeState, PipeTurn } from './state.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
-import { forEachGrant } from '../../src/core/references.js';
+import { forEachTenure } from '../../src/core/references.js';
 
 /** How many entries one feed has at most. */
 const maxEntries = 256;
@@ -114,7 +114,7 @@ export function dropLostMessages({ queue, feeder }: PipeState): number {
 
 function someLive(references: ItemReferences): boolean {
   let isLive = false;
-  forEachGrant(references, ({ ended }) => {
+  forEachTenure(references, ({ ended }) => {
     if (!ended) isLive = true;
   });
   return isLive;

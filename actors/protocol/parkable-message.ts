@@ -11,7 +11,7 @@ import { show } from '../../src/api/refusal.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { isThenable } from '../../src/core/callback.js';
 import { murmur3, murmur3Bytes } from '../../src/core/murmur3.js';
-import { countItems, firstOf, forEachGrant } from '../../src/core/references.js';
+import { countItems, firstOf, forEachTenure } from '../../src/core/references.js';
 import { spansOf } from '../../src/core/spans.js';
 
 /** The node on which it failed. */
@@ -67,7 +67,7 @@ export class ParkableMessage {
     let items = 0;
     let first: DeliveredItem | undefined;
     for (const references of this.#references()) {
-      forEachGrant(references, (tenure) => void tenures.add(tenure));
+      forEachTenure(references, (tenure) => void tenures.add(tenure));
       items += countItems(references);
       first ??= firstOf(references) as DeliveredItem | undefined;
     }

@@ -38,7 +38,7 @@ export interface ParkingNews<Subject> {
 const maxCalls = 16;
 /** How many items of a failed flush a sink gets at a time. */
 const maxItems = 32;
-const notAwaited = 'the sink of park must return a promise that is fulfilled when it has kept the item';
+const noPromiseText = 'the sink of park must return a promise that is fulfilled when it has kept the item';
 const pauses = { baseMs: 100, capMs: 30_000 };
 
 /** Begins to park. The news follow in later turns. */
@@ -113,7 +113,7 @@ async function parkAll(
     try {
       const kept = sink(parkedItem(item), { signal });
       // Without a promise nobody knows when the item is durable: the write was probably not awaited.
-      if (!isThenable(kept)) throw new NonRetryableError(notAwaited);
+      if (!isThenable(kept)) throw new NonRetryableError(noPromiseText);
       await kept;
       parked.push(item);
     } catch (error) {
@@ -164,11 +164,11 @@ export function parkingEnded<Subject>(
       verdict: verdictNotParked(failure, then === 'retry' ? 'crash' : then, error),
     };
   }
-  pauseParking(turn, pending, parking, error);
+  delayParking(turn, pending, parking, error);
   return { pending, parked, late, notParked };
 }
 
-function pauseParking<Subject>(
+function delayParking<Subject>(
   { options, effects }: FailureTurn<Subject>,
   { number, failure }: PendingFailure<Subject>,
   parking: Parking,

@@ -8,7 +8,7 @@ import type { Tenure } from './tenure.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { MessageLease, PipeMessage } from '../../src/api/pipe.js';
 import { hideClass } from '../../src/core/hidden-class.js';
-import { forEachGrant, type References } from '../../src/core/references.js';
+import { forEachTenure, type References } from '../../src/core/references.js';
 
 export type ItemReferences = References<Tenure, Ref<Disposed>>;
 
@@ -78,7 +78,7 @@ export class SentMessage implements PipeMessage {
     if (references instanceof DeliveredItem) return [leaseOf(references.tenure)];
     if (references === undefined) return [];
     const tenures = new Set<Tenure>();
-    forEachGrant(references, (tenure) => void tenures.add(tenure));
+    forEachTenure(references, (tenure) => void tenures.add(tenure));
     // An ended one may still be named, or be all that the message has stood for.
     if (tenures.size > 1) for (const tenure of tenures) if (tenure.ended) tenures.delete(tenure);
     return Array.from(tenures, leaseOf);

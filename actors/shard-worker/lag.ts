@@ -1,6 +1,7 @@
 // How far a shard is behind, by time. Each figure is a bound that is never too low, as far as the shard worker can know, and takes one look
 // at the ledger. The wall clock may be wrong, so a record is never younger than the time for which the shard worker has had it.
-//   readLagMs   the age of the oldest record that is not read. 0: the last answer, a few seconds old at most, reached the tip.
+//   readLagMs   the age of the oldest record that is not read. 0: the last answer reached the tip, at most 10 s ago.
+//               If the source answers only with records, also while a read waits; and if nothing is left to read.
 //   lagMs       the age of the oldest record that is not settled; if every record read is settled, and none was dropped, readLagMs.
 // `workerStatus` and retention.ts call it.
 import type { ShardWorkerState } from './state.js';
@@ -9,7 +10,7 @@ import { nextToAdmit } from './record-admission.js';
 import type { RawRecord } from '../../src/api/ports.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
-/** An answer that reached the tip counts for this long. Readers ask an idle shard more often than that (idle-reads.ts). */
+/** An answer that reached the tip counts for 10 s. Readers ask an idle shard more often than that (idle-reads.ts). */
 const freshMs = 10_000;
 
 interface Worker {
@@ -20,8 +21,8 @@ interface Worker {
 }
 
 /**
- * Undefined: no answer has come yet, and the shard worker is not old enough for that to mean anything. Or records were left out up to a
- * checkpoint that no record has reached yet: start-check.ts.
+ * Undefined in two cases: no answer has come yet, and none is overdue (`freshMs`, 10 s); or only records below the
+ * checkpoint have come, which were left out (start-check.ts).
  */
 export function readLagMs({ options, state, now }: Worker): number | undefined {
   if (state.startCheck?.newest !== undefined) return undefined;
@@ -34,8 +35,8 @@ export function readLagMs({ options, state, now }: Worker): number | undefined {
   // A read that waits says nothing if the source answers only with records.
   const isSilent = answerAgeMs > freshMs && (answersIdle || !reading);
   if (!hasRead && !isSilent) return reading && !answersIdle && failingSince === undefined ? 0 : undefined;
-  const isBehind = isSilent || millisBehindLatest > 0 || isIntakePaused(options) || failingSince !== undefined;
-  return isBehind ? millisBehindLatest + answerAgeMs : 0;
+  const mayBeBehind = isSilent || millisBehindLatest > 0 || isIntakePaused(options) || failingSince !== undefined;
+  return mayBeBehind ? millisBehindLatest + answerAgeMs : 0;
 }
 
 /** Undefined as `readLagMs`. */

@@ -18,16 +18,16 @@ const secondLookMs = 5_000;
 export function startCheckOf(start: StartPosition): StartCheck | undefined {
   if (start.type !== 'after') return undefined;
   const { sequenceNumber: checkpoint } = start.position;
-  return { checkpoint, newest: undefined, tipSince: undefined, knowsBacklog: false, proven: undefined };
+  return { checkpoint, newest: undefined, tipSince: undefined, knowsBacklog: false, refutation: undefined };
 }
 
 /** Notes what an answer shows about the checkpoint, before its records are admitted. */
 export function noteAnswer(turn: WorkerTurn, tenure: Tenure, result: ReadResult): void {
   const { options, state, now } = turn;
   const { startCheck: check } = state;
-  if (check === undefined || check.proven !== undefined) return;
+  if (check === undefined || check.refutation !== undefined) return;
   if (result.type === 'shardEnd') {
-    if (result.notFound !== true && check.newest !== undefined) prove(turn, tenure, check, check.newest);
+    if (result.notFound !== true && check.newest !== undefined) refute(turn, tenure, check, check.newest);
     return;
   }
 
@@ -46,23 +46,23 @@ export function noteAnswer(turn: WorkerTurn, tenure: Tenure, result: ReadResult)
   if (records.length > 0 && answersIdle && !check.knowsBacklog) return;
   check.tipSince ??= now;
   // A source that answers only with records may have no second answer for long.
-  if (!answersIdle || now - check.tipSince >= secondLookMs) prove(turn, tenure, check, check.newest);
+  if (!answersIdle || now - check.tipSince >= secondLookMs) refute(turn, tenure, check, check.newest);
 }
 
 /** Whether the checkpoint is not of this shard: the shard worker reads and settles nothing. */
-export function isStartRefuted(check: StartCheck | undefined): check is StartCheck & { readonly proven: string } {
-  return check?.proven !== undefined;
+export function isStartRefuted(check: StartCheck | undefined): check is StartCheck & { readonly refutation: string } {
+  return check?.refutation !== undefined;
 }
 
-function prove(turn: WorkerTurn, tenure: Tenure, check: StartCheck, newest: string): void {
+function refute(turn: WorkerTurn, tenure: Tenure, check: StartCheck, newest: string): void {
   const { state, effects } = turn;
   const { source, shardId, leaseKey, table = '', stream } = tenure;
   const { checkpoint } = check;
   const command =
     stream === undefined ? 'kinact reset' : resetCommand({ stream: source, table, liveStream: stream, shardId });
   const remedy = `stop all workers of the application. Then set where reading begins: ${command} prints the plan, --yes applies it. Or correct the row by hand, and start the workers again.`;
-  check.proven = `the checkpoint ${checkpoint} in the row ${leaseKey} is beyond the newest record, ${newest}, so it is of another stream or was set by hand`;
-  const data = { source, shardId, table, leaseKey, checkpoint, newest, reason: check.proven, remedy };
+  check.refutation = `the checkpoint ${checkpoint} in the row ${leaseKey} is beyond the newest record, ${newest}, so it is of another stream or was set by hand`;
+  const data = { source, shardId, table, leaseKey, checkpoint, newest, reason: check.refutation, remedy };
   effects.push(effect.emit({ name: 'checkpointBeyondTip', data }));
   // What the reader has fetched ahead counts in the byte budget until it is closed.
   state.reader?.close();

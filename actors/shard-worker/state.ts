@@ -110,7 +110,7 @@ export interface StartCheck {
   /** The source has said that a shard is behind. So if it says that this one is not, that is the tip. */
   knowsBacklog: boolean;
   /** The checkpoint is not of this shard: what is wrong, in words. */
-  proven: string | undefined;
+  refutation: string | undefined;
 }
 
 /** A part of an aggregate that cannot be decoded. */

@@ -160,7 +160,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     waiting: waitingParts(state, now),
     failing: failingStatus([state.reading ? state.failing : undefined, state.startHook.failing], now),
     ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),
-    ...(isStartRefuted(state.startCheck) ? { checkpointBeyondTip: state.startCheck.proven } : {}),
+    ...(isStartRefuted(state.startCheck) ? { checkpointBeyondTip: state.startCheck.refutation } : {}),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),

@@ -19,7 +19,7 @@ export interface StoppingConsumer extends ReleaseContext {
 }
 
 /** How long a pipeline that is not restarting may take to answer. */
-const idleMs = 50;
+const answerMs = 50;
 /** The part of the deadline that a restart must leave for the releases: one write per lease. */
 const afterRestartMs = 5_000;
 /** The coordinator answers by its deadline; this much later it counts as dead. */
@@ -102,9 +102,9 @@ async function endRestart(pipeline: ReturnType<StoppingConsumer['pipeline']>, de
   // A message about a crash may be on its way to the pipeline, and the question queues behind it. The crash of a shard worker
   // takes two messages, so the question is asked twice.
   const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
-  const idle = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: idleMs });
-  await idle()
-    .then(idle, () => {})
+  const askChildren = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: answerMs });
+  await askChildren()
+    .then(askChildren, () => {})
     .catch(() => {});
   if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
 }

@@ -1,7 +1,7 @@
-// Releases left leases: those of keepers that were stopped while they held them, and that no coordinator can release any more. Used by
-// consumer-stop.ts, when a coordinator did not answer, and by source-changes.ts, when one crashed before a removal. Such keepers are
-// started again in a separate runtime, for one write each, once the calls of their pipeline have ended or are orphans. Keepers that have
-// crashed are never started again: their leases are only reported.
+// Releases leases that are left: their keepers were stopped while they held them, and no coordinator can release them any more. It is
+// called by consumer-stop.ts if a coordinator has not answered, and by source-changes.ts if one has crashed before a removal. Once the
+// calls of the pipeline have ended or are orphans, each keeper is started again in a separate runtime, for one write. A keeper that has
+// crashed is not started again: its lease is only reported.
 import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
   type LeaseKeeperOptions,

@@ -93,7 +93,7 @@ class ReplayedItem extends DeliveredItem {
 /** What the first node gets: the value on its route. It stands for no whole item if it is the only share of one. */
 function messageOf(item: DeliveredItem): SentMessage {
   const { value, record, route, isWhole } = item as ReplayedItem;
-  const share: Split<Tenure, Ref<Disposed>> = { kind: 'split', of: item, open: 1, lost: undefined, grants: undefined };
+  const share: Split<Tenure, Ref<Disposed>> = { kind: 'split', of: item, open: 1, lost: undefined, tenures: undefined };
   return new SentMessage(value, isWhole ? item : share, route, recordBytes(record));
 }
 

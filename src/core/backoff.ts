@@ -28,7 +28,7 @@
 //   actors/lease-keeper/hand-over-holder.ts          failoverMs to 10 minutes: wishes are refused after a failed drain
 //
 // Pauses that double (`exponentialMs`), each with a jitter of its own:
-//   actors/reducer/failures/failed-call.ts           0.1 to 30 s by default: attempts (`pauseMs`); never less than the base
+//   actors/reducer/failures/failed-call.ts           0.1 to 30 s by default: attempts (`retryDelayMs`); never less than the base
 //   actors/pipe-node/failures.ts                     the same: attempts of a pipe's node
 //   actors/protocol/parking.ts                       0.1 to 30 s: calls of a sink; never less than the base
 //   src/consumer/escalation.ts                       0.5 to 30 s, at most `callDeadlineMs` + `failoverMs` / 2: restarts of the

@@ -6,12 +6,12 @@ import {
   isEmptyBundle,
   withoutEnded,
   type Bundle,
-  type Grant,
+  type EndableTenure,
   type References,
 } from './references.js';
 import { hideClass } from './hidden-class.js';
 
-type AnyReferences = References<Grant, unknown>;
+type AnyReferences = References<EndableTenure, unknown>;
 
 /** What was taken out of a holding. */
 export interface Taken {
@@ -24,7 +24,7 @@ export interface Taken {
 
 /** Made empty by `createHolding` (src/pipes/holding.ts), and filled only by the actor of the node. */
 export class HeldBundle {
-  #bundle: Bundle<Grant, unknown> = emptyBundle();
+  #bundle: Bundle<EndableTenure, unknown> = emptyBundle();
   #messages = 0;
   #sizeBytes = 0;
   /** A part of it has ended since it was empty; and the state may still contain that part. */
@@ -53,7 +53,7 @@ export class HeldBundle {
   }
 
   /** What it holds. */
-  static peek(holding: HeldBundle): Bundle<Grant, unknown> {
+  static peek(holding: HeldBundle): Bundle<EndableTenure, unknown> {
     return holding.#bundle;
   }
 
@@ -71,7 +71,7 @@ export class HeldBundle {
     return { references, hasLost, isGone };
   }
 
-  /** Takes out what belongs to ended grants. `wasSubtracted`: the state has taken it out, too. */
+  /** Takes out what belongs to ended tenures. `wasSubtracted`: the state has taken it out, too. */
   static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
     const { hasLost } = withoutEnded(holding.#bundle);
     holding.#hasEnded ||= hasLost;

@@ -5,8 +5,8 @@
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
 // References move: they must not be used again where they were passed on.
 //
-// Ordinals mean nothing outside the process. So a bundle also notes the sequence numbers of the first and the last record of each grant.
-// These are two texts per grant, whatever it holds.
+// Ordinals mean nothing outside the process. So a bundle also notes the sequence numbers of the first and the last record of each tenure.
+// These are two texts per tenure, whatever it holds.
 import {
   addNumber,
   addRanges,
@@ -17,13 +17,13 @@ import {
   type NumberRanges,
 } from './number-ranges.js';
 
-/** The right to deliver the items of a shard. For actors it is the tenure (actors/protocol/tenure.ts). Once ended, it never revives. */
-export interface Grant {
+/** What is known here of a tenure (actors/protocol/tenure.ts), the right to deliver a shard's records. Once ended, it never revives. */
+export interface EndableTenure {
   readonly ended: boolean;
 }
 
 /** One item. `index`: its place among the items of the record. `stage`: where its disposition goes. */
-export interface Reference<G extends Grant, Stage> {
+export interface Reference<G extends EndableTenure, Stage> {
   readonly tenure: G;
   readonly stage: Stage;
   readonly ordinal: number;
@@ -33,21 +33,21 @@ export interface Reference<G extends Grant, Stage> {
 }
 
 /** `open`: how many shares are not settled yet. The references behind the shares settle with the last one. */
-export interface Split<G extends Grant, Stage> {
+export interface Split<G extends EndableTenure, Stage> {
   readonly kind: 'split';
-  /** Undefined: all of its grants have ended. */
+  /** Undefined: all of its tenures have ended. */
   of: References<G, Stage> | undefined;
   open: number;
-  /** The grants that have been taken out of `of`: the holders of the other shares must learn of them, too. */
+  /** The tenures that have been taken out of `of`: the holders of the other shares must learn of them, too. */
   lost: Set<G> | undefined;
   /**
-   * All grants of a bundle in `of`, and perhaps some that have ended. Undefined: not known. Each of many shares asks for them, before
+   * All tenures of a bundle in `of`, and perhaps some that have ended. Undefined: not known. Each of many shares asks for them, before
    * every call, so looking through the bundle each time would cost the square of its size.
    */
-  grants: ReadonlySet<G> | undefined;
+  tenures: ReadonlySet<G> | undefined;
 }
 
-/** The items of one grant and stage in a bundle: the ordinals of their records, by the index of the item in its record. */
+/** The items of one tenure and stage in a bundle: the ordinals of their records, by the index of the item in its record. */
 interface Part<Stage> {
   readonly stage: Stage;
   readonly byIndex: Map<number, NumberRanges>;
@@ -63,7 +63,7 @@ interface Span {
   last: string | undefined;
 }
 
-export interface Bundle<G extends Grant, Stage, Item extends Reference<G, Stage> = Reference<G, Stage>> {
+export interface Bundle<G extends EndableTenure, Stage, Item extends Reference<G, Stage> = Reference<G, Stage>> {
   readonly kind: 'bundle';
   readonly parts: Map<G, Part<Stage>[]>;
   /** How many shares of each split the bundle has. */
@@ -72,39 +72,44 @@ export interface Bundle<G extends Grant, Stage, Item extends Reference<G, Stage>
   first: Item | undefined;
 }
 
-export type References<G extends Grant, Stage> = Reference<G, Stage> | Split<G, Stage> | Bundle<G, Stage>;
+export type References<G extends EndableTenure, Stage> = Reference<G, Stage> | Split<G, Stage> | Bundle<G, Stage>;
 
 /** Gets each item that is settled. */
-export type Settle<G extends Grant, Stage> = (tenure: G, stage: Stage, ordinal: number, index: number) => void;
+export type Settle<G extends EndableTenure, Stage> = (tenure: G, stage: Stage, ordinal: number, index: number) => void;
 
-export function emptyBundle<G extends Grant, Stage>(): Bundle<G, Stage> {
+export function emptyBundle<G extends EndableTenure, Stage>(): Bundle<G, Stage> {
   return { kind: 'bundle', parts: new Map(), shares: new Map(), first: undefined };
 }
 
-export function isEmptyBundle<G extends Grant, Stage>({ parts, shares }: Bundle<G, Stage>): boolean {
+export function isEmptyBundle<G extends EndableTenure, Stage>({ parts, shares }: Bundle<G, Stage>): boolean {
   return parts.size === 0 && shares.size === 0;
 }
 
-function isSplit<G extends Grant, Stage>(references: References<G, Stage>): references is Split<G, Stage> {
+function isSplit<G extends EndableTenure, Stage>(references: References<G, Stage>): references is Split<G, Stage> {
   return 'kind' in references && references.kind === 'split';
 }
 
-export function isBundle<G extends Grant, Stage>(references: References<G, Stage>): references is Bundle<G, Stage> {
+export function isBundle<G extends EndableTenure, Stage>(
+  references: References<G, Stage>,
+): references is Bundle<G, Stage> {
   return 'kind' in references && references.kind === 'bundle';
 }
 
 /** Divides references among `shares` messages. Each of them gets what is returned, as one share of it. */
-export function splitInto<G extends Grant, Stage>(
+export function splitInto<G extends EndableTenure, Stage>(
   references: References<G, Stage>,
   shares: number,
 ): References<G, Stage> {
   return shares === 1
     ? references
-    : { kind: 'split', of: references, open: shares, lost: undefined, grants: undefined };
+    : { kind: 'split', of: references, open: shares, lost: undefined, tenures: undefined };
 }
 
 /** Moves references into a bundle. */
-export function addTo<G extends Grant, Stage>(bundle: Bundle<G, Stage>, references: References<G, Stage>): void {
+export function addTo<G extends EndableTenure, Stage>(
+  bundle: Bundle<G, Stage>,
+  references: References<G, Stage>,
+): void {
   bundle.first ??= firstOf(references);
   if (isSplit(references)) addShares(bundle, references, 1);
   else if (isBundle(references)) {
@@ -134,17 +139,21 @@ function spanOfBoth(one: Span, other: Span): Span {
   return { low: lower.low, high: higher.high, first: lower.first, last: higher.last };
 }
 
-function addShares<G extends Grant, Stage>({ shares }: Bundle<G, Stage>, split: Split<G, Stage>, count: number): void {
+function addShares<G extends EndableTenure, Stage>(
+  { shares }: Bundle<G, Stage>,
+  split: Split<G, Stage>,
+  count: number,
+): void {
   shares.set(split, (shares.get(split) ?? 0) + count);
 }
 
-function partOf<G extends Grant, Stage>({ parts }: Bundle<G, Stage>, tenure: G, stage: Stage): Part<Stage> {
-  let ofGrant = parts.get(tenure);
-  if (ofGrant === undefined) parts.set(tenure, (ofGrant = []));
-  let part = ofGrant.find((each) => each.stage === stage);
+function partOf<G extends EndableTenure, Stage>({ parts }: Bundle<G, Stage>, tenure: G, stage: Stage): Part<Stage> {
+  let ofTenure = parts.get(tenure);
+  if (ofTenure === undefined) parts.set(tenure, (ofTenure = []));
+  let part = ofTenure.find((each) => each.stage === stage);
   if (part === undefined) {
     const span = { low: Infinity, high: -Infinity, first: undefined, last: undefined };
-    ofGrant.push((part = { stage, byIndex: new Map(), span }));
+    ofTenure.push((part = { stage, byIndex: new Map(), span }));
   }
   return part;
 }
@@ -155,8 +164,8 @@ function rangesOf<Stage>({ byIndex }: Part<Stage>, index: number): NumberRanges 
   return ranges;
 }
 
-/** Settles references: their message is done. Items of ended grants are passed to `settle`, too: it may leave them out. */
-export function settleReferences<G extends Grant, Stage>(
+/** Settles references: their message is done. Items of ended tenures are passed to `settle`, too: it may leave them out. */
+export function settleReferences<G extends EndableTenure, Stage>(
   references: References<G, Stage>,
   settle: Settle<G, Stage>,
 ): void {
@@ -178,22 +187,24 @@ export function settleReferences<G extends Grant, Stage>(
   }
 }
 
-/** What is left of references once the ended grants are taken out. */
-export interface LiveReferences<G extends Grant, Stage> {
+/** What is left of references once the ended tenures are taken out. */
+export interface LiveReferences<G extends EndableTenure, Stage> {
   /** Undefined: nothing is left. */
   readonly live: References<G, Stage> | undefined;
   /** Whether something was taken out. */
   readonly hasLost: boolean;
 }
 
-/** Takes out what belongs to ended grants. A bundle and a split are changed in place. */
-export function withoutEnded<G extends Grant, Stage>(references: References<G, Stage>): LiveReferences<G, Stage> {
+/** Takes out what belongs to ended tenures. A bundle and a split are changed in place. */
+export function withoutEnded<G extends EndableTenure, Stage>(
+  references: References<G, Stage>,
+): LiveReferences<G, Stage> {
   if (isSplit(references)) {
     if (references.of === undefined) return { live: undefined, hasLost: true };
-    if (isBundle(references.of) && !someEnded(grantsBehind(references, references.of)))
+    if (isBundle(references.of) && !someEnded(tenuresBehind(references, references.of)))
       return { live: references, hasLost: false };
-    references.grants = undefined;
-    forEachLost(references.of, (grant) => void (references.lost ??= new Set()).add(grant));
+    references.tenures = undefined;
+    forEachEndedTenure(references.of, (tenure) => void (references.lost ??= new Set()).add(tenure));
     const { live, hasLost } = withoutEnded(references.of);
     references.of = live;
     return { live: live === undefined ? undefined : references, hasLost };
@@ -213,70 +224,73 @@ export function withoutEnded<G extends Grant, Stage>(references: References<G, S
   return { live: isEmptyBundle(references) ? undefined : references, hasLost };
 }
 
-/** Visits every ended grant that the references have belonged to, also those that were taken out through another share of a split. */
-export function forEachLost<G extends Grant, Stage>(references: References<G, Stage>, visit: (grant: G) => void): void {
+/** Visits every ended tenure that the references have belonged to, also those that were taken out through another share of a split. */
+export function forEachEndedTenure<G extends EndableTenure, Stage>(
+  references: References<G, Stage>,
+  visit: (tenure: G) => void,
+): void {
   if (isSplit(references)) {
     references.lost?.forEach(visit);
-    if (references.of !== undefined) forEachLost(references.of, visit);
+    if (references.of !== undefined) forEachEndedTenure(references.of, visit);
   } else if (isBundle(references)) {
-    for (const grant of references.parts.keys()) if (grant.ended) visit(grant);
-    for (const split of references.shares.keys()) forEachLost(split, visit);
+    for (const tenure of references.parts.keys()) if (tenure.ended) visit(tenure);
+    for (const split of references.shares.keys()) forEachEndedTenure(split, visit);
   } else if (references.tenure.ended) visit(references.tenure);
 }
 
-function someEnded<G extends Grant>(grants: ReadonlySet<G>): boolean {
-  for (const { ended } of grants) if (ended) return true;
+function someEnded<G extends EndableTenure>(tenures: ReadonlySet<G>): boolean {
+  for (const { ended } of tenures) if (ended) return true;
   return false;
 }
 
-function grantsBehind<G extends Grant, Stage>(split: Split<G, Stage>, of: Bundle<G, Stage>): ReadonlySet<G> {
-  if (split.grants !== undefined) return split.grants;
-  const grants = new Set<G>();
-  forEachGrant(of, (grant) => void grants.add(grant));
+function tenuresBehind<G extends EndableTenure, Stage>(split: Split<G, Stage>, of: Bundle<G, Stage>): ReadonlySet<G> {
+  if (split.tenures !== undefined) return split.tenures;
+  const tenures = new Set<G>();
+  forEachTenure(of, (tenure) => void tenures.add(tenure));
   // What another holder has taken out of a split behind it is not known here yet.
-  forEachLost(of, (grant) => void grants.add(grant));
-  split.grants = grants;
-  return grants;
+  forEachEndedTenure(of, (tenure) => void tenures.add(tenure));
+  split.tenures = tenures;
+  return tenures;
 }
 
-/** Visits every grant that the references belong to, some perhaps more than once. */
-export function forEachGrant<G extends Grant, Stage>(
+/** Visits every tenure that the references belong to, some perhaps more than once. */
+export function forEachTenure<G extends EndableTenure, Stage>(
   references: References<G, Stage>,
-  visit: (grant: G) => void,
+  visit: (tenure: G) => void,
 ): void {
   if (isSplit(references)) {
     const { of } = references;
     if (of === undefined) return;
-    const known = isBundle(of) ? grantsBehind(references, of) : undefined;
-    // An ended grant may have been taken out of `of` meanwhile, so the list is not trusted.
-    if (known === undefined || someEnded(known)) forEachGrant(of, visit);
+    const known = isBundle(of) ? tenuresBehind(references, of) : undefined;
+    // An ended tenure may have been taken out of `of` meanwhile, so the list is not trusted.
+    if (known === undefined || someEnded(known)) forEachTenure(of, visit);
     else known.forEach(visit);
   } else if (isBundle(references)) {
     for (const tenure of references.parts.keys()) visit(tenure);
-    for (const split of references.shares.keys()) forEachGrant(split, visit);
+    for (const split of references.shares.keys()) forEachTenure(split, visit);
   } else visit(references.tenure);
 }
 
-/** Whether the references name this record of such a grant. */
-export function namesRecord<G extends Grant, Stage>(
+/** Whether the references name this record of such a tenure. */
+export function namesRecord<G extends EndableTenure, Stage>(
   references: References<G, Stage>,
-  isGrant: (grant: G) => boolean,
+  isTenure: (tenure: G) => boolean,
   ordinal: number,
 ): boolean {
-  if (isSplit(references)) return references.of !== undefined && namesRecord(references.of, isGrant, ordinal);
-  if (!isBundle(references)) return isGrant(references.tenure) && references.ordinal === ordinal;
+  if (isSplit(references)) return references.of !== undefined && namesRecord(references.of, isTenure, ordinal);
+  if (!isBundle(references)) return isTenure(references.tenure) && references.ordinal === ordinal;
   for (const [tenure, parts] of references.parts) {
-    if (!isGrant(tenure)) continue;
+    if (!isTenure(tenure)) continue;
     for (const { byIndex } of parts) for (const ranges of byIndex.values()) if (hasNumber(ranges, ordinal)) return true;
   }
-  for (const split of references.shares.keys()) if (namesRecord(split, isGrant, ordinal)) return true;
+  for (const split of references.shares.keys()) if (namesRecord(split, isTenure, ordinal)) return true;
   return false;
 }
 
-/** Visits the lowest ordinal of each grant, or several of them. */
-export function forEachOldest<G extends Grant, Stage>(
+/** Visits the lowest ordinal of each tenure, or several of them. */
+export function forEachOldest<G extends EndableTenure, Stage>(
   references: References<G, Stage>,
-  visit: (grant: G, ordinal: number) => void,
+  visit: (tenure: G, ordinal: number) => void,
 ): void {
   if (isSplit(references)) {
     if (references.of !== undefined) forEachOldest(references.of, visit);
@@ -289,13 +303,15 @@ export function forEachOldest<G extends Grant, Stage>(
 }
 
 /** An item that names the references in texts: the one that came first, as far as it is known. */
-export function firstOf<G extends Grant, Stage>(references: References<G, Stage>): Reference<G, Stage> | undefined {
+export function firstOf<G extends EndableTenure, Stage>(
+  references: References<G, Stage>,
+): Reference<G, Stage> | undefined {
   if (isSplit(references)) return references.of === undefined ? undefined : firstOf(references.of);
   return isBundle(references) ? references.first : references;
 }
 
 /** How many items the references name. Items behind a split count once for each of its shares here. */
-export function countItems<G extends Grant, Stage>(references: References<G, Stage>): number {
+export function countItems<G extends EndableTenure, Stage>(references: References<G, Stage>): number {
   if (isSplit(references)) return references.of === undefined ? 0 : countItems(references.of);
   if (!isBundle(references)) return 1;
   let count = 0;

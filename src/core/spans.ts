@@ -1,10 +1,10 @@
-// What references span in the shards that they come from: the first and the last record of each grant. Ordinals are gone with the process,
+// What references span in the shards that they come from: the first and the last record of each tenure. Ordinals are gone with the process,
 // and sequence numbers are not, so this is what is written down of references (docs/parked.md).
 import { countNumbers } from './number-ranges.js';
-import { isBundle, type Grant, type Reference, type References, type Split } from './references.js';
+import { isBundle, type EndableTenure, type Reference, type References, type Split } from './references.js';
 
-/** The part of one grant. */
-export interface GrantSpan {
+/** The part of one tenure. */
+export interface TenureSpan {
   /** The sequence numbers of the first and the last record, if they are known. There may be others between them that do not belong. */
   first: string | undefined;
   last: string | undefined;
@@ -12,24 +12,26 @@ export interface GrantSpan {
   items: number;
 }
 
-interface Found extends GrantSpan {
+interface Found extends TenureSpan {
   low: number;
   high: number;
 }
 
-/** What they span, by grant. Grants that have ended are left out. */
-export function spansOf<G extends Grant, Stage>(all: Iterable<References<G, Stage>>): ReadonlyMap<G, GrantSpan> {
+/** What they span, by tenure. Ended tenures are left out. */
+export function spansOf<G extends EndableTenure, Stage>(
+  all: Iterable<References<G, Stage>>,
+): ReadonlyMap<G, TenureSpan> {
   const spans = new Map<G, Found>();
   const seen = new Set<Split<G, Stage>>();
   // Splits of splits may be as deep as a pipe is long.
   const due = [...all];
   for (let next = due.pop(); next !== undefined; next = due.pop()) {
     if (isBundle(next)) {
-      for (const [grant, parts] of next.parts)
+      for (const [tenure, parts] of next.parts)
         for (const { byIndex, span } of parts) {
           let items = 0;
           for (const ranges of byIndex.values()) items += countNumbers(ranges);
-          widen(spans, grant, { ...span, items });
+          widen(spans, tenure, { ...span, items });
         }
       due.push(...next.shares.keys());
     } else if (isOne(next)) {
@@ -43,15 +45,15 @@ export function spansOf<G extends Grant, Stage>(all: Iterable<References<G, Stag
   return spans;
 }
 
-function isOne<G extends Grant, Stage>(references: References<G, Stage>): references is Reference<G, Stage> {
+function isOne<G extends EndableTenure, Stage>(references: References<G, Stage>): references is Reference<G, Stage> {
   return !('kind' in references);
 }
 
-function widen<G extends Grant>(spans: Map<G, Found>, grant: G, more: Found): void {
-  if (grant.ended) return;
-  const known = spans.get(grant);
+function widen<G extends EndableTenure>(spans: Map<G, Found>, tenure: G, more: Found): void {
+  if (tenure.ended) return;
+  const known = spans.get(tenure);
   if (known === undefined) {
-    spans.set(grant, more);
+    spans.set(tenure, more);
     return;
   }
   known.items += more.items;

@@ -1,6 +1,6 @@
-// Decides what a refused conditional write means (docs/leases.md). It uses only the row at the time of the refusal,
-// and the writes of this keeper with lost answers. The lease keeper calls it. Related: lease-state.ts decides what a write
-// changes, and writer-signature.ts shows which worker has written a row.
+// Decides what a refused conditional write means (docs/leases.md). It judges by two things only: the row at the time of the refusal, and
+// the writes of this keeper whose answers were lost. The lease keeper calls it. Related: lease-state.ts decides what a write changes, and
+// writer-signature.ts shows which worker has written a row.
 import type { LeaseRow } from './lease.js';
 
 /** Who makes a write: `writer` is `writerPrefix` + `/` + the keeper's incarnation. */
@@ -39,7 +39,7 @@ export function classifyRefusal(
   current: LeaseRow | undefined,
 ): Refusal {
   if (current === undefined) return { type: 'gone' };
-  if (current.kinactWriter === me.writer && unknown.some((write) => leftBy(write, current))) {
+  if (current.kinactWriter === me.writer && unknown.some((write) => isRowLeftBy(write, current))) {
     return { type: 'spurious', row: current };
   }
   if (current.leaseOwner === me.workerId) return ofThisWorkerId(me, current);
@@ -53,7 +53,7 @@ export function classifyRefusal(
  * Whether a write with an unknown outcome left the row like this. A Java worker's take leaves `kinactWriter` in place, so the owner
  * must match, too. A renewal and a release of the same counter may both have unknown outcomes: the owner shows which one took effect.
  */
-function leftBy(write: UnknownWrite, current: LeaseRow): boolean {
+function isRowLeftBy(write: UnknownWrite, current: LeaseRow): boolean {
   return write.counter === current.leaseCounter && write.owner === current.leaseOwner;
 }
 

@@ -1,6 +1,6 @@
-// Keeps two replays with one progress file apart. The lock is a file beside it, `NAME.N.lock`, with the process that holds it and a beat
-// that the holder raises. Invariants: a number is created by one process only, because creating is exclusive. Nobody takes a lock
-// whose holder lives, or whose beat still rises. A lock that a killed process has left blocks nobody: it is passed over by the next number.
+// Lets one process at a time replay with one progress file. The lock is a file beside it, `NAME.N.lock`, with its holder and a beat every
+// 2 s. To take it, a process creates the next number N, exclusively, and then removes the locks of dead holders. A holder is dead if its
+// process has ended; if that cannot be seen from here, after 20 s without a beat.
 import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';

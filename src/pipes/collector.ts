@@ -70,13 +70,13 @@ export function collector<In, Out>(options: CollectorOptions<In, Out>): Callback
     handleMessage: (state, message, context) => takeIn(options, state, message, context),
     handleFlush: (state, context) => {
       forgetPending(state);
-      return emitGroups(options, { state, due: [...state.groups.values()].map((group) => ({ group })), context });
+      return emitThenKeep(options, { state, due: [...state.groups.values()].map((group) => ({ group })), context });
     },
     handleTimer: (state, context) => {
       forgetPending(state);
       const now = timeOf(state, context.now);
       const groups = [...state.groups.values()].filter(({ firstAt }) => firstAt + options.intervalMs <= now);
-      return emitGroups(options, { state, due: groups.map((group) => ({ group })), context });
+      return emitThenKeep(options, { state, due: groups.map((group) => ({ group })), context });
     },
     handleLost: (state, { lease }) => {
       for (const [key, { collected }] of state.groups) {
@@ -103,7 +103,7 @@ function takeIn<In, Out>(
   const due: Due<In, Out>[] = [];
   if (rejecting !== undefined) due.push({ group: rejecting });
   if (isComplete) due.push({ group, offered: message });
-  return emitGroups(options, {
+  return emitThenKeep(options, {
     state,
     due,
     context,
@@ -115,8 +115,8 @@ function takeIn<In, Out>(
   });
 }
 
-/** The group that takes the message, and the one that has rejected it. */
-interface Offered<In, Out> {
+/** Where a message goes: the group that takes it, and the one that has rejected it. */
+interface Placement<In, Out> {
   readonly group: Group<In, Out>;
   readonly decision: Decision;
   readonly rejecting?: Group<In, Out>;
@@ -127,7 +127,7 @@ function offer<In, Out>(
   state: Collected<In, Out>,
   message: PipeMessage<In>,
   now: number,
-): Offered<In, Out> {
+): Placement<In, Out> {
   if (state.pending?.message === message) return state.pending;
   forgetPending(state);
   const key = options.perLease ? leasesKeyOf(message) : '';
@@ -157,7 +157,7 @@ function pendingIn<In, Out>(state: Collected<In, Out>, pending: Pending<In, Out>
 }
 
 /** Makes all outputs. Only then does the state change: groups that were emitted go, and a message is kept. */
-function emitGroups<In, Out>(
+function emitThenKeep<In, Out>(
   options: CollectorOptions<In, Out>,
   call: {
     readonly state: Collected<In, Out>;

@@ -13,6 +13,9 @@ const docs = readdirSync(join(root, 'docs'))
   .map((file) => `docs/${file}`);
 const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.md', ...docs];
 
+/** A file without the lines of its comments. */
+const codeOf = (file: string): string => read(file).replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '');
+
 const fence = /^( *)(```+)(.*)\n([\s\S]*?)^\1\2 *$/gm;
 
 /** The anchors that GitHub gives to the headings of a page. */
@@ -191,7 +194,6 @@ describe('a target that the documentation points at', () => {
       );
     });
     expect(named.length).to.be.greaterThan(80);
-    const codeOf = (file: string): string => read(file).replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '');
     const isUnknown = ({ file, identifier }: { file: string; identifier: string }): boolean =>
       !new RegExp(`\\b${identifier}\\b`).test(codeOf(file));
     expect(named.filter(isUnknown)).to.deep.equal([]);
@@ -271,6 +273,18 @@ describe('docs/glossary.md', () => {
   });
 });
 
+/** What looks like a function or a constant, and is not in the code of any file that the cell names. Options are told by their table. */
+function strangersIn(cell: string): string[] {
+  const files = [...cell.matchAll(/`((?:src|actors|supervision)\/[\w./-]+\.ts)`/g)].map(([, file = '']) => file);
+  const codes = files.filter(exists).map(codeOf);
+  const options = read('docs/options.md');
+  return [...cell.matchAll(/`#?([a-z][A-Za-z]*)`/g)]
+    .map(([, name = '']) => name)
+    .filter((name) => files.length > 0 && !options.includes(`| \`${name}\` |`))
+    .filter((name) => !codes.some((code) => new RegExp(`\\b${name}\\b`).test(code)))
+    .map((name) => `${name}: ${files.join(', ')}`);
+}
+
 describe('docs/code-map.md', () => {
   it('names a test beside each question', () => {
     const questions = rowsOf(read('docs/code-map.md')).filter(([question]) => question !== 'question');
@@ -279,6 +293,17 @@ describe('docs/code-map.md', () => {
       expect(row, row[0]).to.have.length(3);
       expect(row[2], row[0]).to.match(/^`test\/\S+\.ts`$/);
     }
+  });
+
+  it('has rows of functions that are in a file of their row', () => {
+    const stale = rowsOf(read('docs/code-map.md')).flatMap(([, where = '']) => strangersIn(where));
+    expect(stale).to.deep.equal([]);
+  });
+
+  it('would be seen to name a function of another file', () => {
+    expect(strangersIn('`src/core/routing.ts` (`stageIndexOf`); late: `dropLate`, for `maxPending`')).to.deep.equal([
+      'dropLate: src/core/routing.ts',
+    ]);
   });
 
   it('has lists of functions that are in the files beside them', () => {

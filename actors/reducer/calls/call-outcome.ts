@@ -1,5 +1,5 @@
 // Handles a finished `reduce`, `flush` or call of a raw behaviour: returns credit, and settles items. An item that was in a call ends
-// in one of five files:
+// in one of these files:
 // - call-outcome.ts, with `process` process-outcome.ts: its call has succeeded, or its tenure had ended before the call.
 // - failed-call.ts: its call has failed, and the policy has decided, or its tenure has ended since.
 // - parked-call.ts: a sink has kept it, or has refused it.

@@ -7,7 +7,7 @@ import type { Verdict } from '../../protocol/failure-policy.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { creditAllQueued } from './attempts.js';
 import { addTask, createTask, raiseAttempts, type Task } from '../batches/batching.js';
-import { withoutLate, itemsFailed, askAndApply, pauseMs, openWaitingCall } from './failed-call.js';
+import { withoutLate, itemsFailed, askAndApply, retryDelayMs, openWaitingCall } from './failed-call.js';
 import { failedItemOf, itemRecovered, reportRetry } from './failure-reports.js';
 import { leaveLane } from '../calls/key-lanes.js';
 import { markCredited } from '../../protocol/stage-reports.js';
@@ -100,7 +100,7 @@ function dropLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly 
 function repeatLater(turn: ReducerTurn, call: FailedBatch, policy: Retry): void {
   const { task } = call;
   const { at, cause, failures: attempt } = task;
-  const delayMs = pauseMs(turn, policy, attempt);
+  const delayMs = retryDelayMs(turn, policy, attempt);
   const waiting = openWaitingCall(turn, call);
   if (waiting.type === 'batch') waiting.tasks.push(task);
   waiting.dueAt = Math.max(waiting.dueAt === Infinity ? 0 : waiting.dueAt, turn.now + delayMs);

@@ -216,7 +216,7 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
   }
   if (call.type === 'flush') {
     const { group } = call;
-    const delayMs = pauseMs(turn, policy, group.failures);
+    const delayMs = retryDelayMs(turn, policy, group.failures);
     const waiting = openWaitingCall(turn, call);
     if (waiting.type === 'flush') waiting.groups.push(group);
     waiting.dueAt = Math.max(waiting.dueAt === Infinity ? 0 : waiting.dueAt, now + delayMs);
@@ -229,13 +229,13 @@ function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: E
   const { job } = call;
   // Your code has acknowledged its items, so they cannot be delivered again.
   if (job.items.length > 0) return callFailed(turn, job, error);
-  const delayMs = pauseMs(turn, policy, job.attempt);
+  const delayMs = retryDelayMs(turn, policy, job.attempt);
   openWaitingCall(turn, call).dueAt = now + delayMs;
   if (call.failed !== undefined) reportRetry(turn, call.failed, { attempt: job.attempt, delayMs, error: call.cause });
 }
 
 function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems, policy: Retry): void {
-  const delayMs = pauseMs(turn, policy, item.attempt);
+  const delayMs = retryDelayMs(turn, policy, item.attempt);
   hold(turn, item, call, { dueAt: turn.now + delayMs, isUndecided: false });
   reportRetry(turn, failedItemOf(item, call.at, 1), { attempt: item.attempt, delayMs, error: call.cause });
 }
@@ -256,7 +256,7 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
     // The item was handed out before the outage began. Its failure says nothing new about the outage.
     return;
   }
-  pauseOutage(keys, keys.outage, pauseMs(turn, policy, keys.outage.failures + 1), now);
+  pauseOutage(keys, keys.outage, retryDelayMs(turn, policy, keys.outage.failures + 1), now);
 }
 
 function hold(
@@ -287,7 +287,7 @@ function rawCallOf({ job: { message, attempt }, cause }: Extract<FailedCall, { t
 }
 
 /** The pause before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */
-export function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
+export function retryDelayMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
   const ceiling = exponentialMs({ baseMs: minMs, capMs: maxMs }, failures);
   return Math.floor(minMs + options.random.next() * (ceiling - minMs));
 }

@@ -8,7 +8,7 @@ import { stoppedError } from './prefetch-buffer.js';
 import type { ReaderContext } from './polled-service.js';
 import { noteRecordGone, type Progress } from './reading-progress.js';
 
-/** So long nothing must have come. Most readers of a fleet that restarts have read a record by then. */
+/** A start is doubted after so long without a record. Most readers of a fleet that restarts have read one by then. */
 const quietMs = 30_000;
 
 /**
@@ -24,7 +24,7 @@ export async function doubtStart(reader: ReaderContext, progress: Progress): Pro
   if (isCertain(reader, progress)) return false;
   start.quietSince ??= clock.now();
   if (clock.now() - start.quietSince < quietMs) return false;
-  // A look that fails is repeated after as long a quiet.
+  // If this look fails, the next one comes after the same time without a record.
   start.quietSince = clock.now();
   return (await judgeStart(reader, progress)) === 'again';
 }

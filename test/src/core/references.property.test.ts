@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import {
   addTo,
   emptyBundle,
-  forEachGrant,
+  forEachTenure,
   isEmptyBundle,
   namesRecord,
   settleReferences,
@@ -136,10 +136,10 @@ describe('references and a naive list', () => {
             }
           }
           for (const { refs, naive } of messages) {
-            const grants = new Set<string>();
-            forEachGrant(refs, ({ name }) => grants.add(name));
+            const tenures = new Set<string>();
+            forEachTenure(refs, ({ name }) => tenures.add(name));
             assert.deepEqual(
-              [...grants].toSorted(),
+              [...tenures].toSorted(),
               [...new Set([...naive.keys()].map((name) => name.split(' ')[0]))].toSorted(),
             );
             const [first] = naive.keys();

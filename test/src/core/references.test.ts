@@ -1,21 +1,21 @@
-// What it costs to ask a share of a split about its grants.
+// What it costs to ask a share of a split about its tenures.
 import assert from 'node:assert/strict';
 import {
   addTo,
   countItems,
   emptyBundle,
   firstOf,
-  forEachGrant,
+  forEachTenure,
   settleReferences,
   splitInto,
   withoutEnded,
-  type Grant,
+  type EndableTenure,
   type References,
 } from '../../../src/core/references.js';
 
 type Refs = References<Lease, string>;
 
-interface Lease extends Grant {
+interface Lease extends EndableTenure {
   ended: boolean;
 }
 
@@ -40,7 +40,7 @@ describe('the shares of a bundle of shares', () => {
     }
     const share = splitInto<Lease, string>(bundle, count);
     const ask = (): void => {
-      forEachGrant(share, () => undefined);
+      forEachTenure(share, () => undefined);
       withoutEnded(share);
     };
     return { tenure, share, ask, asked: () => asked };
@@ -55,17 +55,17 @@ describe('the shares of a bundle of shares', () => {
     assert.equal(settled.length, count);
   });
 
-  it('know of a grant that ends later', () => {
+  it('know of a tenure that ends later', () => {
     const { tenure, share, ask } = made();
     ask();
     tenure.ended = true;
     assert.deepEqual(withoutEnded(share), { live: undefined, hasLost: true });
     const visited: unknown[] = [];
-    forEachGrant(share, (grant) => visited.push(grant));
+    forEachTenure(share, (tenure) => visited.push(tenure));
     assert.deepEqual(visited, []);
   });
 
-  it('know of a grant that has ended, though the splits behind them have been asked first', () => {
+  it('know of a tenure that has ended, though the splits behind them have been asked first', () => {
     const tenure: Lease = { ended: false };
     const half: Refs = splitInto<Lease, string>({ tenure, stage: 's', ordinal: 1, index: 0 }, 2);
     const bundle = emptyBundle<Lease, string>();

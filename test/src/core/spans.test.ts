@@ -1,12 +1,12 @@
 // What references span in their shards, beside a naive list of the items in them.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { addTo, emptyBundle, splitInto, type Grant, type References } from '../../../src/core/references.js';
+import { addTo, emptyBundle, splitInto, type EndableTenure, type References } from '../../../src/core/references.js';
 import { spansOf } from '../../../src/core/spans.js';
 import { drawnRuns } from '../../support/sampled.js';
 import { seeded } from '../../support/seeded.js';
 
-interface Lease extends Grant {
+interface Lease extends EndableTenure {
   readonly name: string;
   ended: boolean;
 }
