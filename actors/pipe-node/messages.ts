@@ -17,7 +17,7 @@ export type NodeMessage =
   | { readonly type: 'nextStopped' }
   /** A call may have taken longer than `timeoutMs`, or than `answerDeadlineMs` after that. */
   | { readonly type: 'callDue' }
-  /** The pause after a failed call may be over. */
+  /** The delay after a failed call may be over. */
   | { readonly type: 'attemptDue' }
   /** Timers of states may be due, or routes idle. */
   | { readonly type: 'slotsDue' }

@@ -1,5 +1,5 @@
 // A hook of the application that must succeed before its actor goes on: `onShardStarted` (shard worker) and `onShardEnded` (keeper). One
-// call at a time. A call that fails is repeated after a growing pause, without end, and reported like any call that is retried. A call
+// call at a time. A call that fails is repeated after a growing delay, without end, and reported like any call that is retried. A call
 // has two deadlines in a row: at the first its signal aborts, at the second it is stuck. Until then a late success counts.
 // No second call begins beside it.
 import { effect, type Effect } from './actor.js';

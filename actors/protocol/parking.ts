@@ -39,7 +39,7 @@ const maxCalls = 16;
 /** How many items of a failed flush a sink gets at a time. */
 const maxItems = 32;
 const noPromiseText = 'the sink of park must return a promise that is fulfilled when it has kept the item';
-const pauses = { baseMs: 100, capMs: 30_000 };
+const delays = { baseMs: 100, capMs: 30_000 };
 
 /** Begins to park. The news follow in later turns. */
 export function beginParking<Subject>(
@@ -138,7 +138,7 @@ export function parkingEnded<Subject>(
   pendingFailures.called.delete(number);
   callSinks(turn);
   const pending = pendingFailures.byNumber.get(number);
-  // A repeated message must not end a pause, or the deadline of the next call.
+  // A repeated message must not end a delay, or the deadline of the next call.
   const isAwaited = pending?.parking === undefined || isCalled(pending.parking);
   if (isAwaited) effects.push(effect.cancel(`park#${number}`));
   if (pending?.parking === undefined || !isAwaited) return undefined;
@@ -175,8 +175,8 @@ function delayParking<Subject>(
   error: unknown,
 ): void {
   const { attempt, notParked } = parking;
-  const ceilingMs = exponentialMs(pauses, attempt);
-  const delayMs = Math.floor(pauses.baseMs + options.random.next() * (ceilingMs - pauses.baseMs));
+  const ceilingMs = exponentialMs(delays, attempt);
+  const delayMs = Math.floor(delays.baseMs + options.random.next() * (ceilingMs - delays.baseMs));
   parking.phase = 'paused';
   parking.error = error;
   effects.push(effect.after(`park#${number}`, delayMs, { type: 'parkingDue', number }), effect.count('failedParkings'));
@@ -241,7 +241,7 @@ export function parkingOverdue<Subject>(
   return { pending, parked: [], late, notParked, verdict: verdictNotParked(failure, 'crash', error) };
 }
 
-/** The pause of a parking is over. News if its leases have ended in the meantime. */
+/** The delay of a parking is over. News if its leases have ended in the meantime. */
 export function parkingDue<Subject>(
   turn: FailureTurn<Subject>,
   { number }: ParkingDue,
@@ -258,7 +258,7 @@ export function parkingDue<Subject>(
   return late.length === 0 ? undefined : { pending, parked: [], late, notParked };
 }
 
-/** Ends the pauses of the parkings that have a part in such a tenure. */
+/** Ends the delays of the parkings that have a part in such a tenure. */
 export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (tenure: Tenure) => boolean): void {
   const { pendingFailures } = turn.state;
   for (const { number, parking, tenures } of pendingFailures.byNumber.values()) {

@@ -79,7 +79,7 @@ export interface ParkingOverdue {
   readonly isLast: boolean;
 }
 
-/** A pause is over: the sink may be called again. */
+/** A delay is over: the sink may be called again. */
 export interface ParkingDue {
   readonly type: 'parkingDue';
   readonly number: number;

@@ -15,21 +15,21 @@ export interface Park {
   readonly type: 'park';
   /** Keeps the failed items. */
   readonly sink: ParkSink;
-  /** What happens if the sink fails. `retry`: the sink is called again after a growing pause. */
+  /** What happens if the sink fails. `retry`: the sink is called again after a growing delay. */
   readonly then: PlainPolicy | 'retry';
 }
 
 /** A policy that ends a failure. */
 export type FinalPolicy = PlainPolicy | Park;
 
-/** The policy that `retry` makes: the call is repeated after a growing pause. */
+/** The policy that `retry` makes: the call is repeated after a growing delay. */
 export interface Retry {
   readonly type: 'retry';
   /** How many attempts there are, the first call included. */
   readonly attempts: number;
-  /** The shortest pause, in milliseconds. */
+  /** The shortest delay, in milliseconds. */
   readonly minMs: number;
-  /** The longest pause, in milliseconds. */
+  /** The longest delay, in milliseconds. */
   readonly maxMs: number;
   /** What happens after the last attempt, and at failures that are not retried. */
   readonly then: FinalPolicy;

@@ -260,7 +260,7 @@ export const consumerTable = {
   ),
   onFailure: optional(
     onFailureKind,
-    'What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip` settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy` decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
+    'What happens when your code fails on a record or batch. `retry()` repeats the call after a growing delay, and other keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip` settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy` decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
     {
       shown: '`retry()`',
       fallback: (): OnFailure => retry(),
@@ -274,7 +274,7 @@ export const consumerTable = {
   ),
   onShardStarted: optional(
     callback<(shard: StartedShard) => unknown>('(shard: StartedShard) => unknown'),
-    'Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call that fails is repeated after a growing pause. See hooks.md.',
+    'Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call that fails is repeated after a growing delay. See hooks.md.',
     { example: '({ shardId }) => console.log(shardId)' },
   ),
   onShardEnded: optional(

@@ -35,7 +35,7 @@ export const openPipeTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What happens when a call of a node fails. `retry()` repeats it after a growing pause, and holds the node. `park()` sets aside what has failed, and needs a format. `skip` settles and counts it. `crash` ends the pipe. A function `(error, item, attempt) => policy` decides each time, and may return a promise. `stopShard` has no shard here.',
+    'What happens when a call of a node fails. `retry()` repeats it after a growing delay, and holds the node. `park()` sets aside what has failed, and needs a format. `skip` settles and counts it. `crash` ends the pipe. A function `(error, item, attempt) => policy` decides each time, and may return a promise. `stopShard` has no shard here.',
     { shown: '`retry()`', fallback: (): OnFailure => retry(), example: "'crash'" },
   ),
   onSettled: optional(

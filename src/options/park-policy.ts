@@ -9,7 +9,7 @@ export const parkTable = {
   then: defaulting(
     oneOf<PlainPolicy | 'retry'>('retry', 'crash', 'skip', 'stopShard'),
     'retry',
-    'What happens if the sink fails, or has not answered within `callDeadlineMs`. `retry`: the sink is called again after a growing pause, of 0.1 s to 30 s, until it succeeds; your code is not called again. If the sink throws a NonRetryableError, `crash` applies instead.',
+    'What happens if the sink fails, or has not answered within `callDeadlineMs`. `retry`: the sink is called again after a growing delay, of 0.1 s to 30 s, until it succeeds; your code is not called again. If the sink throws a NonRetryableError, `crash` applies instead.',
     "'crash'",
   ),
 };

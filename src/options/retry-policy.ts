@@ -20,11 +20,11 @@ export const retryTable = {
     'How many attempts there are, the first call included. After the last one, `then` applies.',
     '10',
   ),
-  minMs: defaulting(milliseconds(1), 100, 'The shortest pause between two attempts.', '1_000'),
+  minMs: defaulting(milliseconds(1), 100, 'The shortest delay between two attempts.', '1_000'),
   maxMs: defaulting(
     milliseconds(1),
     30_000,
-    'The longest pause. Each pause is random, between `minMs` and a bound that doubles with every attempt, up to `maxMs`.',
+    'The longest delay. Each delay is random, between `minMs` and a bound that doubles with every attempt, up to `maxMs`.',
     '5_000',
   ),
   then: defaulting(
@@ -36,7 +36,7 @@ export const retryTable = {
 };
 
 /**
- * Makes the failure policy that repeats a failed call after a growing pause. It is the default of `onFailure`. An item that waits
+ * Makes the failure policy that repeats a failed call after a growing delay. It is the default of `onFailure`. An item that waits
  * holds its key: later items of the key wait behind it, and other keys go on. A flush that waits holds its reducer. So `reduce` and
  * `flush` must be repeatable: throw before you change the state, or return a new one.
  *

@@ -37,7 +37,7 @@ export function failingProcess(bad: Set<number>, options: Partial<ReducerOptions
       const found = items.find(({ value }) => bad.has(value));
       if (found !== undefined) throw new Error(`no ${found.value}`);
     },
-    // The longest pause of each attempt.
+    // The longest delay of each attempt.
     { batchSize: 8, onFailure: retry({ minMs: 100 }), random: { next: () => 1 }, ...options },
   );
   const { stage, tell, clock } = harness;

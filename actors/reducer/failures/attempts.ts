@@ -113,7 +113,7 @@ export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boo
   return false;
 }
 
-/** Whether the reducer waits for nothing but the pauses of parkings. */
+/** Whether the reducer waits for nothing but the delays of parkings. */
 function onlyPauses({ pendingFailures }: ReducerState): boolean {
   for (const { subject, parking } of pendingFailures.byNumber.values())
     if (subject.type !== 'items' && parking?.phase !== 'paused') return false;

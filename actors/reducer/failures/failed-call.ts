@@ -15,7 +15,7 @@ import {
   holdNew,
   isHandedOutAgain,
   noteFailedKey,
-  pauseOutage,
+  delayOutage,
   takeOut,
 } from './held-keys.js';
 import { withdraw } from '../batches/batching.js';
@@ -256,7 +256,7 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
     // The item was handed out before the outage began. Its failure says nothing new about the outage.
     return;
   }
-  pauseOutage(keys, keys.outage, retryDelayMs(turn, policy, keys.outage.failures + 1), now);
+  delayOutage(keys, keys.outage, retryDelayMs(turn, policy, keys.outage.failures + 1), now);
 }
 
 function hold(
@@ -286,7 +286,7 @@ function rawCallOf({ job: { message, attempt }, cause }: Extract<FailedCall, { t
   return { message, attempt, cause };
 }
 
-/** The pause before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */
+/** The delay before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */
 export function retryDelayMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
   const ceiling = exponentialMs({ baseMs: minMs, capMs: maxMs }, failures);
   return Math.floor(minMs + options.random.next() * (ceiling - minMs));

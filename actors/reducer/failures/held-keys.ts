@@ -41,8 +41,8 @@ export interface Outage {
   dueAt: number;
   /** An attempt has neither failed nor succeeded. It may have returned, and will be acknowledged later. */
   isUnderWay: boolean;
-  /** The pause before the attempt that is due, or under way. */
-  pauseMs: number;
+  /** The delay before the attempt that is due, or under way. */
+  delayMs: number;
   /** Whether the last attempt was with an item that had never been tried. */
   lastWasNew: boolean;
   /** The key of the attempt under way, or of the last failure. */
@@ -189,7 +189,7 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
 export function noteFailedKey(keys: HeldKeys, key: string, error: unknown, now: number): void {
   keys.failedKeys.add(key);
   if (keys.outage !== undefined || keys.failedKeys.size < keys.outageKeys) return;
-  const attempts = { failures: 0, dueAt: now, isUnderWay: false, pauseMs: 0, lastWasNew: false };
+  const attempts = { failures: 0, dueAt: now, isUnderWay: false, delayMs: 0, lastWasNew: false };
   keys.outage = { since: now, ...attempts, key, error };
   keys.nextAt = undefined;
 }
@@ -270,23 +270,23 @@ export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
   if (keys.outage === undefined) return;
   keys.outage.lastWasNew = held.head.failures === 0;
   keys.outage.key = held.key;
-  // One attempt at a time: the next one gets its time when this one has failed (`pauseOutage`).
+  // One attempt at a time: the next one gets its time when this one has failed (`delayOutage`).
   keys.outage.isUnderWay = true;
   keys.outage.dueAt = Infinity;
 }
 
-/** Sets the pause before the next attempt of an outage, because the last one has failed. */
-export function pauseOutage(keys: HeldKeys, outage: Outage, pauseMs: number, now: number): void {
+/** Sets the delay before the next attempt of an outage, because the last one has failed. */
+export function delayOutage(keys: HeldKeys, outage: Outage, delayMs: number, now: number): void {
   outage.isUnderWay = false;
-  outage.pauseMs = pauseMs;
-  outage.dueAt = now + pauseMs;
+  outage.delayMs = delayMs;
+  outage.dueAt = now + delayMs;
   keys.nextAt = undefined;
 }
 
-/** The attempt has returned, but is not acknowledged. The next one follows after the same pause: the application may need more items. */
+/** The attempt has returned, but is not acknowledged. The next one follows after the same delay: the application may need more items. */
 export function attemptReturned(keys: HeldKeys, now: number): void {
   if (keys.outage?.isUnderWay !== true) return;
-  keys.outage.dueAt = now + keys.outage.pauseMs;
+  keys.outage.dueAt = now + keys.outage.delayMs;
   keys.nextAt = undefined;
 }
 

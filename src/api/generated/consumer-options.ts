@@ -216,7 +216,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onDuplicate?: 'skip' | 'crash' | undefined;
   /**
-   * What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other
+   * What happens when your code fails on a record or batch. `retry()` repeats the call after a growing delay, and other
    * keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip`
    * settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy`
    * decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they
@@ -243,7 +243,7 @@ export interface ConsumerOptions<Value = any> {
   /**
    * Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every
    * restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call
-   * that fails is repeated after a growing pause. See docs/hooks.md.
+   * that fails is repeated after a growing delay. See docs/hooks.md.
    *
    * @default undefined
    * @example

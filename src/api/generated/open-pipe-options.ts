@@ -28,7 +28,7 @@ export interface OpenPipeOptions {
    */
   readonly firstOffset?: number | undefined;
   /**
-   * What happens when a call of a node fails. `retry()` repeats it after a growing pause, and holds the node. `park()`
+   * What happens when a call of a node fails. `retry()` repeats it after a growing delay, and holds the node. `park()`
    * sets aside what has failed, and needs a format. `skip` settles and counts it. `crash` ends the pipe. A function
    * `(error, item, attempt) => policy` decides each time, and may return a promise. `stopShard` has no shard here.
    *

@@ -4,7 +4,7 @@
 export interface ParkOptions {
   /**
    * What happens if the sink fails, or has not answered within `callDeadlineMs`. `retry`: the sink is called again
-   * after a growing pause, of 0.1 s to 30 s, until it succeeds; your code is not called again. If the sink throws a
+   * after a growing delay, of 0.1 s to 30 s, until it succeeds; your code is not called again. If the sink throws a
    * NonRetryableError, `crash` applies instead.
    *
    * @default 'retry'

@@ -15,7 +15,7 @@ export interface RetryOptions {
    */
   readonly attempts?: number | undefined;
   /**
-   * The shortest pause between two attempts. Takes: milliseconds, 1 to 2147483647.
+   * The shortest delay between two attempts. Takes: milliseconds, 1 to 2147483647.
    *
    * @default 100
    * @example
@@ -25,7 +25,7 @@ export interface RetryOptions {
    */
   readonly minMs?: number | undefined;
   /**
-   * The longest pause. Each pause is random, between `minMs` and a bound that doubles with every attempt, up to
+   * The longest delay. Each delay is random, between `minMs` and a bound that doubles with every attempt, up to
    * `maxMs`. Takes: milliseconds, 1 to 2147483647.
    *
    * @default 30_000

@@ -4,7 +4,7 @@ import type { OnFailure } from '../../api/failure-policy.js';
 /** What `drivePipe` takes beside a pipe. */
 export interface DrivePipeOptions {
   /**
-   * What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other
+   * What happens when your code fails on a record or batch. `retry()` repeats the call after a growing delay, and other
    * keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip`
    * settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy`
    * decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they

@@ -94,7 +94,7 @@ describe('drivePipe', () => {
     expect(seen).to.deep.equal([Buffer.from([1, 2]), 1]);
   });
 
-  it('holds the pipe while a failed call waits, and repeats it after the longest pause, or at a drain', async () => {
+  it('holds the pipe while a failed call waits, and repeats it after the longest delay, or at a drain', async () => {
     const { calls, definition, heal } = ailing();
     const driver = drivePipe(definition, { onFailure: retry({ minMs: 100, maxMs: 100 }) });
     await driver.items(values('bad', 'b'));
