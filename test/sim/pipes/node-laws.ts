@@ -2,6 +2,7 @@
 // `terminate` (I66), the order of each key and route (I67), what a message names (I68), that a failed node and those before it are
 // silent (I69), and that nothing comes of a failed call of a reducer (I72).
 import type { AnyNode, NodeContext, NodeResult, Pipe, PipeMessage } from '../../../src/api/pipe.js';
+import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import { isNodeFailure, NodeFailure } from '../../../src/api/pipe-failure.js';
 import type { Life } from './life.js';
 import type { Grain, GrainItem, Piece } from './grain.js';
@@ -85,11 +86,9 @@ export function createNodeLaws(options: NodeLawsOptions): NodeLaws {
   };
 
   const standsForItsGrains = (piece: Piece, message: PipeMessage, { node }: NodeContext): void => {
-    const { lease, item } = message;
-    if (
-      item !== undefined &&
-      (piece.grains.length !== 1 || piece.grains[0]?.item?.ordinal !== (item as unknown as GrainItem).ordinal)
-    )
+    const { lease } = message;
+    const item = SentMessage.itemOf(message as SentMessage);
+    if (item !== undefined && (piece.grains.length !== 1 || piece.grains[0]?.item?.ordinal !== item.ordinal))
       violate('I68', `${named(piece)} came to ${node} as if it were one item, ${item.sequenceNumber}`);
     for (const { id, item: each } of piece.grains) {
       if (lease === undefined || each === undefined || each.tenure.ended) continue;
