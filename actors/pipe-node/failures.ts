@@ -63,19 +63,24 @@ export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unkno
 function notePartsOf(call: Call, thrown: unknown): unknown {
   call.parts = undefined;
   if (!isNodeFailure(thrown)) return thrown;
-  const { of, state, values, cause } = thrown;
+  const { state, values, cause } = thrown;
+  const of = copyOfArray(thrown.of);
   // One that names nothing would be repeated under `skip` with nothing less to do.
-  const isValid =
-    Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
+  const isValid = of?.every((held) => isHere(call.slot, call.message, held)) === true && of.some(holdsSomething);
   if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
   if (values !== undefined && !(Array.isArray(values) && values.length > 0))
     return new NonRetryableError('The values of a NodeFailure must be an array with at least one.', { cause: thrown });
-  call.parts = { of: [...new Set(of as readonly Held[])], state, values, isStale: false };
+  call.parts = { of: [...new Set(of)], state, values, isStale: false };
   return cause;
 }
 
+/** What is checked is what is carried out: an array may have methods and an iterator of its own. */
+function copyOfArray(of: unknown): readonly Held[] | undefined {
+  return Array.isArray(of) ? Array.from({ length: of.length }, (_, at) => of[at] as Held) : undefined;
+}
+
 function holdsSomething(held: Held): boolean {
-  return SentMessage.isMessage(held) || held.messages > 0;
+  return SentMessage.isMessage(held) || !HeldBundle.isEmpty(held);
 }
 
 /** A call that fails after all its leases have ended is no failure of the application's. */

@@ -1,7 +1,7 @@
 // Carries out what a callback has returned: checks it as a whole, and then moves references. Nothing is changed by a result that is
 // refused. The message of the call must be in exactly one of `of`, `keep` and `drop`; what an earlier call kept may be in `of` or `drop`.
 import { addHead, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
-import type { Keep, NodeResult, Output } from '../../src/api/pipe.js';
+import type { Holding, Keep, NodeResult, Output, PipeMessage } from '../../src/api/pipe.js';
 import { show } from '../../src/api/refusal.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { maxTimerMs } from '../../src/api/plain-object.js';
@@ -197,7 +197,7 @@ function isNamed({ outputs = [], keep = [], drop = [] }: NodeResult, message: Se
  */
 export function isHere(slot: Slot, message: SentMessage | undefined, held: unknown): held is Held {
   if (SentMessage.isMessage(held)) return held === message || slot.kept.has(held);
-  return HeldBundle.isHolding(held) && (held.messages === 0 || slot.holdings.has(held));
+  return HeldBundle.isHolding(held) && (HeldBundle.isEmpty(held) || slot.holdings.has(held));
 }
 
 /** Takes out what was held, for good. */
@@ -209,7 +209,7 @@ export function takeHeld(slot: Slot, held: Held): ItemReferences | undefined {
 function checked({ slot, message, node }: ResultCall, returned: unknown): NodeResult {
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned))
     refuseResult(node, '', 'an object { outputs, keep, drop, state }', returned);
-  const result = returned as NodeResult;
+  const result = copyOf(returned as NodeResult);
   const { outputs = [], keep = [], drop = [] } = result;
   const ofThisCall = (held: unknown): boolean => isHere(slot, message, held);
   const gone = new Set<unknown>();
@@ -233,7 +233,7 @@ function checked({ slot, message, node }: ResultCall, returned: unknown): NodeRe
         'no removal on the main route: only what a demux has added can be removed',
         route,
       );
-    if (route !== undefined && route !== 'remove' && typeof (route as { add?: unknown }).add !== 'string')
+    if (route !== undefined && route !== 'remove' && typeof (route as { add?: unknown } | null)?.add !== 'string')
       refuseResult(node, `${path}.route`, "{ add: string } or 'remove'", route);
     if (sizeBytes !== undefined && !(Number.isFinite(sizeBytes) && sizeBytes >= 0))
       refuseResult(node, `${path}.sizeBytes`, 'a number from 0', sizeBytes);
@@ -265,6 +265,39 @@ function checked({ slot, message, node }: ResultCall, returned: unknown): NodeRe
   checkOrders(node, result);
   if (message === undefined || !isNamed(result, message)) checkNames(node, result);
   return result;
+}
+
+/** Every member, read once: what is checked is what is carried out, and a getter that throws does so before anything is taken. */
+function copyOf(returned: NodeResult): NodeResult {
+  const { outputs, keep, drop, timerMs, forget, exit } = returned;
+  return {
+    ...returned,
+    ...{ timerMs, forget, exit, drop: copied(drop, same) },
+    outputs: copied(outputs, copyOfOutput),
+    keep: copied(keep, copyOfKeep),
+  };
+}
+
+function copyOfKeep(keep: Keep): Keep {
+  if (!isObject(keep) || !('in' in keep)) return keep;
+  const { message, in: holding } = keep as { readonly message: PipeMessage; readonly in: Holding };
+  return { message, in: holding };
+}
+
+function copyOfOutput(output: Output): Output {
+  if (!isObject(output)) return output;
+  const { value, of, route, hidden, sizeBytes } = output;
+  return { value, of: copied(of, same) as readonly Held[], route, hidden, sizeBytes };
+}
+
+const same = <Value>(value: Value): Value => value;
+
+/** Anything but an array is left to `checked`. By index, because an array may have an iterator of its own. */
+function copied<Value>(
+  list: readonly Value[] | undefined,
+  copy: (value: Value) => Value,
+): readonly Value[] | undefined {
+  return Array.isArray(list) ? Array.from({ length: list.length }, (_, at) => copy(list[at] as Value)) : list;
 }
 
 /** What it says beside messages. */

@@ -142,12 +142,14 @@ function takeUsual({ state }: NodeParts, { slot, message, failures }: Call, retu
   if (message === undefined || failures > 0 || slot.kept.has(message)) return false;
   const output = soleOutput(message, returned);
   if (output === undefined && !isSoleDrop(message, returned)) return false;
+  // Read before anything is taken: a getter may throw.
+  const value = output?.value;
   const references = SentMessage.referencesOf(message);
   SentMessage.setReferences(message, undefined);
   slot.usedAt = state.calledAt;
   if (output === undefined) settle(state.settled, references);
   else {
-    state.result.emitted.push(new SentMessage(output.value, references, slot.route, message.sizeBytes));
+    state.result.emitted.push(new SentMessage(value, references, slot.route, message.sizeBytes));
     state.result.emittedBytes += message.sizeBytes;
   }
   return true;

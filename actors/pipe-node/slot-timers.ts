@@ -14,12 +14,11 @@ export function slotsDue(turn: NodeTurn): void {
   state.slotDueAt = Infinity;
   if (state.phase !== 'running') return;
   for (const slot of state.slots.values()) {
+    if (slot.timerAt <= now && !hasCallback(options.definition, slot.state, 'handleTimer')) slot.timerAt = Infinity;
     if (slot.timerAt <= now) {
-      if (!hasCallback(options.definition, slot.state, 'handleTimer')) slot.timerAt = Infinity;
-      else if (!slot.timerWaits) {
-        slot.timerWaits = true;
-        state.pending.push(timerWork(turn, slot));
-      }
+      if (slot.timerWaits) continue;
+      slot.timerWaits = true;
+      state.pending.push(timerWork(turn, slot));
     } else if (isIdle(turn, slot, now)) state.pending.push(idleWork(turn, slot));
     else state.slotDueAt = Math.min(state.slotDueAt, dueAt(turn, slot));
   }

@@ -171,7 +171,8 @@ export class ParkableMessage {
         .toString(16)
         .padStart(8, '0'),
     );
-    const end = `${at.node}/${hash.join('')}`;
+    // Two nodes may have one name.
+    const end = `${at.index}/${at.node}/${hash.join('')}`;
     const first = this.#first;
     if (first !== undefined) return counted(first, `${first.idempotencyKey}/${end}`);
     // The item that came first is lost, or it stands for nothing.

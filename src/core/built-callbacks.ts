@@ -7,8 +7,10 @@ export interface AnyCallbacks {
   readonly handleFlush?: unknown;
   readonly handleTimer?: unknown;
   readonly handleLost?: unknown;
-  /** What a state of this node was built as. A symbol, so it stays in copies of the node, and is no member that users may name. */
-  readonly [builtAs]?: ((state: unknown) => Built) | undefined;
+  /**
+   * What a state of this node was built as; undefined for any other state. A symbol, so it stays in copies of the node, and is no member that users may name.
+   */
+  readonly [builtAs]?: ((state: unknown) => Built | undefined) | undefined;
 }
 
 /** `node` is undefined if nothing is built for the state: then it has no callback. */

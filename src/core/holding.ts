@@ -45,6 +45,11 @@ export class HeldBundle {
     return typeof value === 'object' && value !== null && #bundle in value;
   }
 
+  /** Asked of the field itself: user code may give its object a member of that name. */
+  static isEmpty(holding: HeldBundle): boolean {
+    return holding.#messages === 0;
+  }
+
   /** Moves references in. Undefined: a message that stands for nothing. */
   static add(holding: HeldBundle, references: AnyReferences | undefined, sizeBytes: number): void {
     if (references !== undefined) addTo(holding.#bundle, references);

@@ -7,11 +7,16 @@ import { defineNode, named, type NodeOptions } from './define-node.js';
 import { isNodeFailure, NodeFailure } from '../api/pipe-failure.js';
 import { builtAs, type AnyCallbacks } from '../core/built-callbacks.js';
 
-/** `node` is undefined on the main route, for which nothing is built. */
-interface Built<In, Out> {
+/** What a route has. A class, so that the state of another node is told apart. `node` is undefined on the main route. */
+class Built<In, Out> {
   // oxlint-disable-next-line typescript/no-explicit-any -- each route may have another node, with a state of its own
   readonly node: NodeDefinition<any, In, Out> | undefined;
   readonly state: unknown;
+
+  constructor(node: Built<In, Out>['node'], state: unknown) {
+    this.node = node;
+    this.state = state;
+  }
 }
 
 /**
@@ -30,14 +35,15 @@ export function routeDependent<In, Out>(
 ): NodeDefinition<unknown, In, Out> {
   if (typeof build !== 'function') refuse('routeDependent', 'a function', build);
   const node: NodeDefinition<Built<In, Out>, In, Out> & AnyCallbacks = {
-    [builtAs]: (built) => built as Built<In, Out>,
+    // A node of the application's own may be a copy of this one, with states of another shape: it has the callbacks that it says.
+    [builtAs]: (state) => (state instanceof Built ? state : undefined),
     ...named('routeDependent', options),
     init: (context) => {
-      if (context.route === undefined) return { node: undefined, state: undefined };
+      if (context.route === undefined) return new Built<In, Out>(undefined, undefined);
       const built = defineNode(atOnce(build(context.route), 'routeDependent: build'));
       return answered(
         () => built.init?.(context),
-        (state): Built<In, Out> => ({ node: built, state }),
+        (state) => new Built<In, Out>(built, state),
       );
     },
     handleMessage: (built, message, context) => {
@@ -50,7 +56,8 @@ export function routeDependent<In, Out>(
     handleTimer: (built, context) => within(built, () => built.node?.handleTimer?.(built.state, context) ?? {}),
     handleLost: (built, lost, context) => {
       const handleLost = built.node?.handleLost;
-      return handleLost === undefined ? built : { ...built, state: handleLost(built.state, lost, context) };
+      if (handleLost === undefined) return built;
+      return new Built(built.node, atOnce(handleLost(built.state, lost, context), 'routeDependent: handleLost'));
     },
     terminate: ({ node, state }, context: NodeContext) => node?.terminate?.(state, context),
   };
@@ -67,13 +74,13 @@ function within<In, Out>(
     // The actor judges a result that is none, or that has no state.
     (result: NodeResult<unknown, Out> | null | undefined) =>
       typeof result === 'object' && result !== null && Object.hasOwn(result, 'state')
-        ? withState(result, { ...built, state: result.state })
+        ? withState(result, new Built(built.node, result.state))
         : (result as NodeResult<Built<In, Out>, Out>),
     (error) => {
       if (!isNodeFailure(error)) throw error;
       throw new NodeFailure(error.cause, {
         of: error.of,
-        state: { ...built, state: error.state },
+        state: new Built(built.node, error.state),
         values: error.values,
       });
     },

@@ -168,4 +168,32 @@ describe('a checkpoint beyond the tip of a shard of a table', () => {
         expect(second.ids()).to.deep.equal([]);
         expect(world.rows().get(leaseKey)!.checkpoint).to.equal(number);
       });
+
+  for (const [what, error, times] of [
+    ['has expired', 'TrimmedDataAccessException', Infinity],
+    ['cannot be asked for, for a while', 'InternalServerError', 5],
+  ] as const)
+    it(`does not keep a closed shard from its end if the record at the checkpoint ${what}`, async () => {
+      using clock = virtualClock();
+      const world = tableWorld(clock);
+      const first = world.worker('a');
+      await world.start(first);
+      world.write(['x', 'y']);
+      await clock.advance(20_000);
+      await world.stop(first);
+      world.tables.rollShard('orders');
+      let looks = 0;
+      world.script = ({ operation, input }) => {
+        if (operation !== 'GetShardIterator' || input['ShardIteratorType'] !== 'AT_SEQUENCE_NUMBER') return undefined;
+        looks += 1;
+        return looks <= times ? error : undefined;
+      };
+      const second = world.worker('b');
+      await world.start(second);
+      await clock.advance(120_000);
+      expect(second.heard('shardEnded')).to.have.length(1);
+      expect(second.heard('checkpointBeyondTip')).to.deep.equal([]);
+      expect(looks).to.equal(times === Infinity ? 1 : 6);
+      await world.stop(second);
+    });
 });

@@ -15,7 +15,7 @@ import type { Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { lagInMiddle, noteRecordGone, type Progress } from './reading-progress.js';
 import { chainDoubt, streamDoubt } from './stream-doubt.js';
-import { doubtStart, judgeStartAtEnd } from './start-doubt.js';
+import { doubtStart, judgeStart } from './start-doubt.js';
 import { idleWaitMs, leaveIdle } from './idle-reads.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
@@ -227,17 +227,17 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
 
   if (proof?.sawRecords === false && weight === 'end') {
-    const verdict = await judgeStartAtEnd(reader, progress);
+    const verdict = await judgeStart(reader, progress);
     if (verdict !== 'certain') {
       progress.iterator = undefined;
       progress.end.proof =
         verdict === 'again' ? undefined : { since: now, children, sawRecords: false, upToDate: false };
-      if (verdict === 'unknown') await sleep(reader, countFalseEnd(reader, progress));
+      if (verdict !== 'again') await recover(reader, progress, verdict.failure, verdict.operation);
       return 'readOn';
     }
 
     // The record to resume after was never read, so records after it may have expired with it.
-    if (progress.start.unseen) noteRecordGone(progress);
+    if (progress.start.unseen) noteRecordGone(progress, progress.start.doubted);
     reportGap(reader, progress, false);
     reader.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
     return 'over';

@@ -33,6 +33,8 @@ interface UncertainStart {
   readonly resumesAt: string | undefined;
   /** A record has come, or reading has begun again without one: see start-doubt.ts. */
   hasCome: boolean;
+  /** The position at which nothing came, if reading has begun again with the oldest record. */
+  doubted: IteratorPosition | undefined;
   /** Since when nothing has come from the tip (monotonic). */
   quietSince: number | undefined;
 }
@@ -121,6 +123,7 @@ export function progressFrom(start: StartPosition, { hasAggregates, timeUnitMs }
       unjudged: start.type === 'atTimestamp',
       resumesAt,
       hasCome: false,
+      doubted: undefined,
       quietSince: undefined,
     },
     skip: { arrivedBefore: undefined, cutToMs: timeUnitMs, askAgain: false, upTo: undefined },
@@ -195,11 +198,11 @@ export function noteRecords(
   const last = records.at(-1);
   if (last === undefined) return records;
 
-  const { position } = progress;
-  if (progress.start.unseen && position.type === 'atRecord') {
+  const asked = progress.start.doubted ?? progress.position;
+  if (progress.start.unseen && asked.type === 'atRecord') {
     // Some services silently begin at the next record that exists.
-    if (compareSequenceNumbers(records[0]!.sequenceNumber, position.position.sequenceNumber) > 0)
-      noteRecordGone(progress);
+    if (compareSequenceNumbers(records[0]!.sequenceNumber, asked.position.sequenceNumber) > 0)
+      noteRecordGone(progress, asked);
   }
 
   progress.start.unseen = false;

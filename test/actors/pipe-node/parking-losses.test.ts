@@ -162,6 +162,6 @@ describe('a node parks what is left', () => {
     await chain.feed('ab');
     const [entry] = to.kept as [ParkedItem];
     assert.equal(entry.itemIndex, undefined);
-    assert.match(entry.idempotencyKey, /\/1\/-\/0\/node\/[0-9a-f]+$/);
+    assert.match(entry.idempotencyKey, /\/1\/-\/0\/0\/node\/[0-9a-f]+$/);
   });
 });

@@ -32,7 +32,7 @@ describe('a parked message', () => {
     const message = parkable(undefined);
     expect(message.isLate).to.equal(false);
     expect(nameOf(message)).to.include({ idempotencyKey: '', source: '', shardId: '', sequenceNumber: '' });
-    expect(message.write().idempotencyKey).to.match(/^-\/1-u\/sink\/[0-9a-f]{16}$/);
+    expect(message.write().idempotencyKey).to.match(/^-\/1-u\/1\/sink\/[0-9a-f]{16}$/);
   });
 
   it('whose first item is lost has the place and the key of what is left; an equal one is counted', () => {
@@ -43,7 +43,7 @@ describe('a parked message', () => {
     const parked = parkable(message);
     expect(parked.place).to.deep.include({ shardId: 'shardId-2', sequenceNumber: '4' });
     const key = parked.write().idempotencyKey;
-    expect(key).to.match(/^orders@1\/shardId-2\/4\/-\/\+\/sink\/[0-9a-f]{16}$/);
+    expect(key).to.match(/^orders@1\/shardId-2\/4\/-\/\+\/1\/sink\/[0-9a-f]{16}$/);
     expect(parkable(equal).write().idempotencyKey).to.equal(`${key}.2`);
   });
 

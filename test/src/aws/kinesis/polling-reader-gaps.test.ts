@@ -1,6 +1,7 @@
 // What a reader says of records that may have expired unread, and what it leaves out because reading began before the start time.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../../src/api/ports.js';
+import type { StartPosition } from '../../../../src/core/position.js';
 import { answerOf } from '../../../support/model-kinesis-client.js';
 import {
   end,
@@ -43,6 +44,28 @@ describe('the notice of a gap', () => {
     expect(on.keys).to.deep.equal(['a', 'b']);
     expect(trims(on).map(({ certain }) => certain)).to.deep.equal([false]);
   });
+
+  for (const [name, quietMs, isGap] of [
+    ['10 s', 10_000, true],
+    ['a minute, when reading has begun again', 60_000, true],
+    ['a minute, and is not there if the start was beyond all records', 60_000, false],
+  ] as const)
+    it(`comes with the first record, after ${name}`, async () => {
+      const from = (put: (...keys: string[]) => string[]): StartPosition => {
+        const [first = ''] = put('a', 'b');
+        const sequenceNumber = isGap ? first : '9'.repeat(56);
+        return { type: 'after', position: { sequenceNumber, subSequenceNumber: 0 } };
+      };
+      const on = harness(from, { model: { missingRecord: 'nextRecord' } });
+      if (isGap) on.client.kinesis.trim(stream, shardId, 2);
+      on.consume();
+      await on.clock.advance(quietMs);
+      on.put('c');
+      await on.clock.advance(5_000);
+      expect(on.keys.at(-1)).to.equal('c');
+      expect(trims(on)).to.have.length(isGap ? 1 : 0);
+      on.reader.close();
+    });
 
   it('is not certain if records come after the gap', async () => {
     const on = await trimmedInTheMiddle(4);
