@@ -8,7 +8,8 @@ export interface AnyCallbacks {
   readonly handleTimer?: unknown;
   readonly handleLost?: unknown;
   /**
-   * What a state of this node was built as; undefined for any other state. A symbol, so it stays in copies of the node, and is no member that users may name.
+   * What a state of this node was built as; undefined for any other state. A symbol, so it stays in copies of the
+   * node, and is no member that users may name.
    */
   readonly [builtAs]?: ((state: unknown) => Built | undefined) | undefined;
 }
