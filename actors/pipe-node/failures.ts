@@ -14,7 +14,7 @@ import { settle } from './settled.js';
 import { noteKept } from './slots.js';
 import { heldOf, parkablesOf } from './parkables.js';
 import { bringBackFailed } from './route-uses.js';
-import { isHere, takeHeld, type Held } from './result.js';
+import { copied, isHere, same, takeHeld, type Held } from './result.js';
 import { dropLost } from './lost.js';
 import type { NodeTurn } from './state.js';
 import { exponentialMs } from '../../src/core/backoff.js';
@@ -64,19 +64,15 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
   call.parts = undefined;
   if (!isNodeFailure(thrown)) return thrown;
   const { state, values, cause } = thrown;
-  const of = copyOfArray(thrown.of);
+  const of = copied(thrown.of as readonly Held[], same);
   // One that names nothing would be repeated under `skip` with nothing less to do.
-  const isValid = of?.every((held) => isHere(call.slot, call.message, held)) === true && of.some(holdsSomething);
+  const isValid =
+    Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
   if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
   if (values !== undefined && !(Array.isArray(values) && values.length > 0))
     return new NonRetryableError('The values of a NodeFailure must be an array with at least one.', { cause: thrown });
   call.parts = { of: [...new Set(of)], state, values, isStale: false };
   return cause;
-}
-
-/** What is checked is what is carried out: an array may have methods and an iterator of its own. */
-function copyOfArray(of: unknown): readonly Held[] | undefined {
-  return Array.isArray(of) ? Array.from({ length: of.length }, (_, at) => of[at] as Held) : undefined;
 }
 
 function holdsSomething(held: Held): boolean {

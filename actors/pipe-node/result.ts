@@ -290,10 +290,13 @@ function copyOfOutput(output: Output): Output {
   return { value, of: copied(of, same) as readonly Held[], route, hidden, sizeBytes };
 }
 
-const same = <Value>(value: Value): Value => value;
+export const same = <Value>(value: Value): Value => value;
 
-/** Anything but an array is left to `checked`. By index, because an array may have an iterator of its own. */
-function copied<Value>(
+/**
+ * What is checked is what is carried out. Anything but an array is left to the check. By index, because an array may have an iterator of
+ * its own.
+ */
+export function copied<Value>(
   list: readonly Value[] | undefined,
   copy: (value: Value) => Value,
 ): readonly Value[] | undefined {

@@ -232,7 +232,11 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
       progress.iterator = undefined;
       progress.end.proof =
         verdict === 'again' ? undefined : { since: now, children, sawRecords: false, upToDate: false };
-      if (verdict !== 'again') await recover(reader, progress, verdict.failure, verdict.operation);
+      if (verdict !== 'again') {
+        await recover(reader, progress, verdict.failure, verdict.operation);
+        // Each chain in between is answered, which makes `recover` begin with its shortest wait.
+        await sleep(reader, countFalseEnd(reader, progress));
+      }
       return 'readOn';
     }
 

@@ -21,6 +21,11 @@ describe('a result that a node refuses', () => {
       { outputs: [{ value: 1, of: [message], sizeBytes: -1 }] },
       'outputs[0].sizeBytes must be a number from 0, got -1',
     ],
+    [
+      'a route that is null',
+      { outputs: [{ value: 1, of: [message], route: null }] },
+      'outputs[0].route must be { add: string }',
+    ],
     ['a message of another call', { keep: [messageOf(1)] }, 'keep[0] must be the message of this call, or one that'],
     ['what is no message', { keep: [7] }, 'keep[0] must be the message of this call, or one that'],
   ];
