@@ -1,6 +1,7 @@
 // Rows that vanished from the table without SHARD_END: somebody has deleted them. A living holder first gets time to create its row
-// again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. Every scan calls
-// `noteDeletedRows`; the shard sync calls the other functions.
+// again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. A row of a source that
+// this worker does not read is known for as long, because the source may be added at any moment. Every scan calls `noteDeletedRows`; the
+// shard sync calls the other functions.
 import { recreationTimeMs } from '../failover-times.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import { hasFailed, syncBy, warn, type CoordinatorTurn } from '../turn.js';
@@ -17,17 +18,28 @@ export function noteDeletedRows(turn: CoordinatorTurn, { rows, malformed }: Leas
   noteNewlyDeleted(turn, present);
 }
 
-/** Forgets deleted rows that exist again. If the time of a holder is over, a shard sync is due at once. */
+/**
+ * Forgets deleted rows that exist again. If the time of a holder is over, a shard sync is due at once. The rows of a stream that is not
+ * read here are then forgotten, unless this coordinator is to open a stream: it may be theirs.
+ */
 function endWaits({ state, now }: CoordinatorTurn, present: ReadonlySet<string>): void {
+  const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
   for (const [leaseKey, deletedRow] of state.table.deletedRows) {
     const stream = streamOfLease(state, leaseKey)?.stream;
-    const isUnread = stream === undefined || hasFailed(stream);
-    if (isUnread || present.has(leaseKey)) state.table.deletedRows.delete(leaseKey);
-    else if (!deletedRow.waitIsOver && now >= deletedRow.until) {
+    const isRead = stream !== undefined && !hasFailed(stream);
+    const isOver = now >= deletedRow.until;
+    if (present.has(leaseKey) || isGivenUp(stream) || (isOver && !isRead && !isToOpen))
+      state.table.deletedRows.delete(leaseKey);
+    else if (isOver && !deletedRow.waitIsOver) {
       deletedRow.waitIsOver = true;
-      syncBy(stream, now);
+      if (isRead) syncBy(stream, now);
     }
   }
+}
+
+/** Whether the stream has failed. One that is being removed may be added again, and its rows are still known then. */
+function isGivenUp(stream: Stream | undefined): boolean {
+  return stream !== undefined && hasFailed(stream) && stream.leaving === undefined;
 }
 
 function noteNewlyDeleted(turn: CoordinatorTurn, present: ReadonlySet<string>): void {
@@ -37,11 +49,12 @@ function noteNewlyDeleted(turn: CoordinatorTurn, present: ReadonlySet<string>): 
     const row = known.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     if (present.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const leasedShard = streamOfLease(state, leaseKey);
-    if (leasedShard === undefined || hasFailed(leasedShard.stream)) continue;
+    if (isGivenUp(leasedShard?.stream)) continue;
 
     // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
     if (state.table.deletedRows.has(leaseKey)) continue;
     state.table.deletedRows.set(leaseKey, { row, until: now + recreationTimeMs(turn), waitIsOver: false });
+    if (leasedShard === undefined || hasFailed(leasedShard.stream)) continue;
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
       source: leasedShard.stream.sourceOptions.source.name,
