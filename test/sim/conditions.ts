@@ -36,6 +36,18 @@ export function conditionOf({ java, processes }: World, name: string): Condition
   };
 }
 
+/**
+ * Whether the process is still starting, or adds the only source of the table of this shard. Then it has no earlier scan of the table.
+ * While it reads another source of the table, it knows the rows (seed 980144).
+ */
+export function knowsNoRows({ layout, processes }: World, name: string, shard: string): boolean {
+  const process = processes.find(({ machine }) => machine.name === name);
+  if (process === undefined) return false;
+  const table = layout.tableOfShard(shard);
+  const sources = layout.streams.filter((stream) => layout.tableOf(stream) === table);
+  return !process.started || sources.every((source) => process.sources.isGone(source));
+}
+
 /** The codes of an error and of its causes. */
 export function codesOf(error: unknown): readonly unknown[] {
   if (!(error instanceof Error)) return [];

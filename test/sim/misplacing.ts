@@ -1,7 +1,7 @@
 // In some worlds an operator sets the checkpoint of a lease beyond the newest record of its shard, by mistake, and corrects the row
 // later. The holder dies both times, because a worker reads the checkpoint only when it begins. I65: until the row is corrected, nothing
 // of the shard is delivered or checkpointed, and only for such a shard is `checkpointBeyondTip` said. This fault has its own dice, so it
-// does not change the rest of what a seed means.
+// does not change the rest of what a seed means. A row that is deleted and begun again is as good as corrected (seed 991009).
 import { createDice, type Dice } from './dice.js';
 import { kill } from './faults.js';
 import { beyondTip, isNumber, type Checkpointed } from './stream-log.js';
@@ -33,16 +33,16 @@ export function misplace(world: World, seed: number): () => void {
         correct = () => {};
         correctRow(world, row);
       };
-      watch(row.leaseKey, clock.now() + dice.between(20_000, 120_000));
+      watch(row.leaseKey, clock.now(), clock.now() + dice.between(20_000, 120_000));
     });
   };
-  const watch = (leaseKey: string, until: number): void => {
-    const row = world.leases.row(leaseKey);
+  const watch = (leaseKey: string, since: number, until: number): void => {
+    const row = world.oracle.wasBegunAgain(leaseKey, since) ? undefined : world.leases.row(leaseKey);
     if (row !== undefined && isNumber(row.checkpoint) && row.checkpoint !== beyondTip)
       world.oracle.violate('I65', `${leaseKey}, whose checkpoint is beyond the tip, was moved to ${row.checkpoint}`);
     if (row?.checkpoint === 'SHARD_END')
       world.oracle.violate('I65', `${leaseKey}, whose checkpoint is beyond the tip, was ended`);
-    if (clock.now() < until) return void (cancel = clock.after(lookMs, () => watch(leaseKey, until)));
+    if (clock.now() < until) return void (cancel = clock.after(lookMs, () => watch(leaseKey, since, until)));
     correct();
     wait();
   };

@@ -6,14 +6,20 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { watchdogMs } from './cluster.js';
 import { createCalls } from './calls.js';
+import { knowsNoRows } from './conditions.js';
 import { createDice } from './dice.js';
-import { createLayout } from './layout.js';
+import { createLayout, type Kind } from './layout.js';
 import { createOracle, type Oracle } from './oracle.js';
+import { misplace } from './misplacing.js';
 import { recreateStream } from './recreating.js';
 import { sample } from './samples.js';
+import { createSourceLaw, type SourceLaw } from './source-law.js';
 import type { World } from './world.js';
+import { leaseRow } from '../support/memory-lease-store.js';
 
 const shardId = 'shardId-000000000000';
+/** A seed whose operator misplaces a checkpoint. */
+const misplacingSeed = 991_009;
 
 /** Three items of one key, one record each. */
 function oracleOfThree(now = (): number => 0): Oracle {
@@ -172,5 +178,137 @@ describe('the law on ready workers of a stream that was created again (I37)', ()
 
   it('allows a ready worker if the table was created again for the new stream, too (seed 40186)', async () => {
     expect(await saysWith(false)).to.deep.equal([]);
+  });
+});
+
+describe('the law on rows that are created again (I30)', () => {
+  const leaseKey = 'sim/shardId-000000000000';
+  const row = leaseRow({ leaseKey, leaseOwner: 'p0', checkpoint: '100' });
+
+  /** p1 makes the row of p0 again at TRIM_HORIZON, two seconds after it was deleted. Returns the violations. */
+  const makes = (kind: Kind, change: (law: SourceLaw) => void, started = true): number => {
+    let at = 0;
+    const kinesis = new ScriptedKinesis({ now: () => at });
+    const layout = createLayout(kinesis, kind, {});
+    for (const stream of layout.streams) layout.create(stream, 1);
+    const sources = createSourceLaw(
+      'p1',
+      () => at,
+      () => '',
+      () => {},
+    );
+    const world = { layout, processes: [{ machine: { name: 'p1' }, started, sources }] } as unknown as World;
+    const oracle = createOracle({
+      now: () => at,
+      failoverMsOf: () => 10_000,
+      longestFailoverMs: 10_000,
+      parentsOf: () => [],
+      rowOf: () => row,
+      knowsNoRows: (name, shard) => knowsNoRows(world, name, shard),
+      onViolation: () => {},
+    });
+    oracle.wrote({ process: 'p0', leaseKey, before: undefined, after: row, sentAt: at });
+    at = 20_000;
+    oracle.wrote({ process: 'p0', leaseKey, before: row, after: { ...row, leaseCounter: 1 }, sentAt: at });
+    oracle.tampered(leaseKey);
+    at = 22_000;
+    change(sources);
+    const after = { ...row, leaseOwner: 'p1', checkpoint: 'TRIM_HORIZON' };
+    oracle.wrote({ process: 'p1', leaseKey, before: undefined, after, sentAt: at });
+    const { length } = broken(oracle, 'I30');
+    // Since it was deleted, the row has been begun again if and only if that was excused.
+    expect(oracle.wasBegunAgain(leaseKey, 20_000)).to.equal(length === 0);
+    expect(oracle.wasBegunAgain(leaseKey, 22_001)).to.equal(false);
+    return length;
+  };
+  const removed = (law: SourceLaw): void => {
+    law.removing('sim');
+    law.removed('sim', []);
+  };
+  const added = (law: SourceLaw): void => {
+    removed(law);
+    law.adding('sim');
+  };
+
+  it('excuses a process that begins to read the table, because it starts or adds the only source of the table', () => {
+    expect(makes('multi', () => {}, false)).to.equal(0);
+    for (const kind of ['one', 'several'] as const) expect(makes(kind, added), kind).to.equal(0);
+  });
+
+  it('reports a process that adds a source and reads another one of the table (seed 980144)', () => {
+    expect(makes('multi', added)).to.equal(1);
+  });
+
+  it('reports a process that reads on, is still removing the source, or has added it', () => {
+    for (const kind of ['one', 'several', 'multi'] as const) {
+      expect(
+        makes(kind, () => {}),
+        kind,
+      ).to.equal(1);
+      expect(
+        makes(kind, (law) => law.removing('sim')),
+        kind,
+      ).to.equal(1);
+      expect(
+        makes(kind, (law) => (law.removing('sim'), law.adding('sim'))),
+        kind,
+      ).to.equal(1);
+      expect(
+        makes(kind, (law) => (added(law), law.added('sim'))),
+        kind,
+      ).to.equal(1);
+    }
+  });
+
+  it('reports a process that has just added a source of another table', () => {
+    const another = (law: SourceLaw): void => {
+      law.removing('other');
+      law.removed('other', []);
+      law.adding('other');
+    };
+    expect(makes('several', another)).to.equal(1);
+  });
+});
+
+describe('the law on checkpoints beyond the tip (I65)', () => {
+  /** The violations after a process has put the row of a misplaced checkpoint to another number. */
+  const saysWith = async (begunAgain: boolean): Promise<number> => {
+    const clock = new ManualClock();
+    const oracle = oracleOfThree(() => clock.now());
+    let row = leaseRow({ leaseKey: `sim/${shardId}`, leaseOwner: 'p0', checkpoint: '100' });
+    const changes: number[] = [];
+    const machine = { name: 'p0', alive: true, kill: () => {} };
+    misplace(
+      {
+        clock,
+        java: undefined,
+        isShutDown: false,
+        kinesis: { streams: new Map([['sim', { shards: new Map([[shardId, { records: [{}] }]]) }]]) },
+        layout: { isOfTheLast: () => true },
+        leases: {
+          row: () => row,
+          rows: () => new Map([[row.leaseKey, row]]),
+          // Everything that the operator sets is taken for the work of a process.
+          change: () => void (changes.push(clock.now()), (row = { ...row, checkpoint: '101' })),
+        },
+        lostStreams: new Set(),
+        oracle: { ...oracle, wasBegunAgain: (_: string, since: number) => begunAgain && since === changes[0] },
+        processes: [{ machine, ended: undefined, stopped: false }],
+        say: () => {},
+        start: () => {},
+      } as unknown as World,
+      misplacingSeed,
+    );
+    await clock.advance(100_000);
+    expect(changes, 'a checkpoint was misplaced').to.have.length(1);
+    return broken(oracle, 'I65').length;
+  };
+
+  it('reports a number that the row gets before it is corrected', async () => {
+    expect(await saysWith(false)).to.be.above(0);
+  });
+
+  it('allows one if a process that knew no rows has begun the row again (seed 991009)', async () => {
+    expect(await saysWith(true)).to.equal(0);
   });
 });

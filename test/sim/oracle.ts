@@ -2,10 +2,10 @@
 // what every checkpoint claims, and which process may write and deliver at what time. The services and the application's code report
 // every event to it.
 import type { LeaseRow } from '../../src/core/lease.js';
-import { isJava } from './cluster.js';
 import { createAlone } from './alone.js';
 import { createHands, type HandsOptions } from './hands.js';
 import { createLosses, type Losses } from './losses.js';
+import { createRemadeRows, type RemadeRows } from './remade-rows.js';
 import { createRepeats } from './repeats.js';
 import { compareRows, createStreamLog, isNumber, type Put, type StreamLog } from './stream-log.js';
 import { createTakes } from './takes.js';
@@ -60,8 +60,8 @@ export interface OracleOptions {
   readonly onViolation: () => void;
   /** See takes.ts. Absent if a test harms mail and writes without a trace: the laws of `byTheHolder` are then left out. */
   readonly troublesOf?: (process: string) => string;
-  /** Whether a process is still starting: it knows none of the earlier rows. Default: no process is. */
-  readonly isStarting?: (process: string) => boolean;
+  /** Whether a process begins to read the table of this lease: it knows none of the earlier rows. Default: no process does. */
+  readonly knowsNoRows?: (process: string, leaseKey: string) => boolean;
   /** See takes.ts. */
   readonly wayMsOf?: (process: string) => number;
   /** See hands.ts. If absent, the laws of hands.ts, repeats.ts and wishes.ts are left out. */
@@ -73,6 +73,7 @@ export interface Oracle {
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
   readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
+  readonly wasBegunAgain: RemadeRows['wasBegunAgain'];
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** The items so far need not be done: they came before LATEST. */
@@ -133,9 +134,6 @@ export interface Oracle {
 /** How many violations of one invariant are kept. */
 const enough = 10;
 
-/** The time until every other worker has seen a new row: two scans, each of which may be some seconds old. */
-const youngMs = 10_000;
-
 export function createOracle(options: OracleOptions): Oracle {
   const { now, failoverMsOf, longestFailoverMs, parentsOf, rowOf, troublesOf, wayMsOf = () => 0 } = options;
   const violations: Violation[] = [];
@@ -159,11 +157,6 @@ export function createOracle(options: OracleOptions): Oracle {
     wayMsOf,
   });
   const losses = createLosses();
-  /** Rows that were deleted by hand, until a process creates them again. */
-  const deleted = new Map<string, LeaseRow>();
-  /** World time at which each row was last created. */
-  const bornAt = new Map<string, number>();
-  const begunAgain = new Set<string>();
   let checkpoints = 0;
   let deliveries = 0;
   let wishedAt = -Infinity;
@@ -172,6 +165,11 @@ export function createOracle(options: OracleOptions): Oracle {
     if (violations.filter((each) => each.invariant === invariant).length < enough) violations.push({ invariant, text });
   };
 
+  const remade = createRemadeRows({
+    ...options,
+    holdsStill: (process, leaseKey) => now() < (heldUntil.get(`${process}/${leaseKey}`) ?? 0),
+    violate,
+  });
   let tamperedTimes = 0;
   const hands =
     options.hands &&
@@ -269,31 +267,6 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I30: while a process holds a lease whose row was deleted, the row is created again at the holder's position. */
-  const madeAgain = (process: string, row: LeaseRow): void => {
-    // A process that starts knows no rows. A shard that it reads again may end before the row of a child, or of a child's child, is
-    // created again (seeds 77 and 808304).
-    const isStarting = options.isStarting?.(process) === true;
-    const comesAfter = parentsOf(row.leaseKey).some((parent) => begunAgain.has(parent));
-    if (comesAfter || (deleted.size > 0 && isStarting)) begunAgain.add(row.leaseKey);
-    const before = deleted.get(row.leaseKey);
-    deleted.delete(row.leaseKey);
-    if (deleted.size === 0) begunAgain.clear();
-    // A Java worker does not create its deleted rows again, and creates no row at the position that it had.
-    if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
-    if (comesAfter || isStarting || before === undefined) return;
-    const holder = before.leaseOwner;
-    const holdsStill = (name: string | undefined): boolean => now() < (heldUntil.get(`${name}/${row.leaseKey}`) ?? 0);
-    if (!holdsStill(holder)) return;
-    // `process` has lost the lease, but cannot have noticed yet, and acts as the holder.
-    if (process !== holder && holdsStill(process)) return;
-    if (compareRows(row, before) < 0)
-      violate(
-        'I30',
-        `${process} made ${row.leaseKey} again at ${row.checkpoint}, which was ${holder}'s at ${before.checkpoint}`,
-      );
-  };
-
   /** I30 and I32. */
   const byTheHolder = ({ process, id, shardId, fence }: Delivery): void => {
     if (troublesOf === undefined) return;
@@ -343,8 +316,7 @@ export function createOracle(options: OracleOptions): Oracle {
     wishes?.wrote({ process, leaseKey, before, after, sentAt });
     if (after?.kinactWish !== undefined && after.kinactWish !== before?.kinactWish) wishedAt = now();
     if (before === undefined && after !== undefined) {
-      madeAgain(process, after);
-      bornAt.set(leaseKey, now());
+      remade.made(process, after);
     }
     if (after === undefined) {
       if (before?.checkpoint !== 'SHARD_END')
@@ -395,6 +367,7 @@ export function createOracle(options: OracleOptions): Oracle {
     checkpoints: () => checkpoints,
     deliveries: () => deliveries,
     log,
+    wasBegunAgain: remade.wasBegunAgain,
     violate,
     put: (record) => log.put(record, now()),
     excuse: (ids) => excuse([...ids]),
@@ -427,9 +400,7 @@ export function createOracle(options: OracleOptions): Oracle {
     tampered: (leaseKey) => {
       tamperedTimes += 1;
       changedByHand.add(leaseKey);
-      const row = rowOf(leaseKey);
-      // A row so young may be missing from the scans of other workers, which may be old and seconds apart (seed 710917).
-      if (row !== undefined && now() - (bornAt.get(leaseKey) ?? -Infinity) >= youngMs) deleted.set(leaseKey, row);
+      remade.deleted(leaseKey, rowOf(leaseKey));
     },
     reset: (before, after) => {
       // The names include the generation of the stream: the row of the old stream is gone.

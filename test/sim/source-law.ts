@@ -16,6 +16,8 @@ export interface SourceLaw {
   readonly isAway: (source: string) => boolean;
   /** Whether it was added again since it was last removed. */
   readonly isWanted: (source: string) => boolean;
+  /** Whether `removeSource` has resolved, and no `addSource` since. */
+  readonly isGone: (source: string) => boolean;
   /** How often a source was removed or added. */
   readonly changes: () => number;
   asks(operation: string, source: string): void;
@@ -32,6 +34,7 @@ export function createSourceLaw(
   violate: (invariant: string, text: string) => void,
 ): SourceLaw {
   const away = new Set<string>();
+  const gone = new Set<string>();
   const removedAt = new Map<string, number>();
   /** The sources that were added again, perhaps while they were being removed. */
   const wanted = new Set<string>();
@@ -58,6 +61,7 @@ export function createSourceLaw(
     },
     removed: (source, owned) => {
       changes += 1;
+      gone.add(source);
       if (wanted.has(source)) return;
       removedAt.set(source, worldNow());
       const left = owned.filter((leaseKey) => !isUnknown(source, leaseKey));
@@ -70,10 +74,12 @@ export function createSourceLaw(
     added: (source) => {
       changes += 1;
       away.delete(source);
+      gone.delete(source);
     },
     areAway: () => away.size > 0,
     isAway: (source) => away.has(source),
     isWanted: (source) => wanted.has(source),
+    isGone: (source) => gone.has(source),
     changes: () => changes,
     asks: (operation, source) => broken(source, `asks for ${operation}`),
     handedOut: (source, id) => broken(source, `hands ${id} out`),

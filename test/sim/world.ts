@@ -20,7 +20,7 @@ import { createDice, type Dice } from './dice.js';
 import { createMemoryDynamoDb, type MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createFailovers, type Failovers } from './failovers.js';
 import { drawFanOut, fanOutOf, readerBegins, type FanOut } from './fan-out.js';
-import { codesOf, conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
+import { codesOf, conditionOf, earlyRenewals, knowsNoRows, troublesOf, wayMsOf } from './conditions.js';
 import { createIncarnations } from './incarnations.js';
 import { drawJavaFleet, type JavaFleet } from './java-fleet.js';
 import { createMachine, type Machine } from './machine.js';
@@ -207,7 +207,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     rowOf: (name) => leases.row(name),
     onViolation: () => (trace.atViolation = [...trace.last]),
     troublesOf: troubles,
-    isStarting: (name) => world.processes.find(({ machine }) => machine.name === name)?.started === false,
+    knowsNoRows: (name, leaseKey) => knowsNoRows(world, name, leaseKey),
     wayMsOf: wayMs,
     hands: {
       tableOf: (name) => layout.tableOfShard(name),
