@@ -49,7 +49,7 @@ describe('park in an open pipe', () => {
       ...{ source: 'lines', shardId: 'lines', sequenceNumber: '7', key: '', application: 'lines' },
     });
     expect(message).to.deep.include({ node: 'sink', itemKey: 'lines/7/-/0', valueBytes: [7] });
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
   });
 
   it('calls a sink that fails again, and leaves the offset open until it keeps the message', async () => {
@@ -68,7 +68,7 @@ describe('park in an open pipe', () => {
     ]);
     isDown = false;
     // An end does not wait out the pause.
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
     expect(opened.settled).to.equal(0);
   });
 
@@ -139,7 +139,7 @@ describe('kinact parked replay, of what was fed to an open pipe', function () {
   const feedAll = async (nodes: Pipe<Line>, values: readonly Line[]): Promise<void> => {
     const opened = await openPipe(nodes, { logger: false, onFailure: park(fileSink({ path: parkedAt() })) });
     await opened.feedAll(values);
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
   };
 
   it('brings back each message, with its own key, although two pipes had the same offsets and values', async () => {
