@@ -109,14 +109,14 @@ export function noteTenureEnded(turn: KeeperTurn): void {
 }
 
 /** Notes what a shard worker's final report says about user calls: whether none runs any more. */
-export function noteWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
+export function noteShardWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   if (!noCallsLeft) return;
   state.leftovers.callsLeftBehind = 'none';
   noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a shard worker has ended without a final report. */
-export function noteWorkerVanished({ state }: KeeperTurn): void {
+export function noteShardWorkerVanished({ state }: KeeperTurn): void {
   state.leftovers.callsLeftBehind = 'awaited';
 }
 

@@ -271,9 +271,12 @@ export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (ten
 }
 
 /** Ends the parkings of a shard worker that has ended, if no other shard worker has a part in them. Their calls are aborted. */
-export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number): readonly ParkingNews<Subject>[] {
+export function dropParkings<Subject>(
+  turn: FailureTurn<Subject>,
+  shardWorker: number,
+): readonly ParkingNews<Subject>[] {
   const news: ParkingNews<Subject>[] = [];
-  for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {
+  for (const pending of [...pendingOf(turn.state.pendingFailures, shardWorker)]) {
     const { parking, number } = pending;
     if (parking === undefined) continue;
     const late = takeOutLate(turn, pending, parking);

@@ -82,9 +82,9 @@ const maxFailingMs = 30_000;
 function failingCalls(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();
   for (const actor of walk(tree)) {
-    const worker = statusOf(actor, 'shard-worker');
-    if (worker !== undefined && failed.has(worker.source)) continue;
-    const status = worker ?? statusOf(actor, 'lease-keeper') ?? statusOf(actor, 'lease-coordinator');
+    const shardWorker = statusOf(actor, 'shard-worker');
+    if (shardWorker !== undefined && failed.has(shardWorker.source)) continue;
+    const status = shardWorker ?? statusOf(actor, 'lease-keeper') ?? statusOf(actor, 'lease-coordinator');
     for (const each of status?.failing ?? []) {
       if (each.forMs < maxFailingMs) continue;
       const key = `${each.operation} ${each.kind}`;

@@ -152,8 +152,8 @@ async function startCoordinator({ wiring, coordinators }: ChangingConsumer, tabl
   await ask(supervisor, (replyTo: ReplyTo<unknown>) => ({ type: 'startChild', spec, replyTo })).catch(() => undefined);
   const coordinator = wiring.coordinators.get(table);
   if (coordinator === undefined) return false;
-  const workers = wiring.workers();
-  if (workers !== undefined) sendFromOutside(workers, { type: 'tableAdded', table, coordinator });
+  const shardWorkers = wiring.shardWorkers();
+  if (shardWorkers !== undefined) sendFromOutside(shardWorkers, { type: 'tableAdded', table, coordinator });
   return true;
 }
 

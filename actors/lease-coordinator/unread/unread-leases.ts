@@ -16,7 +16,7 @@ export function noteIdle(turn: CoordinatorTurn, lease: Lease, reason: string): v
 }
 
 /** Notes that a shard worker has begun. After a false end this proves nothing: the new shard worker may reach the same false end. */
-export function noteWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
+export function noteShardWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
   noteUnreadWorking(turn, lease);
   if (!lease.falseEnd) noteRead(lease);
 }

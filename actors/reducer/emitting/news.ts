@@ -44,12 +44,13 @@ export function pipeNews(turn: ReducerTurn, news: MessageOf<PipeNews, 'pipeNews'
 }
 
 /** The tenure of this shard worker has ended: the next owner processes what was emitted for it. */
-export function forgetEmitted({ state, effects }: ReducerTurn, worker: number): void {
+export function forgetEmitted({ state, effects }: ReducerTurn, shardWorker: number): void {
   const { behind, self } = state;
   if (behind === undefined) return;
-  behind.open.delete(worker);
-  for (const item of behind.shares.keys()) if (item.tenure.workerNumber === worker) behind.shares.delete(item);
+  behind.open.delete(shardWorker);
+  for (const item of behind.shares.keys())
+    if (item.tenure.shardWorkerNumber === shardWorker) behind.shares.delete(item);
   for (const item of behind.acknowledgedInCall)
-    if (item.tenure.workerNumber === worker) behind.acknowledgedInCall.delete(item);
-  sendToPipe(effects, behind, (number) => ({ type: 'emittedLost', number, reducer: self, worker }));
+    if (item.tenure.shardWorkerNumber === shardWorker) behind.acknowledgedInCall.delete(item);
+  sendToPipe(effects, behind, (number) => ({ type: 'emittedLost', number, reducer: self, shardWorker }));
 }

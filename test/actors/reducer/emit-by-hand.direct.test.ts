@@ -53,7 +53,7 @@ describe('ctx.emit with manual acknowledgement', () => {
     expect(it.ack(0)).to.deep.equal([0]);
   });
 
-  for (const [whose, worker, settles] of [
+  for (const [whose, shardWorker, settles] of [
     ['its lease', 1, []],
     ['another lease', 2, [0]],
   ] as const)
@@ -68,8 +68,8 @@ describe('ctx.emit with manual acknowledgement', () => {
       });
       const call = it.end(it.items([0]));
       it.tell({ type: 'contextCalled' });
-      it.tenures[worker]!.ended = true;
-      it.revoked(worker);
+      it.tenures[shardWorker]!.ended = true;
+      it.revoked(shardWorker);
       resolve();
       const effects = await call;
       expect([it.settledIn(effects), counted(effects)]).to.deep.equal([settles, {}]);

@@ -62,13 +62,13 @@ const keyOfTheTenure: Mutant['make'] = () =>
 /** What no sink has kept yet counts as parked once the lease is lost. */
 const lostIsKept: Mutant['make'] = () => {
   let lost: readonly DeliveredItem[] = [];
-  const leftOf = (state: StateOf<'reducer'>, worker: number): readonly DeliveredItem[] =>
+  const leftOf = (state: StateOf<'reducer'>, shardWorker: number): readonly DeliveredItem[] =>
     [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
       .flatMap(({ parking }) => (parking?.notParked ?? []) as readonly DeliveredItem[])
-      .filter(({ tenure }) => tenure.workerNumber === worker);
+      .filter(({ tenure }) => tenure.shardWorkerNumber === shardWorker);
   return wrapped('reducer', {
     before: (state, message) => {
-      lost = message.type === 'revoked' ? leftOf(state, message.worker) : [];
+      lost = message.type === 'revoked' ? leftOf(state, message.shardWorker) : [];
       return message;
     },
     after: (_state, _message, effects) => [
