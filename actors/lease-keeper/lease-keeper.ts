@@ -23,7 +23,7 @@ import {
   revokeTenure,
 } from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
-import { shardWorkerDown, shardWorkerEnded } from './ended-worker.js';
+import { shardWorkerDown, shardWorkerEnded } from './ended-shard-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
 import { cannotDrain, extendDrain, proceedReceivedWish } from './hand-over-holder.js';
 import { beginWrite, nextExtraAt } from './outgoing-write.js';

@@ -6,17 +6,17 @@
 //   clocks        lease-keeper.ts alone
 //   leftovers     leftovers.ts; the counts of calls of the keeper: checkpoint-report.ts, end-hook.ts
 //   tenure        open-tenure.ts; its deadlines: writes.ts
-//   shardEnd      ended-worker.ts notes it, lease-end.ts changes it and withdraws it; its hook: end-hook.ts
+//   shardEnd      ended-shard-worker.ts notes it, lease-end.ts changes it and withdraws it; its hook: end-hook.ts
 //   endHook       end-hook.ts alone
-//   releaseOrder  lease-end.ts; `recordsLeft` also ended-worker.ts, hand-over-asker.ts
-//   setbacks      `watchdog`: ended-worker.ts; `falseEnds`, `nextShardWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
+//   releaseOrder  lease-end.ts; `recordsLeft` also ended-shard-worker.ts, hand-over-asker.ts
+//   setbacks      `watchdog`: ended-shard-worker.ts; `falseEnds`, `nextShardWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
 //   phase         writes.ts, hand-over-asker.ts, lease-end.ts
 //   taking        writes.ts, hand-over-asker.ts
 //   lease         writes.ts, hand-over-asker.ts, hand-over-holder.ts; the frontier: open-tenure.ts
 //   writes        outgoing-write.ts, writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
 //   queuePlace    permit.ts; also outgoing-write.ts, writes.ts, hand-over-asker.ts
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
-//   shardWorkers  open-tenure.ts, ended-worker.ts; `mayNotStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
+//   shardWorkers  open-tenure.ts, ended-shard-worker.ts; `mayNotStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
 import type { HookCall } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';

@@ -4,7 +4,7 @@
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { ShardWorkerTurn } from './turn.js';
-import { beginEnding, endWithTenure } from './worker-shutdown.js';
+import { beginEnding, endWithTenure } from './shutdown.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
 export function obeyKeeper(turn: ShardWorkerTurn, message: ShardWorkerRequest): void {

@@ -12,7 +12,7 @@ import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { obeyKeeper } from './keeper-orders.js';
-import { finish, endWithTenure, beginEnding } from './worker-shutdown.js';
+import { finish, endWithTenure, beginEnding } from './shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import type { Channel, ShardWorkerState } from './state.js';

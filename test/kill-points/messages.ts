@@ -75,7 +75,7 @@ const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   readDone: meanings.read,
   limitDue: full,
   ackWaitReported: full,
-  admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
+  admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/slow-extract',
 };
 
 const leaseKeeper: Remarks<LeaseKeeperMessage['type']> = {

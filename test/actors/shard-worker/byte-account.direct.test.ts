@@ -6,7 +6,7 @@ import { createByteBudget, openAccount, setShardWorkerBytes } from '../../../src
 import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../../src/core/intake.js';
 import { createSettledTally, openEntry } from '../../../src/core/settled-tally.js';
 import { ofType, recordOf } from '../../support/direct.js';
-import { directShardWorker, type ShardWorkerEffects } from '../../support/direct-worker.js';
+import { directShardWorker, type ShardWorkerEffects } from '../../support/direct-shard-worker.js';
 
 /** A shard worker with an open record, in a budget whose other account holds more than everything. */
 function inFullBudget(options: Parameters<typeof directShardWorker>[0] = {}) {

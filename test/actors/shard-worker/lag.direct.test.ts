@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { StreamSource } from '../../../src/api/ports.js';
 import { createIntake, intakeOfShard, pauseIntake } from '../../../src/core/intake.js';
 import { recordOf, sent } from '../../support/direct.js';
-import { directShardWorker, settled } from '../../support/direct-worker.js';
+import { directShardWorker, settled } from '../../support/direct-shard-worker.js';
 
 const never = new Promise<never>(() => {});
 const silentSource = {

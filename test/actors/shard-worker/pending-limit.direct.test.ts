@@ -1,7 +1,7 @@
 // When a full shard asks its reducers whether they wait for more items, message by message. pending-limit.test.ts has the reducers, too.
 import { expect } from 'chai';
 import { asked, counted, emitted, ofType } from '../../support/direct.js';
-import { directShardWorker, settled } from '../../support/direct-worker.js';
+import { directShardWorker, settled } from '../../support/direct-shard-worker.js';
 
 /** A shard worker that is full with one record, ten seconds later. */
 function fullFor10s(options: Parameters<typeof directShardWorker>[0] = {}, stageCount = 2) {

@@ -5,7 +5,7 @@ import type { ShardWorkerEnd } from '../../../actors/protocol/tenure.js';
 import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
 import type { StartPosition } from '../../../src/core/position.js';
 import { asked, counted, emitted, ofType, sent, started } from '../../support/direct.js';
-import { directShardWorker, nothing, settled } from '../../support/direct-worker.js';
+import { directShardWorker, nothing, settled } from '../../support/direct-shard-worker.js';
 
 const drained: ShardWorkerEnd = { type: 'drained', open: 0 };
 

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { RawRecord, StreamSource } from '../../../src/api/ports.js';
 import { emitted, ofType, recordOf, started } from '../../support/direct.js';
-import { directShardWorker } from '../../support/direct-worker.js';
+import { directShardWorker } from '../../support/direct-shard-worker.js';
 
 /** A worker that begins after record 900, and what reads bring. */
 function beginsAt900(options: Parameters<typeof directShardWorker>[0] = {}) {

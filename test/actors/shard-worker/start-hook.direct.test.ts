@@ -6,7 +6,7 @@ import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-work
 import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../../src/core/intake.js';
 import type { StartedShard } from '../../../src/api/options.js';
 import { counted, emitted, ofType, started } from '../../support/direct.js';
-import { directShardWorker } from '../../support/direct-worker.js';
+import { directShardWorker } from '../../support/direct-shard-worker.js';
 
 type Effects = readonly Effect<ShardWorkerMessage>[];
 
