@@ -21,7 +21,7 @@ import { exponentialMs } from '../../src/core/backoff.js';
 import type { RecordEvent } from '../../src/api/event-members.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
-import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
+import type { ParkedItem, ParkingSink } from '../../src/api/parking.js';
 
 /** What has become of a parking. */
 export interface ParkingNews<Subject> {
@@ -102,7 +102,7 @@ function callSink<Subject>(
 type Answer = Pick<ParkingEnded, 'parked' | 'error'>;
 
 async function parkAll(
-  sink: ParkSink,
+  sink: ParkingSink,
   items: readonly Parkable[],
   parkedItem: (item: Parkable) => ParkedItem,
   signal: AbortSignal,

@@ -2,7 +2,7 @@
 // would find it only after `watchdogMs`. Slow calls, and reducers that settle something, are not reported.
 import { expect } from 'chai';
 import { reducerIndexOf } from '../../../src/core/routing.js';
-import { defineReducer, type ReducerDefinition, type Token } from '../../../src/api/reducer.js';
+import { defineReducer, type ReducerDefinition, type ItemToken } from '../../../src/api/reducer.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { ConsumerEvents } from '../../../src/api/events.js';
 import { fakeStream, type FakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
@@ -18,7 +18,7 @@ const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => redu
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-type Reduce = (token: Token, ack: (token: Token) => void, n: number) => unknown;
+type Reduce = (token: ItemToken, ack: (token: ItemToken) => void, n: number) => unknown;
 const manual = (reduce: Reduce): ReducerDefinition =>
   defineReducer({
     init: () => 0,
@@ -91,7 +91,7 @@ describe('a bound that is too small for the reducer', () => {
   });
 
   it('names the span if records far behind the oldest open one are what is full', async () => {
-    let first: Token | undefined;
+    let first: ItemToken | undefined;
     const definition = manual((token, ack) => (first === undefined ? void (first = token) : ack(token)));
     const pipeline = await run({ definition, shardWorker: { maxPending: 2 } }, 30_000, (stream) =>
       putNumbered(stream, 200),
@@ -100,7 +100,7 @@ describe('a bound that is too small for the reducer', () => {
   });
 
   it('is not reported while a call runs, or shortly after: what it holds may be acknowledged next', async () => {
-    const held: Token[] = [];
+    const held: ItemToken[] = [];
     const definition = manual(async (token, ack, n) => {
       held.push(token);
       if (n % 10 !== 9) return;

@@ -2,7 +2,7 @@
 // Slow reducers that make progress, and shards without records, never trigger the watchdog.
 import { expect } from 'chai';
 import { reducerIndexOf } from '../../../src/core/routing.js';
-import { defineReducer, type ReducerDefinition, type Token } from '../../../src/api/reducer.js';
+import { defineReducer, type ReducerDefinition, type ItemToken } from '../../../src/api/reducer.js';
 import { fakeStream, type FakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
 import { stallError } from '../../../actors/shard-worker/watchdog.js';
 import type { Whereabouts } from '../../../actors/protocol/disposition.js';
@@ -38,7 +38,7 @@ async function watched(
   return { pipeline, stream, crash };
 }
 
-const manual = (reduce: (token: Token, ack: (token: Token) => void, n: number) => void): ReducerDefinition =>
+const manual = (reduce: (token: ItemToken, ack: (token: ItemToken) => void, n: number) => void): ReducerDefinition =>
   defineReducer({
     init: () => 0,
     acknowledge: 'manual',
