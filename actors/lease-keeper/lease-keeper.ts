@@ -73,7 +73,7 @@ export function leaseKeeper(
       refuseTenureRequest(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
       leaveQueue(turn);
-      // The calls above only send and reply.
+      // A cast: a stopping actor may only send, reply, count and emit, and the calls above do nothing else.
       return turn.effects as LastEffect[];
     },
     status: (state) => keeperStatus(options, state),

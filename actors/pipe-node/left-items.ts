@@ -35,7 +35,7 @@ export function noteLeft(
     note(call, item, { since, attempts: call.failures, error });
   }
   for (const slot of state.slots.values()) {
-    // Noted above, as what its flush or timer is about.
+    // What this state keeps is noted already, because the call, a flush or a timer, is about that.
     if (call?.slot === slot && call.message === undefined) continue;
     const kept = itemOf(keptReferences(slot), shardWorker);
     if (kept !== undefined) note(slot, kept, { since: slot.keepsSince, attempts: 0, error: `${name} keeps it` });

@@ -41,7 +41,7 @@ function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
     notParked(turn, state.work, { call, failure }, news.verdict);
     return;
   }
-  // The sink is called again.
+  // No verdict yet: the sink is called again for what it has not kept.
   if (news.notParked.length > 0) return;
   settleParked(turn, state.work, call);
 }

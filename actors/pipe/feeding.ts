@@ -21,7 +21,7 @@ const maxEntries = 256;
 export function queueItems({ options, state }: PipeTurn, { items }: Message<'items'>): void {
   const isHeld = options.holdsCredit !== true && isWaiting(state);
   for (const item of items) {
-    // The tenure was revoked by another stage.
+    // The `revoked` of another stage may have come before these items.
     if (item.tenure.ended) {
       dropItem(state, item);
       continue;

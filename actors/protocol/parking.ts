@@ -155,7 +155,7 @@ export function parkingEnded<Subject>(
   const { then } = parking.policy;
   if (then !== 'retry' || isNonRetryable(error)) {
     pendingFailures.byNumber.delete(number);
-    // The sink would refuse it for ever.
+    // `retry` becomes `crash` after an error that no repetition mends, because the sink would refuse the item for ever.
     return {
       pending,
       parked,
@@ -180,7 +180,7 @@ function delayParking<Subject>(
   parking.phase = 'paused';
   parking.error = error;
   effects.push(effect.after(`park#${number}`, delayMs, { type: 'parkingDue', number }), effect.count('failedParkings'));
-  // The first, second, fourth, eighth … failure.
+  // Only the first, second, fourth, eighth … failure is reported: a sink may be down for hours.
   if ((attempt & (attempt - 1)) !== 0) return;
   const [oldest] = notParked as [Parkable, ...Parkable[]];
   const items = sumOf(notParked);

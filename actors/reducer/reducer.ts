@@ -186,7 +186,7 @@ function flushDue({ state }: ReducerTurn): void {
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
   turn.state.running = undefined;
-  // A run that has ended has begun.
+  // A cast, because a run that has ended has a start.
   measureCall(turn, 'reduce', job.startedAt as number);
   noteNotHandedOut(turn, job.items.length - job.next + job.dropped.length);
   afterFold(turn, job);
@@ -238,7 +238,7 @@ function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   requeueDeferredDrains(turn);
   if (!hasRoom(state.behind)) {
-    // What the pipe takes comes here again.
+    // Without room in the pipe, no new call is made. When the pipe has taken something, its news leads here again.
     passBy(turn);
     dropUnneeded(turn);
     return;

@@ -14,7 +14,7 @@ export function handleMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
 
-  // A drain that was deferred has been a message already.
+  // A raw behaviour gets a drain as a message once, and not again after the drain was deferred.
   if (options.definition.behaviour === undefined || state.toldMarks.has(mark)) {
     finishOrDefer(turn, mark);
     return;
@@ -73,6 +73,6 @@ export function finishOrDefer(turn: ReducerTurn, mark: Mark): void {
 
 function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, shardWorker: number): boolean {
   if (awaitsAnswer(pendingFailures, shardWorker)) return true;
-  // An answer came while a raw behaviour was called with the drain, and let items go.
+  // While a raw behaviour was called with the drain, an answer may have let items go. They come first.
   return waitingCall === undefined && carry.some(({ tenure }) => tenure.shardWorkerNumber === shardWorker);
 }

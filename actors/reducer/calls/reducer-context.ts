@@ -69,7 +69,7 @@ export function createContextController<Message>(
       return taken;
     },
     takeFailed: (token) => {
-      // It is asked after each call.
+      // Asked after each call, and usually nothing has failed.
       if (failed.length === 0) return undefined;
       const found = failed.find((each) => each.token === token);
       if (found !== undefined) failed = failed.filter((each) => each.token !== token);

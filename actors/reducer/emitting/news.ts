@@ -26,16 +26,16 @@ function isNews(message: { readonly type: string }): message is PipeNews {
 export function pipeNews(turn: ReducerTurn, news: MessageOf<PipeNews, 'pipeNews'>): void {
   const { options, state, now, effects } = turn;
   const { reports } = state;
-  // `acceptNews` accepts none without a pipe.
+  // A cast, because `acceptNews` accepts no news without a pipe.
   const behind = state.behind as PipeBehind;
   behind.newsAt = now;
   behind.untaken -= news.taken;
-  // Shares of bytes are fractions.
+  // Shares of bytes are fractions, so what is left at the end may not be exactly 0.
   behind.untakenBytes = behind.untaken === 0 ? 0 : behind.untakenBytes - news.takenBytes;
   const { done, stale } = reportSettled(behind.open, reports, news.settled);
   options.progress.settled += done;
   if (stale > 0) effects.push(effect.count('staleSettles', stale));
-  // A node may have ended tenures.
+  // A node may have ended tenures, and the stages must hear of it.
   reportEndedOf(behind.open, reports);
   const begins = news.isWaiting && !behind.isWaiting;
   behind.isWaiting = news.isWaiting;

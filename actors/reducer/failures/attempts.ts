@@ -93,7 +93,7 @@ export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
 export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
   const { state, now } = turn;
   const queued = state.punctuationInQueue > 0 ? punctuationOf(state) : [];
-  // Those beside the queue are answered by process-steps.ts.
+  // Drains beside the queue count as well, although process-steps.ts answers them.
   const all = [...queued.filter(isDrain), ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
   const isLastTry = all.some((drain) => !state.drainsTriedFor.has(drain));
 
