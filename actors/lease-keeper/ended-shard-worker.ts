@@ -18,7 +18,7 @@ export function shardWorkerEnded(turn: KeeperTurn, { shardWorker, fence, end }: 
 
   // Such a shard worker reads nothing, so it does not know what the shard worker before it left open.
   const isOnlyAwaiting = tenure.shared.onlyAwaitsCalls === true;
-  closeTenure(turn, tenure, `the worker has ended: ${end.type}`);
+  closeTenure(turn, tenure, `the shard worker has ended: ${end.type}`);
   switch (end.type) {
     case 'shardEnd':
       noteShardWorkerReport(turn, true);
@@ -67,7 +67,7 @@ export function shardWorkerDown(turn: KeeperTurn, { shardWorker, how }: Message<
   if (state.tenure?.shared.shardWorkerNumber === shardWorker) {
     if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
     noteShardWorkerVanished(turn);
-    closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
+    closeTenure(turn, state.tenure, `the shard worker is down (${how.reason})`);
   }
 
   const { error } = how;
@@ -82,7 +82,7 @@ export function shardWorkerDown(turn: KeeperTurn, { shardWorker, how }: Message<
 
 /** The error of the last shard worker says what was stuck: a record and its actor, or a hook. */
 function stuckReason({ message }: Error): string {
-  return `the watchdog has ended ${maxWatchdogEnds} workers in a row at one checkpoint; the last: ${message.replace(/\.$/, '')}`;
+  return `the watchdog has ended ${maxWatchdogEnds} shard workers in a row at one checkpoint; the last: ${message.replace(/\.$/, '')}`;
 }
 
 /** Whether a shard worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */

@@ -449,7 +449,7 @@ describe('a keeper that may release its lease by itself', () => {
       expect(keeper.newsOf('released')[0]).to.deep.include({
         coolDown: true,
         reason:
-          'the watchdog has ended 2 workers in a row at one checkpoint; the last: onShardStarted of s has not ended',
+          'the watchdog has ended 2 shard workers in a row at one checkpoint; the last: onShardStarted of s has not ended',
       });
       expect(keeper.row).to.deep.include({ checkpoint: '101' });
     });

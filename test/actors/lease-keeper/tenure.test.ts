@@ -214,7 +214,7 @@ describe('a keeper that grants tenures', () => {
     await keeper.killShardWorker(1, { reason: 'crash', error: new Error('boom') });
     expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.controls.get(1), 'no worker is there to hear of it').to.equal(undefined);
-    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker is down (crash)');
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the shard worker is down (crash)');
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     const next = await keeper.startShardWorker(2);
     expect(next.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 3 } });
@@ -281,7 +281,7 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.startShardWorker(1);
     await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
-    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker has ended: tenureEnded');
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the shard worker has ended: tenureEnded');
     expect((await keeper.startShardWorker(2)).fence).to.be.above(tenure.fence);
   });
 
