@@ -76,7 +76,7 @@ function limitedReducers(tree: readonly ActorSnapshot[]): number {
 const maxFailingMs = 30_000;
 
 /**
- * One reason per operation and kind of failure, for any number of shards. Workers of failed sources are left out, because a
+ * One reason per operation and kind of failure, for any number of shards. Shard workers of failed sources are left out, because a
  * failed source retries nothing.
  */
 function failingCalls(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {

@@ -144,7 +144,7 @@ function abandoned(message: string): CoordinatorStarted {
   return { type: 'failed', error: new KinactError('STOPPED', message) };
 }
 
-/** Starts the coordinator of a table, and tells the workers of it. A pipeline that starts later asks for all coordinators itself. */
+/** Starts the coordinator of a table, and tells the shard workers of it. A pipeline that starts later asks for all coordinators itself. */
 async function startCoordinator({ wiring, coordinators }: ChangingConsumer, table: string): Promise<boolean> {
   const supervisor = coordinators();
   if (supervisor === undefined) return false;
