@@ -194,7 +194,7 @@ function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
     noteKept(slot, turn.now);
     bringBackFailed(turn.state, slot);
     if (message === undefined || !parts.of.includes(message)) {
-      // What the `NodeFailure` named is settled. The call is repeated for the rest, and its attempts count anew.
+      // What the `NodeFailure` named is settled. The call is repeated for the rest, and its attempts count from 1 again.
       turn.state.waiting = undefined;
       Object.assign(call, { failures: 0, parts: undefined, parked: undefined });
       work.again = call;
