@@ -1,7 +1,7 @@
 // The data of a benchmark case: GetRecords bodies as on the wire, made once and repeatable, and the number of pulls per shard.
 // Bodies are reused, so each pull writes its number into the sequence numbers, which must rise.
 import { encodeAggregate } from '../src/aws/aggregation/aggregate-encoder.js';
-import type { AggregatedRecord } from '../src/aws/aggregation/aggregate.js';
+import type { PackedRecord } from '../src/aws/aggregation/aggregate.js';
 
 /** One case: what a record looks like and how much of it there is. */
 export interface Shape {
@@ -102,7 +102,7 @@ function bodyOf(shape: Shape, perPull: number, random: () => number): Body {
 }
 
 /** Makes a record with a realistic key: a name that repeats. An integer would not do, because aws-kinesis-agg mixes integers up. */
-function userRecord(dataBytes: number, random: () => number): AggregatedRecord {
+function userRecord(dataBytes: number, random: () => number): PackedRecord {
   const data = Buffer.allocUnsafe(dataBytes);
   for (let index = 0; index < dataBytes; index += 1) data[index] = random() * 256;
   return { partitionKey: `customer-${Math.floor(random() * distinctKeys)}`, data };

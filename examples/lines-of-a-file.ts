@@ -48,7 +48,7 @@ async function run(firstLine: number): Promise<PipeEnding> {
   } catch {
     // The pipe has ended, and its ending says why.
   }
-  const ending = await opened.notifyUpstreamFailure();
+  const ending = await opened.finish();
   console.log(`lines ${firstLine} to ${done} are done, ${ending.open} open: ${ending.error?.message ?? 'no error'}`);
   return ending;
 }

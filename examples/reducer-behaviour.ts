@@ -1,7 +1,7 @@
 // A reducer as a raw actor behaviour: it gets every message and decides when to acknowledge. This one keeps the latest reading
 // per sensor. It writes and acknowledges all sensors on a flush, a drain or a heartbeat.
 // Run: npm run example -- reducer-behaviour
-import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Token } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type ItemToken } from 'kinact';
 import { localStreams } from './support/local-stream.js';
 
 await using streams = await localStreams('readings');
@@ -12,7 +12,7 @@ await streams.put(
 
 interface Sensor {
   reading: number;
-  readonly tokens: Token[];
+  readonly tokens: ItemToken[];
 }
 let acknowledged = 0;
 let allWritten = (): void => {};

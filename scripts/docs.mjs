@@ -38,7 +38,7 @@ const pages = {
       fileSink: fileSinkTable,
       kinesisSink: kinesisSinkTable,
       openPipe: openPipeTable,
-      openPipeCalls: { 'feed, feedAll': feedTable, flush: flushTable, notifyUpstreamFailure: drainTable },
+      openPipeCalls: { 'feed, feedAll': feedTable, flush: flushTable, finish: drainTable },
     },
     { reducer: read('src/api/reducer.ts') },
   ),

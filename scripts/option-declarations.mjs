@@ -77,7 +77,7 @@ export const roots = [
     module: 'src/options/open-pipe-option-tables.js',
     table: 'drainTable',
     name: 'DrainOptions',
-    doc: 'What `notifyUpstreamFailure` of an open pipe takes.',
+    doc: 'What `finish` of an open pipe takes.',
     ...main,
   },
   {

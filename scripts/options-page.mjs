@@ -71,7 +71,7 @@ export function optionsPage(
     members(reducer, 'FoldingReducer'),
     '### batch',
     'When a flush happens: whichever comes first.',
-    members(reducer, 'Batch'),
+    members(reducer, 'BatchLimits'),
     '### A raw behaviour',
     'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge`, `stateBy` and `stateless`:',
     members(reducer, 'RawReducer'),

@@ -48,7 +48,7 @@ export type {
   KinesisSinkOptions,
   KinesisStreamOptions,
   LeaseOptions,
-  LimitOptions,
+  RateLimitOptions,
   NactParent,
   OpenPipeOptions,
   ParkOptions,
@@ -60,8 +60,8 @@ export type {
 export type { Change, ChangeAuthor, ChangedAttribute, ChangeRecord, RawChange } from './api/change.js';
 export type { AnySource, SourceSpec } from './api/source.js';
 export type {
-  Batch,
-  Extract,
+  BatchLimits,
+  ExtractFunction,
   Extracted,
   FlushContext,
   FoldingReducer,
@@ -72,7 +72,7 @@ export type {
   ReducerContext,
   ReducerDefinition,
   ReducerMessage,
-  Token,
+  ItemToken,
 } from './api/reducer.js';
 export type {
   AddedHead,
@@ -97,8 +97,8 @@ export type { NodeOptions } from './pipes/define-node.js';
 export type { MessageFunction } from './pipes/answer.js';
 export type { AggregateOptions } from './pipes/aggregate.js';
 export type { Aggregation } from './pipes/folded-parts.js';
-export type { Decision } from './pipes/collection.js';
-export type { Make } from './pipes/value-list.js';
+export type { AggregateDecision } from './pipes/collection.js';
+export type { AggregateFunction } from './pipes/value-list.js';
 export type { DemuxOptions } from './pipes/routes.js';
 export type { Chunk } from './pipes/chunked-object.js';
 export type { AssembleChunksOptions } from './pipes/assemble-chunks.js';
@@ -111,10 +111,10 @@ export type {
   ParkedItem,
   ParkedMessage,
   ParkedRange,
-  ParkSink,
-  SinkCheck,
+  ParkingSink,
+  ParkingSinkCheck,
 } from './api/parking.js';
-export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
+export type { PackedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './api/events.js';
 export type { Logger } from './api/logger.js';

@@ -127,9 +127,13 @@ function startDraining(turn: KeeperTurn, receivedWish: ReceivedWish): void {
   // A revoked shard worker gets no `pause`: it ends anyway. Its last report leads to `decideAfterDrain`.
   if (!isInForce(tenure)) return;
 
-  state.workers.pauses += 1;
+  state.shardWorkers.pauses += 1;
   effects.push(
-    effect.send(tenure.workerRef, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
+    effect.send(tenure.shardWorkerRef, {
+      type: 'pause',
+      fence: tenure.shared.fence,
+      number: state.shardWorkers.pauses,
+    }),
   );
 }
 
@@ -149,9 +153,9 @@ export function extendDrain({ options, state, now }: KeeperTurn): void {
 }
 
 /** Refuses at once: only records that wait for another attempt are open, so the shard worker continues to read the shard. */
-export function cannotDrain(turn: KeeperTurn, { worker, fence }: Message<'cannotDrain'>): void {
+export function cannotDrain(turn: KeeperTurn, { shardWorker, fence }: Message<'cannotDrain'>): void {
   const { receivedWish } = turn.state;
-  if (receivedWish?.phase !== 'draining' || tenureOf(turn, worker, fence) === undefined) return;
+  if (receivedWish?.phase !== 'draining' || tenureOf(turn, shardWorker, fence) === undefined) return;
   callOff(turn, receivedWish, 'refusing');
 }
 
@@ -179,7 +183,11 @@ function resumeShardWorker({ state, effects }: KeeperTurn, { phase }: ReceivedWi
   const { tenure } = state;
   if (phase !== 'draining' || !isInForce(tenure)) return;
   effects.push(
-    effect.send(tenure.workerRef, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
+    effect.send(tenure.shardWorkerRef, {
+      type: 'resume',
+      fence: tenure.shared.fence,
+      number: state.shardWorkers.pauses,
+    }),
   );
 }
 

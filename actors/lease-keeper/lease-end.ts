@@ -50,9 +50,9 @@ export function release(
 
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (isInForce(state.tenure)) {
-    const { workerRef, shared } = state.tenure;
+    const { shardWorkerRef, shared } = state.tenure;
     state.releaseOrder.recordsLeft = 'unknown';
-    turn.effects.push(effect.send(workerRef, { type: 'drain', fence: shared.fence }));
+    turn.effects.push(effect.send(shardWorkerRef, { type: 'drain', fence: shared.fence }));
   }
 }
 
@@ -133,9 +133,9 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   falseEnds.at = lease.frontier;
 
   state.shardEnd = undefined;
-  state.workers.idleSince = now;
+  state.shardWorkers.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
-  setbacks.nextWorkerAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
+  setbacks.nextShardWorkerAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
 /** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has ended. */

@@ -23,7 +23,7 @@ import {
   revokeTenure,
 } from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
-import { workerDown, workerEnded } from './ended-worker.js';
+import { shardWorkerDown, shardWorkerEnded } from './ended-shard-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
 import { cannotDrain, extendDrain, proceedReceivedWish } from './hand-over-holder.js';
 import { beginWrite, nextExtraAt } from './outgoing-write.js';
@@ -73,7 +73,7 @@ export function leaseKeeper(
       refuseTenureRequest(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
       leaveQueue(turn);
-      // The calls above only send and reply.
+      // A cast: a stopping actor may only send, reply, count and emit, and the calls above do nothing else.
       return turn.effects as LastEffect[];
     },
     status: (state) => keeperStatus(options, state),
@@ -116,8 +116,8 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   beginTenure: requestTenure,
   frontier: acceptFrontier,
   reads: reportReads,
-  workerEnded,
-  workerDown,
+  shardWorkerEnded,
+  shardWorkerDown,
   cannotDrain,
   streamDoubted,
   release,
@@ -150,8 +150,8 @@ function streamDoubted(turn: KeeperTurn): void {
 }
 
 function startAllowed({ state, now }: KeeperTurn): void {
-  state.workers.mayNotStart = false;
-  state.workers.idleSince = now;
+  state.shardWorkers.mayNotStart = false;
+  state.shardWorkers.idleSince = now;
 }
 
 function wake({ state }: KeeperTurn): void {
@@ -272,7 +272,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       lastWall: clock.wallNow(),
       wakeAt: Infinity,
     },
-    workers: {
+    shardWorkers: {
       tenureRequest: undefined,
       last: undefined,
       idleSince: now,
@@ -288,7 +288,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     setbacks: {
       watchdog: { count: 0, at: undefined },
       falseEnds: { count: 0, at: undefined },
-      nextWorkerAt: now,
+      nextShardWorkerAt: now,
       failedDrains: { count: 0, until: 0 },
     },
   };
@@ -310,7 +310,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     taking: { ...fresh.taking, hasHeldLease: true },
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
-    workers: { ...fresh.workers, mayNotStart: true },
+    shardWorkers: { ...fresh.shardWorkers, mayNotStart: true },
     leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeftBehind: 'possible' },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before, and the hook of the application has succeeded.

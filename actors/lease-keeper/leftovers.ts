@@ -32,7 +32,7 @@ export function createLeftovers(options: LeaseKeeperOptions): Leftovers {
   const { handedOut = createHandedOut() } = options;
   return {
     handedOut,
-    // An earlier keeper of this lease has crashed, or has lost it.
+    // If an earlier keeper of this lease has crashed or lost it, its calls may still run.
     callsLeftBehind: callsMayRunOf(handedOut, leaseName(options)) ? 'awaited' : 'possible',
     hookCalls: 0,
     onCheckpointCallsMade: 0,
@@ -93,7 +93,7 @@ export function awaitsCalls(
   now: number,
 ): boolean {
   if (releaseOrder === undefined || phase === 'over' || now >= releaseOrder.cutAt) return false;
-  // In the phase `ready` a hand-over may be under way, because nothing was open any more.
+  // In the phase `ready` nothing is open any more, and a hand-over may be under way: there is nothing to wait for.
   return tenure === undefined && leftovers.callsLeftBehind === 'awaited' && receivedWish?.phase !== 'ready';
 }
 
@@ -109,14 +109,14 @@ export function noteTenureEnded(turn: KeeperTurn): void {
 }
 
 /** Notes what a shard worker's final report says about user calls: whether none runs any more. */
-export function noteWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
+export function noteShardWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   if (!noCallsLeft) return;
   state.leftovers.callsLeftBehind = 'none';
   noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a shard worker has ended without a final report. */
-export function noteWorkerVanished({ state }: KeeperTurn): void {
+export function noteShardWorkerVanished({ state }: KeeperTurn): void {
   state.leftovers.callsLeftBehind = 'awaited';
 }
 

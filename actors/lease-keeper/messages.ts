@@ -20,7 +20,7 @@ type Internal =
   | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
   | { readonly type: 'lookFailed' }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
-  | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
+  | { readonly type: 'shardWorkerDown'; readonly shardWorker: number; readonly how: Ending }
   | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
   | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined }
   | HookMessage;

@@ -16,11 +16,11 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function requestTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
+export function requestTenure(turn: KeeperTurn, { shardWorker, shardWorkerRef, replyTo }: TenureRequest): void {
   const { state, effects } = turn;
   // Each shard worker asks once, and later shard workers have higher numbers. So this message is a repeat. Handling it would end the tenure
   // that the shard worker got the first time.
-  if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
+  if (shardWorker <= (state.shardWorkers.last ?? -1)) return count(turn, 'repeatedMessages');
 
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
@@ -30,9 +30,9 @@ export function requestTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: 
 
   refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
-  state.workers.tenureRequest = { worker, workerRef, replyTo };
-  state.workers.last = worker;
-  effects.push(effect.watch(workerRef, (how) => ({ type: 'workerDown', worker, how })));
+  state.shardWorkers.tenureRequest = { shardWorker, shardWorkerRef, replyTo };
+  state.shardWorkers.last = shardWorker;
+  effects.push(effect.watch(shardWorkerRef, (how) => ({ type: 'shardWorkerDown', shardWorker, how })));
 }
 
 function refusalOf({ state, now }: KeeperTurn): string | undefined {
@@ -41,16 +41,16 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (awaitsCalls(state, now)) return undefined;
   if (state.releaseOrder !== undefined) return `the lease is being released: ${state.releaseOrder.reason}`;
   if (isHandingOver(state.receivedWish)) return 'the lease is being handed over';
-  const { falseEnds, nextWorkerAt } = state.setbacks;
-  if (now < nextWorkerAt)
-    return `the shard has seemed to end ${falseEnds.count} times: reading resumes in ${Math.ceil(nextWorkerAt - now)} ms`;
+  const { falseEnds, nextShardWorkerAt } = state.setbacks;
+  if (now < nextShardWorkerAt)
+    return `the shard has seemed to end ${falseEnds.count} times: reading resumes in ${Math.ceil(nextShardWorkerAt - now)} ms`;
   return undefined;
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
-  if (turn.state.workers.tenureRequest === undefined) return;
-  turn.effects.push(effect.reply(turn.state.workers.tenureRequest.replyTo, { type: 'refused', reason }));
-  turn.state.workers.tenureRequest = undefined;
+  if (turn.state.shardWorkers.tenureRequest === undefined) return;
+  turn.effects.push(effect.reply(turn.state.shardWorkers.tenureRequest.replyTo, { type: 'refused', reason }));
+  turn.state.shardWorkers.tenureRequest = undefined;
 }
 
 export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): void {
@@ -61,7 +61,7 @@ export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): v
   const abortController = new AbortController();
   const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const shared: Tenure = {
-    workerNumber: request.worker,
+    shardWorkerNumber: request.shardWorker,
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
@@ -82,9 +82,16 @@ export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): v
     signal: abortController.signal,
   };
 
-  state.workers.tenureRequest = undefined;
+  state.shardWorkers.tenureRequest = undefined;
   noteTenureGranted(turn, shared);
-  state.tenure = { shared, abortController, workerRef: request.workerRef, revoked: false, advanced: false, records: 0 };
+  state.tenure = {
+    shared,
+    abortController,
+    shardWorkerRef: request.shardWorkerRef,
+    revoked: false,
+    advanced: false,
+    records: 0,
+  };
   effects.push(effect.reply(request.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
@@ -103,13 +110,13 @@ export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
   if (!isInForce(tenure)) return;
   endTenure(turn, tenure, reason);
-  turn.effects.push(effect.send(tenure.workerRef, { type: 'revoked', fence: tenure.shared.fence, reason }));
+  turn.effects.push(effect.send(tenure.shardWorkerRef, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
 export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) endTenure(turn, tenure, reason);
   turn.state.tenure = undefined;
-  turn.state.workers.idleSince = turn.now;
+  turn.state.shardWorkers.idleSince = turn.now;
 }
 
 export function dropTenure(turn: KeeperTurn, reason: string): void {
@@ -121,7 +128,7 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;
   const { shared, abortController } = tenure;
   tenure.revoked = true;
-  turn.state.workers.idleSince = turn.now;
+  turn.state.shardWorkers.idleSince = turn.now;
   noteTenureEnded(turn);
   shared.ended = true;
   shared.deadline = 0;
@@ -135,14 +142,14 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
 }
 
 /** The tenure of this shard worker and fence, if it is still the open one. */
-export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): OpenTenure | undefined {
+export function tenureOf({ state }: KeeperTurn, shardWorker: number, fence: number): OpenTenure | undefined {
   const { tenure } = state;
-  return tenure?.shared.workerNumber === worker && tenure.shared.fence === fence ? tenure : undefined;
+  return tenure?.shared.shardWorkerNumber === shardWorker && tenure.shared.fence === fence ? tenure : undefined;
 }
 
 export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {
-  const { worker, fence, position, records, arrivedAt = Number.NaN } = report;
-  const tenure = tenureOf(turn, worker, fence);
+  const { shardWorker, fence, position, records, arrivedAt = Number.NaN } = report;
+  const tenure = tenureOf(turn, shardWorker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
 
   const passed = records - tenure.records;
@@ -157,7 +164,7 @@ export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {
 }
 
 /** Tells the coordinator whether the shard worker's reads succeed. */
-export function reportReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
-  if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
+export function reportReads(turn: KeeperTurn, { shardWorker, fence, forMs }: Message<'reads'>): void {
+  if (tenureOf(turn, shardWorker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

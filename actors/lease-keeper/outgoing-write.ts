@@ -54,7 +54,7 @@ function writeOf(turn: KeeperTurn, kind: Write['kind']): Write {
   const change = changeOf(turn, kind, hasCheckpoint ? leaseState.nextCheckpoint(state.lease) : undefined);
   if (change.checkpoint !== undefined) leaseState.noteCheckpointBegun(state.lease);
   const coveredRecords = hasCheckpoint ? state.lease.uncheckpointedRecords : 0;
-  return { ...begun, kind, change, coveredRecords, forWorker: state.workers.tenureRequest?.worker };
+  return { ...begun, kind, change, coveredRecords, forShardWorker: state.shardWorkers.tenureRequest?.shardWorker };
 }
 
 function creationEffect({ options: { store }, effects }: KeeperTurn, write: RowCreation): void {

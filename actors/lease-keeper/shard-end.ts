@@ -1,5 +1,5 @@
-// The end of a shard, from its shard worker's report until SHARD_END is written or the end is withdrawn. ended-worker.ts, lease-end.ts and
-// end-hook.ts write it.
+// The end of a shard, from its shard worker's report until SHARD_END is written or the end is withdrawn. Written by
+// ended-shard-worker.ts, lease-end.ts and end-hook.ts.
 import type { ChildShard } from '../../src/api/ports.js';
 
 export interface ShardEnd {

@@ -1,22 +1,22 @@
 // The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`receivedWish`,
-// `releaseOrder`, `workers.tenureRequest`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing
+// `releaseOrder`, `shardWorkers.tenureRequest`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing
 // (`writes`). Members that change together share a sub-object. `lease-keeper.ts` makes the state. Within a turn, these files change it:
 //   receivedWish  hand-over-holder.ts alone
 //   wishing       hand-over-asker.ts alone
 //   clocks        lease-keeper.ts alone
 //   leftovers     leftovers.ts; the counts of calls of the keeper: checkpoint-report.ts, end-hook.ts
 //   tenure        open-tenure.ts; its deadlines: writes.ts
-//   shardEnd      ended-worker.ts notes it, lease-end.ts changes it and withdraws it; its hook: end-hook.ts
+//   shardEnd      ended-shard-worker.ts notes it, lease-end.ts changes it and withdraws it; its hook: end-hook.ts
 //   endHook       end-hook.ts alone
-//   releaseOrder  lease-end.ts; `recordsLeft` also ended-worker.ts, hand-over-asker.ts
-//   setbacks      `watchdog`: ended-worker.ts; `falseEnds`, `nextWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
+//   releaseOrder  lease-end.ts; `recordsLeft` also ended-shard-worker.ts, hand-over-asker.ts
+//   setbacks      `watchdog`: ended-shard-worker.ts; `falseEnds`, `nextShardWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
 //   phase         writes.ts, hand-over-asker.ts, lease-end.ts
 //   taking        writes.ts, hand-over-asker.ts
 //   lease         writes.ts, hand-over-asker.ts, hand-over-holder.ts; the frontier: open-tenure.ts
 //   writes        outgoing-write.ts, writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
 //   queuePlace    permit.ts; also outgoing-write.ts, writes.ts, hand-over-asker.ts
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
-//   workers       open-tenure.ts, ended-worker.ts; `mayNotStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
+//   shardWorkers  open-tenure.ts, ended-shard-worker.ts; `mayNotStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
 import type { HookCall } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
@@ -54,7 +54,7 @@ export interface RowUpdate extends BegunWrite {
   /** How many more records the durable checkpoint covers after this write. */
   readonly coveredRecords: number;
   /** The shard worker whose `beginTenure` this renewal answers. */
-  readonly forWorker: number | undefined;
+  readonly forShardWorker: number | undefined;
 }
 
 /** Creates a deleted row again. */
@@ -70,8 +70,8 @@ export interface WishWrite extends BegunWrite {
 
 /** What `beginTenure` asks for: the tenure of one shard worker. */
 export interface TenureRequest {
-  readonly worker: number;
-  readonly workerRef: Ref<ShardWorkerRequest>;
+  readonly shardWorker: number;
+  readonly shardWorkerRef: Ref<ShardWorkerRequest>;
   readonly replyTo: ReplyTo<TenureAnswer>;
 }
 
@@ -82,7 +82,7 @@ export interface TenureRequest {
 export interface OpenTenure {
   readonly shared: Tenure;
   readonly abortController: AbortController;
-  readonly workerRef: Ref<ShardWorkerRequest>;
+  readonly shardWorkerRef: Ref<ShardWorkerRequest>;
   /**
    * The keeper has ended the tenure, and has informed the shard worker if it lives. `shared.ended` may come earlier: any actor that finds
    * the deadline passed sets it. A tenure that has ended gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline.
@@ -214,7 +214,7 @@ export interface Clocks {
 /**
  * The shard's successive shard workers, and the time without a shard worker. The shard worker that delivers has `LeaseKeeperState.tenure`.
  */
-export interface Workers {
+export interface ShardWorkers {
   /** The request of the shard worker that waits for its tenure. */
   tenureRequest: TenureRequest | undefined;
   /** The number of the newest shard worker that has asked. */
@@ -247,7 +247,7 @@ export interface Setbacks {
    */
   readonly falseEnds: { count: number; at: Position | undefined };
   /** No shard worker begins before this time, because of false ends. */
-  nextWorkerAt: number;
+  nextShardWorkerAt: number;
   /** How many drains in a row have failed, and until when a wish is refused without another drain. */
   failedDrains: { readonly count: number; readonly until: number };
 }
@@ -264,7 +264,7 @@ export interface LeaseKeeperState {
   readonly queuePlace: QueuePlace;
   readonly timing: LeaseTiming;
   readonly clocks: Clocks;
-  readonly workers: Workers;
+  readonly shardWorkers: ShardWorkers;
   tenure: OpenTenure | undefined;
   readonly leftovers: Leftovers;
   receivedWish: ReceivedWish | undefined;

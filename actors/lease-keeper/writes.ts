@@ -136,11 +136,11 @@ function writeSucceeded(
   answerWritten(turn, write);
   noteWish(turn, wish);
 
-  const { tenureRequest } = state.workers;
+  const { tenureRequest } = state.shardWorkers;
   // A tenure needs a renewal that began after the shard worker asked and after the last suspension, and time left to deliver.
   const isInTime =
     turn.now < state.timing.liveUntil && (state.releaseOrder === undefined || awaitsCalls(state, turn.now));
-  if (tenureRequest !== undefined && tenureRequest.worker === write.forWorker && isInTime)
+  if (tenureRequest !== undefined && tenureRequest.shardWorker === write.forShardWorker && isInTime)
     answerTenureRequest(turn, tenureRequest);
 }
 
@@ -175,7 +175,7 @@ function leaseTaken(turn: KeeperTurn, before: LeaseRow): void {
   )
     noteOwnershipEnded(turn);
   state.queuePlace.takeBy = Infinity;
-  state.workers.idleSince = turn.now;
+  state.shardWorkers.idleSince = turn.now;
 
   const loser = state.taking.previousOwner ?? before.leaseOwner;
   const from = loser === undefined || loser === workerId ? {} : { from: loser };

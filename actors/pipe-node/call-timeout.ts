@@ -15,7 +15,7 @@ function timeoutOf({ options }: NodeTurn): number {
 export function watchCall(turn: NodeTurn): void {
   const { state, now, effects } = turn;
   if (state.run === 0) return;
-  // The calls of a run that has just been started have not begun.
+  // A run that was just started has made no call yet, and its first call gets the whole time.
   const dueAt = state.calling === undefined ? now + timeoutOf(turn) : dueAtOf(turn, state.calling);
   if (state.callTimerAt <= dueAt) return;
   state.callTimerAt = dueAt;
@@ -52,7 +52,7 @@ function overdueError(turn: NodeTurn, calling: Calling): KinactError {
   const { source, shardId, sequenceNumber, subSequenceNumber, key, node } = failedItemOf(turn, calling.call);
   if (sequenceNumber === '') return new KinactError('PROCESSING_FAILED', text, { cause });
   const sub = subSequenceNumber === undefined ? {} : { subSequenceNumber };
-  // An item has a key.
+  // Casts: a sequence number names an item of a node, and an item has a key.
   const data = { source, shardId, sequenceNumber, ...sub, key: key as string, node: node as string };
   return new KinactError('PROCESSING_FAILED', text, { cause, data });
 }

@@ -29,7 +29,8 @@ export function exitNode(turn: NodeTurn, { entries, replyTo }: Work, { message }
   state.phase = 'exiting';
   dropWork(turn);
   effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state) }));
-  // All of the feed is processed. The pipe feeds no more, because it has got `nodeEnds` before. A node in front of this one might.
+  // The whole feed is processed, so the first node answers it: the pipe has got `nodeEnds` before, and feeds no more.
+  // Other nodes do not answer, because the node in front of them might feed more.
   const isFeedOver = message !== undefined && message === entries.at(-1);
   if (isFeedOver && replyTo !== undefined && options.index === 0) effects.push(effect.reply(replyTo, undefined));
 }

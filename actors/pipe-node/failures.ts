@@ -65,7 +65,7 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
   if (!isNodeFailure(thrown)) return thrown;
   const { state, values, cause } = thrown;
   const of = copied(thrown.of as readonly Held[], same);
-  // One that names nothing would be repeated under `skip` with nothing less to do.
+  // A failure that names nothing would leave `skip` nothing to settle: the same call would be repeated for ever.
   const isValid =
     Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
   if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
@@ -111,7 +111,7 @@ export function applyVerdict(
 ): void {
   const { state, now } = turn;
   const tenures = policy === 'stopShard' ? tenuresOf(turn, call) : new Set<Tenure>();
-  // A state that cannot be made leaves nothing to skip.
+  // `init` has failed without a message: there is no state to go on with, and no message to skip.
   const isStateless = call.callback === 'init' && call.message === undefined;
   if (typeof policy === 'object' && policy.type === 'retry') {
     const delayMs = retryDelayMs(turn, policy, call.failures);
@@ -119,7 +119,7 @@ export function applyVerdict(
     work.again = call;
     reportRetry(turn, failure, delayMs);
   } else if (!isStateless && (policy === 'skip' || (policy === 'stopShard' && tenures.size === 0))) {
-    // A call about nothing has no shard to stop: it would only be repeated.
+    // A call about nothing has no shard to stop, and `stopShard` would only repeat it. So it is skipped, too.
     skip(turn, call, isNotParked === true ? error : call.cause);
     goOnWithout(turn, work, call);
   } else if (policy === 'stopShard' && !isStateless) {
@@ -156,7 +156,7 @@ function park(
 
 /** The sink has not kept all of it, and the policy says what follows. */
 export function notParked(turn: NodeTurn, work: Work, failed: FailedCall, verdict: Verdict): void {
-  // As in `settleParked`. A sink that has not ended holds the call up again, so `crash` stays `crash`.
+  // Repeated without what is lost, as in `settleParked`. Not under `crash`: a sink that has not ended would hold up the repeated call, too.
   if (failed.call.parts?.isStale === true && verdict.policy !== 'crash') repeatWithoutLost(turn, work, failed.call);
   else applyVerdict(turn, work, failed, verdict);
 }
@@ -164,7 +164,8 @@ export function notParked(turn: NodeTurn, work: Work, failed: FailedCall, verdic
 /** The sink keeps what has failed: it is settled. */
 export function settleParked(turn: NodeTurn, work: Work, call: Call): void {
   const { state, now, effects } = turn;
-  // A state that has lost something would get it back with the verdict. The call is repeated, and what is left may be parked again.
+  // `parts.state` still has what the state has lost since, and a verdict would bring that back. So the call is repeated, and what is left
+  // may be parked again.
   if (call.parts?.isStale === true) {
     repeatWithoutLost(turn, work, call);
     return;
@@ -193,7 +194,7 @@ function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
     noteKept(slot, turn.now);
     bringBackFailed(turn.state, slot);
     if (message === undefined || !parts.of.includes(message)) {
-      // There may be more to do: see `NodeFailure`.
+      // What the `NodeFailure` named is settled. The call is repeated for the rest, and its attempts count from 1 again.
       turn.state.waiting = undefined;
       Object.assign(call, { failures: 0, parts: undefined, parked: undefined });
       work.again = call;
@@ -286,7 +287,7 @@ function reportRetry({ effects }: NodeTurn, { failed, attempt, cause: error }: F
 export function reportRecovery(turn: NodeTurn, call: Call): void {
   const { now, effects } = turn;
   const { failures, failedSince } = call;
-  // It has failed before.
+  // A cast, because only a call that has failed before recovers.
   const data = { ...placeOf(call.failed as FailedItem), attempts: failures + 1, forMs: Math.round(now - failedSince) };
   effects.push(effect.emit({ name: 'itemRecovered', data }));
 }

@@ -16,7 +16,7 @@ const underWay = new Error('its call has not ended');
 export function noteLeft(
   { leftItems, clock, name }: Pick<PipeNodeOptions, 'leftItems' | 'clock' | 'name'>,
   state: PipeNodeState,
-  worker?: number,
+  shardWorker?: number,
 ): void {
   if (leftItems?.isStopping !== true) return;
   const now = clock.now();
@@ -28,16 +28,16 @@ export function noteLeft(
 
   const { waiting, calling } = state;
   const call = waiting?.call ?? calling?.call;
-  const item = call === undefined ? undefined : itemOf(referencesOf(call), worker);
+  const item = call === undefined ? undefined : itemOf(referencesOf(call), shardWorker);
   if (call !== undefined && item !== undefined) {
     const since = waiting === undefined ? (calling as Calling).since : call.failedSince;
     const error = waitingText(call.cause ?? underWay, refusalOf(state, call));
     note(call, item, { since, attempts: call.failures, error });
   }
   for (const slot of state.slots.values()) {
-    // Noted above, as what its flush or timer is about.
+    // What this state keeps is noted already, because the call, a flush or a timer, is about that.
     if (call?.slot === slot && call.message === undefined) continue;
-    const kept = itemOf(keptReferences(slot), worker);
+    const kept = itemOf(keptReferences(slot), shardWorker);
     if (kept !== undefined) note(slot, kept, { since: slot.keepsSince, attempts: 0, error: `${name} keeps it` });
   }
 }
@@ -53,12 +53,12 @@ function referencesOf({ message, slot }: Call): Iterable<ItemReferences | undefi
 }
 
 /** An item of these references, if they belong to this shard worker. */
-function itemOf(all: Iterable<ItemReferences | undefined>, worker: number | undefined): DeliveredItem | undefined {
+function itemOf(all: Iterable<ItemReferences | undefined>, shardWorker: number | undefined): DeliveredItem | undefined {
   for (const references of all) {
     if (references === undefined) continue;
-    let isMeant = worker === undefined;
-    forEachTenure(references, ({ workerNumber }) => {
-      if (workerNumber === worker) isMeant = true;
+    let isMeant = shardWorker === undefined;
+    forEachTenure(references, ({ shardWorkerNumber }) => {
+      if (shardWorkerNumber === shardWorker) isMeant = true;
     });
     if (isMeant) return firstOf(references) as DeliveredItem | undefined;
   }

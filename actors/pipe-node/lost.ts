@@ -55,7 +55,7 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
   const call = turn.state.waiting?.call;
   if (call?.slot === slot && call.parts !== undefined) call.parts.isStale = true;
   const { definition } = turn.options;
-  // Asked for this state: without it, the state has subtracted nothing.
+  // Whether there is a `handleLost` may depend on the state. Without one, the state still has the values of lost leases.
   const handleLost = hasCallback(definition, slot.state, 'handleLost') ? definition.handleLost : undefined;
   const untold = [...ended].filter((tenure) => !slot.told.has(tenure));
   for (const tenure of untold) {
@@ -79,13 +79,13 @@ function loseFrom(turn: NodeTurn, slot: Slot): void {
     const hasLost = lostTenures(references).size > 0;
     const { live } = withoutEnded(references);
     SentMessage.setReferences(message, live);
-    // A state that has not been told still has the message, and will name it.
+    // Without `handleLost` the state still has the message and will name it, so the message stays in `kept`.
     if (live === undefined && handleLost !== undefined) slot.kept.delete(message);
     else if (hasLost) slot.withLost.add(message);
   }
   for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
   noteKept(slot, turn.now);
-  // A route that holds nothing now ends when it is idle.
+  // A route that holds nothing any more ends once it is idle, so it may be due earlier than before.
   turn.state.slotDueAt = Math.min(turn.state.slotDueAt, dueAt(turn, slot));
 }
 

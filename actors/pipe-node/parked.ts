@@ -26,8 +26,8 @@ export function parkingDue(turn: NodeTurn, message: ParkingDue): void {
 }
 
 /** Gives up what belongs to leases that have ended. Nobody waits for its sink any more. */
-export function dropLateParkings(turn: NodeTurn, worker: number): void {
-  for (const news of dropParkings(turn, worker)) applyNews(turn, news);
+export function dropLateParkings(turn: NodeTurn, shardWorker: number): void {
+  for (const news of dropParkings(turn, shardWorker)) applyNews(turn, news);
 }
 
 function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
@@ -41,7 +41,7 @@ function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
     notParked(turn, state.work, { call, failure }, news.verdict);
     return;
   }
-  // The sink is called again.
+  // No verdict yet: the sink is called again for what it has not kept.
   if (news.notParked.length > 0) return;
   settleParked(turn, state.work, call);
 }

@@ -137,11 +137,11 @@ function feed({ options, state, effects }: NodeTurn, { entries, replyTo }: Messa
   if (state.phase === 'running') state.pending.push(feedWork({ options, state }, entries, replyTo));
 }
 
-function revoked(turn: NodeTurn, { worker }: Message<'revoked'>): void {
-  noteLeft(turn.options, turn.state, worker);
+function revoked(turn: NodeTurn, { shardWorker }: Message<'revoked'>): void {
+  noteLeft(turn.options, turn.state, shardWorker);
   if (turn.state.run !== 0) turn.state.lossWaits = true;
   else dropLost(turn);
-  dropLateParkings(turn, worker);
+  dropLateParkings(turn, shardWorker);
 }
 
 function attemptNow(turn: NodeTurn, { replyTo }: Message<'attemptNow'>): void {

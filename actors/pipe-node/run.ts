@@ -69,7 +69,8 @@ function dueCall(parts: NodeParts, work: Work): Call | undefined {
     // The end of a state sends nothing on, so it needs no room.
     return value;
   } else {
-    // Whether there is another call is found out without room, too: a work without one is over, and its feed is answered.
+    // Without room the next call waits in `held`. It is asked for all the same: a work without another call is over, and its feed is
+    // answered.
     work.held = value;
   }
   return undefined;

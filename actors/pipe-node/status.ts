@@ -116,9 +116,9 @@ function heldBy(state: PipeNodeState, now: number): readonly HeldRecord[] {
   const held = new Map<number, HeldRecord>();
   const note = (references: ItemReferences | undefined, where: Whereabouts['state'], since: number): void => {
     if (references === undefined) return;
-    forEachOldest(references, ({ workerNumber }, ordinal) => {
-      if (ordinal >= (held.get(workerNumber)?.ordinal ?? Infinity)) return;
-      held.set(workerNumber, { worker: workerNumber, ordinal, state: where, forMs: now - since });
+    forEachOldest(references, ({ shardWorkerNumber }, ordinal) => {
+      if (ordinal >= (held.get(shardWorkerNumber)?.ordinal ?? Infinity)) return;
+      held.set(shardWorkerNumber, { shardWorker: shardWorkerNumber, ordinal, state: where, forMs: now - since });
     });
   };
   const noteEntry = (entry: Entry | undefined, where: Whereabouts['state'], since: number): void => {
@@ -137,15 +137,17 @@ function heldBy(state: PipeNodeState, now: number): readonly HeldRecord[] {
 }
 
 /** Answers where a record is. It looks at everything the node holds, so it is asked only for a stalled shard, or for `status()`. */
-export function locateRecord(turn: NodeTurn, { worker, ordinal, replyTo }: Message<'locateRecord'>): void {
-  turn.effects.push(effect.reply(replyTo, whereabouts(turn, worker, ordinal)));
+export function locateRecord(turn: NodeTurn, { shardWorker, ordinal, replyTo }: Message<'locateRecord'>): void {
+  turn.effects.push(effect.reply(replyTo, whereabouts(turn, shardWorker, ordinal)));
 }
 
-function whereabouts({ options, state, now }: NodeTurn, worker: number, ordinal: number): Whereabouts | undefined {
+function whereabouts({ options, state, now }: NodeTurn, shardWorker: number, ordinal: number): Whereabouts | undefined {
   const isSought = (entry: Entry | undefined): boolean => {
     if (entry === undefined || isFlushMark(entry)) return false;
     const references = SentMessage.referencesOf(entry);
-    return references !== undefined && namesRecord(references, (tenure) => tenure.workerNumber === worker, ordinal);
+    return (
+      references !== undefined && namesRecord(references, (tenure) => tenure.shardWorkerNumber === shardWorker, ordinal)
+    );
   };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     return { actor: `${state.self.path} (${options.name})`, state: where, forMs: now - since };
@@ -160,7 +162,7 @@ function whereabouts({ options, state, now }: NodeTurn, worker: number, ordinal:
     if (state.pending.at(index)?.entries.some(isSought) === true) return at(waits, state.activeAt);
   for (const slot of state.slots.values())
     for (const references of keptReferences(slot))
-      if (namesRecord(references, (tenure) => tenure.workerNumber === worker, ordinal))
+      if (namesRecord(references, (tenure) => tenure.shardWorkerNumber === shardWorker, ordinal))
         return at('folded', slot.keepsSince);
   for (let index = 0; index < queue.length; index += 1)
     if (isSought(queue.at(index))) return at('queued', state.activeAt);

@@ -11,7 +11,7 @@ export function terminateAll(options: PipeNodeOptions, state: PipeNodeState): vo
   for (const slot of slots) {
     const call = callOf('terminate', slot);
     const context = new CallContext(options, call);
-    // Set as soon as the actor stops.
+    // A cast, because `stoppedWith` is set as soon as the actor stops.
     CallContext.abort(context, state.stoppedWith as Error);
     // A state that is already ended cannot be ended better: its error has no reader.
     callGuarded(

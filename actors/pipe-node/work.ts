@@ -67,7 +67,7 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
     let slot = state.slots.get(slotId(route));
     if (slot === undefined) {
       yield* makeRoom(parts);
-      // The flush of a route that had to end may have taken long.
+      // The flush of another route, which made room, may have taken so long that the leases of this message have ended.
       if (!isLive(parts, entry)) {
         work.next += 1;
         continue;
@@ -77,7 +77,7 @@ function* feedCalls(parts: NodeParts, work: Work): Calls {
         work.next += 1;
         continue;
       }
-      // The call of `init` may have taken long.
+      // `init` may have taken so long, too.
       if (!isLive(parts, entry)) {
         work.next += 1;
         continue;
@@ -97,7 +97,7 @@ export function isLive({ options, state }: NodeParts, message: SentMessage): boo
   const references = SentMessage.referencesOf(message);
   if (references === undefined) return true;
   const { clock } = options;
-  // The usual case: one item.
+  // The usual case is one item, which needs no list of ended tenures.
   if (references instanceof DeliveredItem) {
     const { tenure } = references;
     if (endIfLate(tenure, clock)) SentMessage.setReferences(message, undefined);
@@ -152,7 +152,7 @@ function* makeRoom(parts: NodeParts): Calls {
   while (state.routesByUse.size + state.routesApart.size >= maxRoutes) {
     const [oldestId = ''] = state.routesByUse;
     const oldest = state.slots.get(oldestId);
-    // Each keeps something that its flush does not emit: the limit is exceeded, because what is kept must not be lost.
+    // Every route keeps something that its flush does not emit. That must not be lost, so the limit is exceeded.
     if (oldest?.route === undefined) return;
     yield* endRoute(parts, oldest);
     if (state.slots.get(oldestId) === oldest) setApart(state, oldestId);
@@ -173,7 +173,7 @@ export function timerWork(parts: NodeParts, slot: Slot): Work {
     'timer',
     function* calls() {
       slot.timerWaits = false;
-      // In between the route may have ended, and a message may have set the timer again, or cleared it.
+      // Since the timer fired, the route may have ended, or a message may have set or cleared the timer.
       const isDue = slot.timerAt <= parts.options.clock.now();
       if (isDue && parts.state.slots.get(slotId(slot.route)) === slot)
         yield* callAndForget(parts, callOf('handleTimer', slot));
@@ -197,7 +197,7 @@ export function idleWork(parts: NodeParts, slot: Slot): Work {
   return workOf(
     'idle',
     function* calls() {
-      // A message may have come in between.
+      // Since this work was queued, a message may have come, or the route may have ended.
       if (parts.state.slots.get(slotId(slot.route)) !== slot || !isIdle(parts, slot, parts.options.clock.now())) return;
       yield* endRoute(parts, slot);
     },

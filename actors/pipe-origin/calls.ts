@@ -62,7 +62,7 @@ function finishFeed(turn: OriginTurn, { number, offset, replyTo }: OpenFeed): vo
 function beginFlush({ state, effects }: OriginTurn, pipe: PipeRef, number: number, call: Message<'flush'>): void {
   state.flushes.set(number, call);
   state.lastSent += 1;
-  const about = { id: number, worker: state.tenure.workerNumber, kind: 'flush' } as const;
+  const about = { id: number, shardWorker: state.tenure.shardWorkerNumber, kind: 'flush' } as const;
   effects.push(
     effect.send(pipe, {
       ...{ type: 'punctuation', stage: state.self as never, number: state.lastSent },

@@ -32,7 +32,7 @@ function sizeOf({ value, key }: DeliveredItem): number {
 
 export function createFedTenure(name: string, signal: AbortSignal): Tenure {
   return {
-    workerNumber: 0,
+    shardWorkerNumber: 0,
     leaseKey: name,
     shardId: name,
     source: name,

@@ -80,12 +80,12 @@ const handlers: Handlers<OriginTurn, OriginMessage> = {
   notifyUpstreamFailure: (turn, message) => {
     queueCall(turn, message);
     const { state, effects } = turn;
-    // What is fed before it should not wait out the pause of a failed call.
+    // What was fed before it should not wait until the next attempt of a failed call is due.
     if (state.pipe !== undefined) effects.push(effect.send(state.pipe, { type: 'hurry' }));
   },
   pipeStarted,
   pipeDown,
-  // `pipeStarted` says it, too.
+  // Nothing to do: `pipeStarted` says the same.
   join: () => undefined,
   disposed,
   punctuated: answered,

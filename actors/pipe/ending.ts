@@ -21,8 +21,8 @@ export function nodeEnds(turn: PipeTurn, { node, error }: Message<'nodeEnds'>): 
     for (let before = 0; before < node; before += 1) stopNode(turn, before, reason);
   } else {
     noteReason(end, error);
-    // If a node before the failed one ends, nothing is to do: it was told to stop. If a node behind it ends, the nodes between cannot send
-    // on.
+    // A node before the failed one was told to stop, so its end changes nothing. If a later node ends, the nodes between stop, too, because
+    // they cannot send on.
     if (node <= end.node) return;
     for (let before = end.node; before < node; before += 1) stopNode(turn, before, reason);
     end.node = node;

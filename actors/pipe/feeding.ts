@@ -21,7 +21,7 @@ const maxEntries = 256;
 export function queueItems({ options, state }: PipeTurn, { items }: Message<'items'>): void {
   const isHeld = options.holdsCredit !== true && isWaiting(state);
   for (const item of items) {
-    // The tenure was revoked by another stage.
+    // The `revoked` of another stage may have come before these items.
     if (item.tenure.ended) {
       dropItem(state, item);
       continue;
@@ -92,9 +92,9 @@ function creditAtOnce({ reports }: PipeState, item: DeliveredItem): void {
 }
 
 /** Drops what waits here of a shard worker whose tenure has ended. */
-export function dropQueued(state: PipeState, worker: number): void {
+export function dropQueued(state: PipeState, shardWorker: number): void {
   state.queue.retain((queued) => {
-    if (!(queued instanceof DeliveredItem) || queued.tenure.workerNumber !== worker) return true;
+    if (!(queued instanceof DeliveredItem) || queued.tenure.shardWorkerNumber !== shardWorker) return true;
     returnCredit(state.reports, queued);
     return false;
   });
@@ -124,7 +124,7 @@ function someLive(references: ItemReferences): boolean {
 function dropItem(state: PipeState, item: DeliveredItem): void {
   returnCredit(state.reports, item);
   reportEnded(state.reports, item);
-  state.open.delete(item.tenure.workerNumber);
+  state.open.delete(item.tenure.shardWorkerNumber);
 }
 
 export function* queuedItems({ queue }: PipeState): Generator<DeliveredItem> {

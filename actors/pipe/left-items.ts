@@ -6,11 +6,15 @@ import type { PipeState } from './state.js';
 import type { PipeOptions } from './options.js';
 
 /** Notes what waits of this shard worker; of all shard workers without one. */
-export function noteLeft({ leftItems }: Pick<PipeOptions, 'leftItems'>, { queue }: PipeState, worker?: number): void {
+export function noteLeft(
+  { leftItems }: Pick<PipeOptions, 'leftItems'>,
+  { queue }: PipeState,
+  shardWorker?: number,
+): void {
   if (leftItems?.isStopping !== true) return;
   const note = (item: DeliveredItem): void => {
     const { source, shardId, sequenceNumber, key, tenure } = item;
-    if (worker !== undefined && tenure.workerNumber !== worker) return;
+    if (shardWorker !== undefined && tenure.shardWorkerNumber !== shardWorker) return;
     const error = 'it waits behind a call that has not ended';
     leftItems.noted.set(item, { source, shardId, sequenceNumber, key, at: 'node', attempts: 0, forMs: 0, error });
   };

@@ -14,12 +14,12 @@ export function locate(turn: PipeTurn, question: Message<'locate'>): void {
   if (question.queued) answerPlace(turn, question, atQueue(turn));
   else if ('punctuation' in question) answerPlace(turn, question, ofPunctuation(turn, question));
   else {
-    const { worker, ordinal } = question;
+    const { shardWorker, ordinal } = question;
     // A reducer asks only for what it has emitted.
-    const isHere = turn.state.feeder !== undefined || isOpen(turn.state.open, worker, ordinal);
+    const isHere = turn.state.feeder !== undefined || isOpen(turn.state.open, shardWorker, ordinal);
     if (!isHere) answerPlace(turn, question, undefined);
-    else if (isQueued(turn, worker, ordinal)) answerPlace(turn, question, atQueue(turn));
-    else askNode(turn, { asked: question, worker, ordinal }, 0);
+    else if (isQueued(turn, shardWorker, ordinal)) answerPlace(turn, question, atQueue(turn));
+    else askNode(turn, { asked: question, shardWorker, ordinal }, 0);
   }
 }
 
@@ -29,13 +29,13 @@ function atQueue({ state, now }: PipeTurn): Whereabouts {
   return { actor: state.self.path, state: where, forMs: now - state.settledAt };
 }
 
-function isQueued({ state }: PipeTurn, worker: number, ordinal: number): boolean {
+function isQueued({ state }: PipeTurn, shardWorker: number, ordinal: number): boolean {
   const { queue } = state;
   for (let place = 0; place < queue.length; place += 1) {
     const queued = queue.at(place);
     const references = SentMessage.isMessage(queued) ? SentMessage.referencesOf(queued) : queued;
     if (references === undefined || 'punctuation' in references) continue;
-    if (namesRecord(references, ({ workerNumber }) => workerNumber === worker, ordinal)) return true;
+    if (namesRecord(references, ({ shardWorkerNumber }) => shardWorkerNumber === shardWorker, ordinal)) return true;
   }
   return false;
 }
@@ -63,13 +63,13 @@ function answerPlace({ state, effects }: PipeTurn, question: Message<'locate'>, 
  */
 export function reportAckWait(turn: PipeTurn, question: Message<'waitsForAck'>): void {
   const { state } = turn;
-  const ordinal = question.ordinal ?? oldestOrdinal(state.open, question.worker);
+  const ordinal = question.ordinal ?? oldestOrdinal(state.open, question.shardWorker);
   // What is queued waits for the feed.
   const isBusy = state.feed !== undefined || state.marks.size > 0 || state.end !== undefined;
   if (ordinal === undefined) passOn(turn, question, question.heldForMs);
   else if (isBusy || isWaiting(state) || state.queue.length > 0) passOn(turn, question, 0);
   // Nothing is on its way to the first node. Whether the others hold the oldest record back, they know.
-  else askNode(turn, { asked: question, worker: question.worker, ordinal }, 0);
+  else askNode(turn, { asked: question, shardWorker: question.shardWorker, ordinal }, 0);
 }
 
 function passOn({ effects }: PipeTurn, question: Message<'waitsForAck'>, heldForMs: number): void {
@@ -82,10 +82,10 @@ function passOn({ effects }: PipeTurn, question: Message<'waitsForAck'>, heldFor
 function askNode(turn: PipeTurn, question: RecordQuestion, node: number): void {
   const ref = turn.state.nodes[node]?.ref;
   if (ref === undefined) return nodesAnswered(turn, question, undefined);
-  const { worker, ordinal } = question;
+  const { shardWorker, ordinal } = question;
   const located = (found: Whereabouts | undefined): PipeActorMessage => ({ type: 'located', question, node, found });
   turn.effects.push(
-    effect.ask(ref, (replyTo) => ({ type: 'locateRecord', worker, ordinal, replyTo }), {
+    effect.ask(ref, (replyTo) => ({ type: 'locateRecord', shardWorker, ordinal, replyTo }), {
       answered: (found) => located(found),
       failed: () => located(undefined),
     }),

@@ -72,7 +72,7 @@ function answer(turn: PipeTurn, mark: Mark, namesOpen: boolean): void {
     sendMarkPassed(turn, punctuation);
     return;
   }
-  const { stage, id, worker } = punctuation;
-  const waiting = namesOpen ? openOrdinals(state.open, worker) : [];
+  const { stage, id, shardWorker } = punctuation;
+  const waiting = namesOpen ? openOrdinals(state.open, shardWorker) : [];
   sendPunctuated(state.reports, { stage, id }, { reducer: options.index, waiting }, effects);
 }

@@ -35,6 +35,6 @@ export type Message<Type extends PipeActorMessage['type']> = MessageOf<PipeActor
 /** A question of a stage that the nodes are asked about in turn. `ordinal`: the record that it is about. */
 export interface RecordQuestion {
   readonly asked: Message<'locate'> | Message<'waitsForAck'>;
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly ordinal: number;
 }

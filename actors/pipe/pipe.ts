@@ -74,7 +74,7 @@ const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   emitted: asActivity(queueEmitted),
   emittedMark: queuePunctuation,
   emittedLost,
-  // A pipe flushes by its nodes' own timers.
+  // Only ended tenures are reported: a pipe flushes by its nodes' own timers.
   heartbeat: ({ state }) => reportEndedTenures(state),
   revoked,
   locate,
@@ -86,7 +86,7 @@ const handlers: Handlers<PipeTurn, PipeActorMessage> = {
   nodeStarted,
   nodeDown,
   fed: asActivity(fed),
-  // The end of the node itself is what counts.
+  // Nothing to do: `nodeEnds` or `nodeDown` says why the node takes no feed.
   feedFailed: () => undefined,
   attempted,
   located,

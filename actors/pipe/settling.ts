@@ -18,20 +18,20 @@ export function settled({ options, state, effects }: PipeTurn, message: Message<
 }
 
 /** What is open of the shard worker is forgotten. The nodes drop what belongs to it alone, and count what was processed after the loss. */
-export function revoked(turn: PipeTurn, { worker }: Message<'revoked'>): void {
+export function revoked(turn: PipeTurn, { shardWorker }: Message<'revoked'>): void {
   const { options, state } = turn;
-  noteLeft(options, state, worker);
-  dropQueued(state, worker);
-  state.open.delete(worker);
-  tellNodes(turn, { type: 'revoked', worker });
+  noteLeft(options, state, shardWorker);
+  dropQueued(state, shardWorker);
+  state.open.delete(shardWorker);
+  tellNodes(turn, { type: 'revoked', shardWorker });
 }
 
 /** The reducer says the same of what it has emitted. */
-export function emittedLost(turn: PipeTurn, { worker }: Message<'emittedLost'>): void {
-  noteLeft(turn.options, turn.state, worker);
+export function emittedLost(turn: PipeTurn, { shardWorker }: Message<'emittedLost'>): void {
+  noteLeft(turn.options, turn.state, shardWorker);
   const dropped = dropLostMessages(turn.state);
   if (dropped > 0) turn.effects.push(effect.count('droppedMessages', dropped));
-  tellNodes(turn, { type: 'revoked', worker });
+  tellNodes(turn, { type: 'revoked', shardWorker });
 }
 
 /** A node may have ended tenures: by `stopShard`, or because they are late. */

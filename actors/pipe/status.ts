@@ -29,13 +29,13 @@ export function pipeStatus(state: PipeState, now: number): PipeStatus {
     if (SentMessage.isMessage(state.queue.at(place))) queued += 1;
   for (const { tenure, ordinal } of queuedItems(state)) {
     queued += 1;
-    inQueue.add(`${tenure.workerNumber} ${ordinal}`);
+    inQueue.add(`${tenure.shardWorkerNumber} ${ordinal}`);
   }
   const atQueue = isWaiting(state) ? 'waiting' : 'queued';
-  const holding = [...open.keys()].map((worker): HeldRecord => {
-    const ordinal = oldestOrdinal(open, worker) as number;
-    const where = inQueue.has(`${worker} ${ordinal}`) ? atQueue : 'unknown';
-    return { worker, ordinal, state: where, forMs: where === 'unknown' ? 0 : now - state.settledAt };
+  const holding = [...open.keys()].map((shardWorker): HeldRecord => {
+    const ordinal = oldestOrdinal(open, shardWorker) as number;
+    const where = inQueue.has(`${shardWorker} ${ordinal}`) ? atQueue : 'unknown';
+    return { shardWorker, ordinal, state: where, forMs: where === 'unknown' ? 0 : now - state.settledAt };
   });
   return { holding, doing: doingOf(state), queued, openRecords, flushes: marks.size };
 }

@@ -4,8 +4,8 @@
 import type { OldestOpen } from '../../src/api/status.js';
 
 /** The dispositions of one shard worker. `ordinals[i]` and `items[i]` name one item. */
-export interface WorkerDispositions {
-  readonly worker: number;
+export interface ShardWorkerDispositions {
+  readonly shardWorker: number;
   readonly ordinals: number[];
   readonly items: number[];
   /** A reducer found that this shard worker's tenure has ended, or the failure policy ended the tenure. */
@@ -56,12 +56,12 @@ export interface Disposed {
   readonly reducer: number;
   readonly number: number;
   readonly credit: number;
-  readonly dispositions: readonly WorkerDispositions[];
+  readonly dispositions: readonly ShardWorkerDispositions[];
 }
 
 /** The oldest record of one shard worker that a reducer or a stage holds. */
 export interface HeldRecord {
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly ordinal: number;
   readonly state: Whereabouts['state'];
   readonly forMs: number;

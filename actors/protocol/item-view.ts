@@ -2,7 +2,7 @@
 // stage and its ordinal, must not be reached: user code could make it stand for another. A view is made only when somebody looks.
 import type { DeliveredItem } from './item.js';
 import { hideClass } from '../../src/core/hidden-class.js';
-import type { Item, Token } from '../../src/api/reducer.js';
+import type { Item, ItemToken } from '../../src/api/reducer.js';
 
 const views = new WeakMap<DeliveredItem, ItemView>();
 
@@ -13,7 +13,7 @@ export function viewOf(item: DeliveredItem): Item<unknown> {
   return view;
 }
 
-class ItemView implements Item<unknown>, Token {
+class ItemView implements Item<unknown>, ItemToken {
   readonly #item: DeliveredItem;
 
   constructor(item: DeliveredItem) {
@@ -28,7 +28,7 @@ class ItemView implements Item<unknown>, Token {
     return this.#item.value;
   }
 
-  get token(): Token {
+  get token(): ItemToken {
     return this;
   }
 

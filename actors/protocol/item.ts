@@ -3,7 +3,7 @@
 import type { Ref } from './actor.js';
 import type { Disposed } from './disposition.js';
 import type { Tenure } from './tenure.js';
-import type { Item, Token } from '../../src/api/reducer.js';
+import type { Item, ItemToken } from '../../src/api/reducer.js';
 import type { UserRecord } from '../../src/api/ports.js';
 
 /** What one read of a shard has in common for all its records: one object for all of them. */
@@ -16,7 +16,7 @@ export interface Fetch {
 
 const unknownFetch: Fetch = { fetchedAt: 0, millisBehindLatest: undefined };
 
-export class DeliveredItem implements Item<unknown>, Token {
+export class DeliveredItem implements Item<unknown>, ItemToken {
   readonly key: string;
   readonly value: unknown;
   readonly tenure: Tenure;
@@ -55,7 +55,7 @@ export class DeliveredItem implements Item<unknown>, Token {
     this.fetch = fetch;
   }
 
-  get token(): Token {
+  get token(): ItemToken {
     return this;
   }
 

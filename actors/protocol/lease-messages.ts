@@ -1,9 +1,9 @@
 // The messages about leases. A coordinator gets them from keepers, the pipeline and the consumer. A keeper gets them from its coordinator
 // and its shard worker, and a shard worker gets them from its keeper. A notice is a message that nobody asked for. A keeper's notice
 // carries its news; the final news says what became of the lease, and then the keeper ends. The final report of a shard worker is
-// `workerEnded`, which a shard worker that crashes does not send.
+// `shardWorkerEnded`, which a shard worker that crashes does not send.
 import type { Ref, ReplyTo } from './actor.js';
-import type { FrontierReport, TenureAnswer, WorkerEnd } from './tenure.js';
+import type { FrontierReport, TenureAnswer, ShardWorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
@@ -111,12 +111,12 @@ export type ShardWorkerRequest =
   /** The tenure has ended: deliver nothing more, drop the queued items, and end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
   /**
-   * Fetch nothing more, flush, wait until everything is settled, and report `workerEnded { drained }`. The keeper enforces the
+   * Fetch nothing more, flush, wait until everything is settled, and report `shardWorkerEnded { drained }`. The keeper enforces the
    * deadline.
    */
   | { readonly type: 'drain'; readonly fence: number }
   /**
-   * Another worker has asked for the lease. Fetch nothing more, flush, and report `workerEnded { drained }` once nothing is open
+   * Another worker has asked for the lease. Fetch nothing more, flush, and report `shardWorkerEnded { drained }` once nothing is open
    * and no call runs. `resume` cancels the pause of the same number. Later pauses have higher numbers.
    */
   | { readonly type: 'pause'; readonly fence: number; readonly number: number }
@@ -126,18 +126,23 @@ export type LeaseKeeperRequest =
   /** A shard worker's first question. The keeper renews once; the counter that this write returns is the fence. */
   | {
       readonly type: 'beginTenure';
-      readonly worker: number;
-      readonly workerRef: Ref<ShardWorkerRequest>;
+      readonly shardWorker: number;
+      readonly shardWorkerRef: Ref<ShardWorkerRequest>;
       readonly replyTo: ReplyTo<TenureAnswer>;
     }
   /** Everything up to this position is settled, and durable with the next checkpoint. A stale fence is counted and dropped. */
   | { readonly type: 'frontier'; readonly frontier: FrontierReport }
   /** `forMs` 0: a read has succeeded, for the first time or again. Otherwise: reads have failed for `forMs`. */
-  | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
+  | { readonly type: 'reads'; readonly shardWorker: number; readonly fence: number; readonly forMs: number }
   /** A shard worker ended normally. A death watch reports a shard worker that crashed or was stopped. */
-  | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly end: WorkerEnd }
+  | {
+      readonly type: 'shardWorkerEnded';
+      readonly shardWorker: number;
+      readonly fence: number;
+      readonly end: ShardWorkerEnd;
+    }
   /** From a shard worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
-  | { readonly type: 'cannotDrain'; readonly worker: number; readonly fence: number }
+  | { readonly type: 'cannotDrain'; readonly shardWorker: number; readonly fence: number }
   /**
    * From the shard worker: its reader has found another stream than the row names, or none. No records come until a shard sync has
    * decided.

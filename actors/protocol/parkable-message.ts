@@ -76,7 +76,7 @@ export class ParkableMessage {
     this.tenures = tenures;
     this.items = items;
     this.#first = first;
-    // Several values of one item have not its key each.
+    // One of several values is not the whole item, so it does not get the key of the item.
     const isOne = of.length === 1 && (values === undefined || values.length === 1);
     this.#whole = isOne && SentMessage.isMessage(only) ? SentMessage.itemOf(only) : undefined;
   }
@@ -171,11 +171,11 @@ export class ParkableMessage {
         .toString(16)
         .padStart(8, '0'),
     );
-    // Two nodes may have one name.
+    // The index, too, because two nodes may have one name.
     const end = `${at.index}/${at.node}/${hash.join('')}`;
     const first = this.#first;
     if (first !== undefined) return counted(first, `${first.idempotencyKey}/${end}`);
-    // The item that came first is lost, or it stands for nothing.
+    // The item that came first is lost, or there was none: the first span that is left names the message.
     const [left] = spansOf(this.#references());
     if (left === undefined) return `${unique}/${end}`;
     const [tenure, span] = left;

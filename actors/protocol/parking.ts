@@ -21,7 +21,7 @@ import { exponentialMs } from '../../src/core/backoff.js';
 import type { RecordEvent } from '../../src/api/event-members.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
-import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
+import type { ParkedItem, ParkingSink } from '../../src/api/parking.js';
 
 /** What has become of a parking. */
 export interface ParkingNews<Subject> {
@@ -102,7 +102,7 @@ function callSink<Subject>(
 type Answer = Pick<ParkingEnded, 'parked' | 'error'>;
 
 async function parkAll(
-  sink: ParkSink,
+  sink: ParkingSink,
   items: readonly Parkable[],
   parkedItem: (item: Parkable) => ParkedItem,
   signal: AbortSignal,
@@ -155,7 +155,7 @@ export function parkingEnded<Subject>(
   const { then } = parking.policy;
   if (then !== 'retry' || isNonRetryable(error)) {
     pendingFailures.byNumber.delete(number);
-    // The sink would refuse it for ever.
+    // `retry` becomes `crash` after an error that no repetition mends, because the sink would refuse the item for ever.
     return {
       pending,
       parked,
@@ -180,7 +180,7 @@ function delayParking<Subject>(
   parking.phase = 'paused';
   parking.error = error;
   effects.push(effect.after(`park#${number}`, delayMs, { type: 'parkingDue', number }), effect.count('failedParkings'));
-  // The first, second, fourth, eighth … failure.
+  // Only the first, second, fourth, eighth … failure is reported: a sink may be down for hours.
   if ((attempt & (attempt - 1)) !== 0) return;
   const [oldest] = notParked as [Parkable, ...Parkable[]];
   const items = sumOf(notParked);
@@ -271,9 +271,12 @@ export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (ten
 }
 
 /** Ends the parkings of a shard worker that has ended, if no other shard worker has a part in them. Their calls are aborted. */
-export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number): readonly ParkingNews<Subject>[] {
+export function dropParkings<Subject>(
+  turn: FailureTurn<Subject>,
+  shardWorker: number,
+): readonly ParkingNews<Subject>[] {
   const news: ParkingNews<Subject>[] = [];
-  for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {
+  for (const pending of [...pendingOf(turn.state.pendingFailures, shardWorker)]) {
     const { parking, number } = pending;
     if (parking === undefined) continue;
     const late = takeOutLate(turn, pending, parking);

@@ -162,19 +162,19 @@ export function takeDecided<Subject>(
 /** The pending failures of one shard worker. */
 export function* pendingOf<Subject>(
   { byNumber }: PendingFailures<Subject>,
-  worker: number,
+  shardWorker: number,
 ): Generator<PendingFailure<Subject>> {
   for (const pending of byNumber.values())
     for (const tenure of pending.tenures)
-      if (tenure.workerNumber === worker) {
+      if (tenure.shardWorkerNumber === shardWorker) {
         yield pending;
         break;
       }
 }
 
 /** Whether an answer about this shard worker is on its way: of a policy, or of a sink that is called or about to be called. */
-export function awaitsAnswer<Subject>(pending: PendingFailures<Subject>, worker: number): boolean {
-  for (const { parking } of pendingOf(pending, worker)) if (parking?.phase !== 'paused') return true;
+export function awaitsAnswer<Subject>(pending: PendingFailures<Subject>, shardWorker: number): boolean {
+  for (const { parking } of pendingOf(pending, shardWorker)) if (parking?.phase !== 'paused') return true;
   return false;
 }
 

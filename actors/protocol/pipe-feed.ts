@@ -21,7 +21,12 @@ export type PipeFeed =
       readonly kind: 'flush' | 'drain';
     }
   /** The tenure of this shard worker has ended: drop what belongs to it alone. */
-  | { readonly type: 'emittedLost'; readonly number: number; readonly reducer: Ref<PipeNews>; readonly worker: number };
+  | {
+      readonly type: 'emittedLost';
+      readonly number: number;
+      readonly reducer: Ref<PipeNews>;
+      readonly shardWorker: number;
+    };
 
 /** The messages of the pipe to its reducer, numbered likewise. */
 export type PipeNews =

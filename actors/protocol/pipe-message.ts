@@ -74,12 +74,12 @@ export class SentMessage implements PipeMessage {
 
   get leases(): readonly MessageLease[] {
     const references = this.#references;
-    // The usual case.
+    // The usual case is one item, which needs no Set.
     if (references instanceof DeliveredItem) return [leaseOf(references.tenure)];
     if (references === undefined) return [];
     const tenures = new Set<Tenure>();
     forEachTenure(references, (tenure) => void tenures.add(tenure));
-    // An ended one may still be named, or be all that the message has stood for.
+    // Of several tenures, only those in force are named. A single one is named even if it has ended.
     if (tenures.size > 1) for (const tenure of tenures) if (tenure.ended) tenures.delete(tenure);
     return Array.from(tenures, leaseOf);
   }

@@ -33,7 +33,7 @@ export type NodeRequest =
   /** Stop at once: nothing can be sent on. What is queued is dropped, and a call that runs is aborted and waited for. Then answer. */
   | { readonly type: 'downstreamFailed'; readonly error: Error; readonly replyTo: ReplyTo<void> }
   /** The tenure of a shard worker has ended: drop what belongs to it alone. */
-  | { readonly type: 'revoked'; readonly worker: number }
+  | { readonly type: 'revoked'; readonly shardWorker: number }
   /**
    * A drain waits: make an attempt that is pending now, once, and then answer. If none is pending, answer when no call runs: at the end
    * of the call that runs now, or at once.
@@ -42,7 +42,7 @@ export type NodeRequest =
   /** Where is this record? Undefined: not in this node. It may look at everything the node holds. */
   | {
       readonly type: 'locateRecord';
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly ordinal: number;
       readonly replyTo: ReplyTo<Whereabouts | undefined>;
     };

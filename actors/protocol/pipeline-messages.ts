@@ -16,7 +16,7 @@ export type StageMessage =
   | {
       readonly type: 'notify';
       readonly tenure: Tenure;
-      readonly workerRef: Ref<never>;
+      readonly shardWorkerRef: Ref<never>;
       readonly ordinals: readonly number[];
       readonly records: readonly UserRecord[];
       /** The read that brought each record. */
@@ -26,14 +26,14 @@ export type StageMessage =
   /** A stage's message to itself: extract the next slice. */
   | { readonly type: 'extract'; readonly slice: number }
   /** A shard worker with open records asks for dispositions. The answer comes as soon as there is one. */
-  | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
+  | { readonly type: 'collect'; readonly shardWorker: number; readonly replyTo: ReplyTo<Dispositions> }
   /**
    * Puts punctuation behind this shard worker's data. The answer comes once every reducer has answered the punctuation. It names the
    * shard worker's records that wait for another attempt: before the answer to a `drain`, they were tried once more.
    */
   | {
       readonly type: 'punctuate';
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly kind: 'flush' | 'drain';
       readonly replyTo: ReplyTo<readonly number[]>;
     }
@@ -43,7 +43,7 @@ export type StageMessage =
    */
   | {
       readonly type: 'locate';
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly ordinal: number | undefined;
       readonly replyTo: ReplyTo<Whereabouts>;
     }
@@ -53,12 +53,12 @@ export type StageMessage =
    */
   | {
       readonly type: 'waitsForAck';
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly nextStages: readonly Ref<StageMessage>[];
       readonly replyTo: ReplyTo<number>;
     }
   /** The shard worker's tenure has ended: drop what is queued for it and inform the reducers. */
-  | { readonly type: 'retire'; readonly worker: number }
+  | { readonly type: 'retire'; readonly shardWorker: number }
   | Disposed
   /** `waiting`: the ordinals of the shard worker's records that wait for another attempt in this reducer. */
   | {
@@ -68,7 +68,7 @@ export type StageMessage =
       readonly id: number;
       readonly waiting: readonly number[];
     }
-  | { readonly type: 'workerDown'; readonly worker: number }
+  | { readonly type: 'shardWorkerDown'; readonly shardWorker: number }
   | { readonly type: 'beat' }
   /** A policy, or a sink, has answered about a record whose `extract` or `key` failed. */
   | FailureMessage;
@@ -89,7 +89,7 @@ export type ReducerRequest =
       readonly stage: Ref<StageMessage>;
       readonly number: number;
       readonly id: number;
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly kind: 'flush' | 'drain';
     }
   /**
@@ -101,7 +101,7 @@ export type ReducerRequest =
       readonly type: 'revoked';
       readonly stage: Ref<StageMessage>;
       readonly number: number;
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly source: string;
       readonly shardId: string;
       readonly fence: number;
@@ -120,7 +120,7 @@ export type ReducerRequest =
    */
   | {
       readonly type: 'waitsForAck';
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly ordinal?: number;
       readonly heldForMs: number;
       readonly next: readonly Ref<ReducerRequest>[];
@@ -129,5 +129,5 @@ export type ReducerRequest =
 
 /** A record, or a punctuation. */
 export type LocateTarget =
-  | { readonly worker: number; readonly ordinal: number }
+  | { readonly shardWorker: number; readonly ordinal: number }
   | { readonly stage: Ref<StageMessage>; readonly punctuation: number };

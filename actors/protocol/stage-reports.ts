@@ -1,14 +1,14 @@
 // Collects what a reducer or a pipe reports to its stages: credit for items taken in or dropped, and settled items by shard worker. At the
 // end of each turn it sends one message per stage, never one per item.
 import { effect, type Effect, type Ref } from './actor.js';
-import type { Disposed, WorkerDispositions } from './disposition.js';
+import type { Disposed, ShardWorkerDispositions } from './disposition.js';
 import type { DeliveredItem } from './item.js';
 import type { StageMessage } from './pipeline-messages.js';
 
 /** What the next message to one stage says. */
 interface StageReport {
   credit: number;
-  readonly dispositions: Map<number, WorkerDispositions>;
+  readonly dispositions: Map<number, ShardWorkerDispositions>;
 }
 
 export interface StageReports {
@@ -33,14 +33,18 @@ function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
 }
 
 /** What the next message to this stage says of this shard worker. */
-export function dispositionsFor(reports: StageReports, stage: Ref<Disposed>, worker: number): WorkerDispositions {
+export function dispositionsFor(
+  reports: StageReports,
+  stage: Ref<Disposed>,
+  shardWorker: number,
+): ShardWorkerDispositions {
   const { dispositions } = reportTo(reports, stage);
-  let workerDispositions = dispositions.get(worker);
-  if (workerDispositions === undefined) {
-    workerDispositions = { worker, ordinals: [], items: [] };
-    dispositions.set(worker, workerDispositions);
+  let shardWorkerDispositions = dispositions.get(shardWorker);
+  if (shardWorkerDispositions === undefined) {
+    shardWorkerDispositions = { shardWorker, ordinals: [], items: [] };
+    dispositions.set(shardWorker, shardWorkerDispositions);
   }
-  return workerDispositions;
+  return shardWorkerDispositions;
 }
 
 /** Called for each item folded, skipped or dropped: the stage may send another. Only the first call for an item counts. */
@@ -60,14 +64,14 @@ export function forgetCredit(reports: StageReports, item: DeliveredItem): void {
 }
 
 export function settleItem(reports: StageReports, item: DeliveredItem): void {
-  const workerDispositions = dispositionsFor(reports, item.stage, item.tenure.workerNumber);
-  workerDispositions.ordinals.push(item.ordinal);
-  workerDispositions.items.push(item.index);
+  const shardWorkerDispositions = dispositionsFor(reports, item.stage, item.tenure.shardWorkerNumber);
+  shardWorkerDispositions.ordinals.push(item.ordinal);
+  shardWorkerDispositions.items.push(item.index);
 }
 
 /** Reports to a shard worker that its tenure has ended: the shard worker gets no more dispositions. */
 export function reportEnded(reports: StageReports, item: DeliveredItem): void {
-  dispositionsFor(reports, item.stage, item.tenure.workerNumber).ended = true;
+  dispositionsFor(reports, item.stage, item.tenure.shardWorkerNumber).ended = true;
 }
 
 /** The next number for a stage, which drops repeated numbers. */

@@ -7,7 +7,7 @@ import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
 export interface Tenure {
   /** The shard worker's address inside the process: a number that is unique over all streams, shards and restarts. */
-  readonly workerNumber: number;
+  readonly shardWorkerNumber: number;
   readonly leaseKey: string;
   readonly shardId: string;
   /** The source's `name`. */
@@ -89,7 +89,7 @@ export type TenureAnswer =
   | { readonly type: 'refused'; readonly reason: string };
 
 /** How a shard worker ended normally, as it reports to its keeper. */
-export type WorkerEnd =
+export type ShardWorkerEnd =
   /** Every record that was read is settled, and as far as the reader can tell there are no more. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly notFound: boolean }
   /**
@@ -103,7 +103,7 @@ export type WorkerEnd =
 
 /** A shard worker's report that everything up to this position is settled. It is the keeper's next checkpoint. */
 export interface FrontierReport {
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly fence: number;
   readonly position: Position;
   /** How many of the shard worker's records this covers, from the first one on. */

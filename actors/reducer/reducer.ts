@@ -186,7 +186,7 @@ function flushDue({ state }: ReducerTurn): void {
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
   turn.state.running = undefined;
-  // A run that has ended has begun.
+  // A cast, because a run that has ended has a start.
   measureCall(turn, 'reduce', job.startedAt as number);
   noteNotHandedOut(turn, job.items.length - job.next + job.dropped.length);
   afterFold(turn, job);
@@ -212,12 +212,12 @@ function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
 function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   const { state } = turn;
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
-    queued instanceof DeliveredItem && queued.tenure.workerNumber === message.worker;
+    queued instanceof DeliveredItem && queued.tenure.shardWorkerNumber === message.shardWorker;
 
-  noteLeft(turn.options, state, turn.now, message.worker);
+  noteLeft(turn.options, state, turn.now, message.shardWorker);
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
-  dropGathered(turn, message.worker);
+  dropGathered(turn, message.shardWorker);
 
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;
@@ -225,8 +225,8 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
     else state.queue.push(queued);
   }
 
-  dropWaiting(turn, message.worker);
-  forgetEmitted(turn, message.worker);
+  dropWaiting(turn, message.shardWorker);
+  forgetEmitted(turn, message.shardWorker);
   state.queue.push(message);
 }
 
@@ -238,7 +238,7 @@ function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   requeueDeferredDrains(turn);
   if (!hasRoom(state.behind)) {
-    // What the pipe takes comes here again.
+    // Without room in the pipe, no new call is made. When the pipe has taken something, its news leads here again.
     passBy(turn);
     dropUnneeded(turn);
     return;

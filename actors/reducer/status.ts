@@ -22,7 +22,7 @@ export function locate({ state, now, effects }: ReducerTurn, question: Locate): 
     ? { actor: state.self.path, state: queuedState(state), forMs: now - state.settledAt, ...causeOf(state) }
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
-      : whereabouts(state, question.worker, question.ordinal, now);
+      : whereabouts(state, question.shardWorker, question.ordinal, now);
 
   const { behind } = state;
   if (found === undefined && behind !== undefined && isEmitted(behind, question)) {
@@ -35,7 +35,7 @@ export function locate({ state, now, effects }: ReducerTurn, question: Locate): 
 }
 
 function isEmitted({ open }: PipeBehind, question: Locate): boolean {
-  return 'ordinal' in question && isOpen(open, question.worker, question.ordinal);
+  return 'ordinal' in question && isOpen(open, question.shardWorker, question.ordinal);
 }
 
 /** Finds a punctuation. It counts as `running` while it waits for a running call. */
@@ -74,11 +74,16 @@ function passedMark({ behind }: ReducerState, now: number, isSought: (mark: Mark
   return undefined;
 }
 
-function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
+function whereabouts(
+  state: ReducerState,
+  shardWorkerNumber: number,
+  ordinal: number,
+  now: number,
+): Whereabouts | undefined {
   // `at` is called only behind a call of `noteIfSought` that has returned true.
   let sought!: DeliveredItem;
   const noteIfSought = (item: DeliveredItem): boolean => {
-    if (item.tenure.workerNumber !== workerNumber || item.ordinal !== ordinal) return false;
+    if (item.tenure.shardWorkerNumber !== shardWorkerNumber || item.ordinal !== ordinal) return false;
     sought = item;
     return true;
   };
@@ -126,15 +131,15 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
  * progress if a call runs, or if it has settled something of any shard: it may acknowledge without more items of this one.
  */
 export function reportAckWait({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
-  const { worker, next: refs, replyTo } = question;
+  const { shardWorker, next: refs, replyTo } = question;
   const isActive = state.running !== undefined || state.batching.calls.size > 0;
   const activeAt = !isActive ? Math.max(state.calledAt, state.settledAt) : now;
-  let heldForMs = waitsForCall(state, worker) ? 0 : question.heldForMs;
+  let heldForMs = waitsForCall(state, shardWorker) ? 0 : question.heldForMs;
   for (const [{ tenure }, since] of state.unacknowledged)
-    if (tenure.workerNumber === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
+    if (tenure.shardWorkerNumber === shardWorker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
 
   // The pipe behind the reducer knows since when it has kept the oldest record that it has.
-  const ordinal = state.behind === undefined ? undefined : oldestInPipe(state.behind, worker);
+  const ordinal = state.behind === undefined ? undefined : oldestInPipe(state.behind, shardWorker);
   if (state.behind !== undefined && heldForMs > 0 && ordinal !== undefined) {
     effects.push(effect.send(state.behind.ref, { ...question, heldForMs, ordinal }));
     return;
@@ -145,10 +150,10 @@ export function reportAckWait({ state, now, effects }: ReducerTurn, question: Wa
 }
 
 /** Whether an item of the shard worker waits for a call: for its own, or for the flush of its state. */
-function waitsForCall(state: ReducerState, worker: number): boolean {
+function waitsForCall(state: ReducerState, shardWorker: number): boolean {
   const { running, carry, slots, queue, unacknowledged, keys, waitingCall, batching } = state;
-  const isOurs = (item: DeliveredItem): boolean => item.tenure.workerNumber === worker;
-  if (waitingCall !== undefined || heldItemsOf(keys, worker).next().done !== true) return true;
+  const isOurs = (item: DeliveredItem): boolean => item.tenure.shardWorkerNumber === shardWorker;
+  if (waitingCall !== undefined || heldItemsOf(keys, shardWorker).next().done !== true) return true;
   if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
   if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
   if (carry.some(isOurs)) return true;
@@ -214,18 +219,18 @@ function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
   const held = new Map<number, HeldRecord>();
   for (const item of itemsOf(state)) {
     const { ordinal, tenure } = item;
-    if (ordinal >= (held.get(tenure.workerNumber)?.ordinal ?? Infinity)) continue;
-    held.set(tenure.workerNumber, { worker: tenure.workerNumber, ordinal, state: 'unknown', forMs: 0 });
+    if (ordinal >= (held.get(tenure.shardWorkerNumber)?.ordinal ?? Infinity)) continue;
+    held.set(tenure.shardWorkerNumber, { shardWorker: tenure.shardWorkerNumber, ordinal, state: 'unknown', forMs: 0 });
   }
 
-  for (const worker of state.behind?.open.keys() ?? []) {
-    const ordinal = oldestOrdinal((state.behind as PipeBehind).open, worker) as number;
-    if (ordinal < (held.get(worker)?.ordinal ?? Infinity))
-      held.set(worker, { worker, ordinal, state: 'unknown', forMs: 0 });
+  for (const shardWorker of state.behind?.open.keys() ?? []) {
+    const ordinal = oldestOrdinal((state.behind as PipeBehind).open, shardWorker) as number;
+    if (ordinal < (held.get(shardWorker)?.ordinal ?? Infinity))
+      held.set(shardWorker, { shardWorker, ordinal, state: 'unknown', forMs: 0 });
   }
 
   return [...held.values()].map((each) => {
-    const where = whereabouts(state, each.worker, each.ordinal, now);
+    const where = whereabouts(state, each.shardWorker, each.ordinal, now);
     return where === undefined ? each : { ...each, state: where.state, forMs: where.forMs };
   });
 }

@@ -10,7 +10,7 @@ export interface ShardWorkerSupervisorOptions {
   /** The coordinators at the start of this actor. */
   readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
   /** Undefined if the source of the lease was removed: the news that the lease is gone is on its way. */
-  readonly makeWorker: (lease: HeldLease) => Behaviour<never, never> | undefined;
+  readonly makeShardWorker: (lease: HeldLease) => Behaviour<never, never> | undefined;
   /** How long to wait before a lease that is still held gets another shard worker. */
   readonly againMs: number;
 }
@@ -69,7 +69,7 @@ export function shardWorkerSupervisor(
       handle(handlers, turn, message);
       return [state, turn.effects];
     },
-    status: (state) => ({ workers: state.entries.size }),
+    status: (state) => ({ shardWorkers: state.entries.size }),
   };
 }
 
@@ -130,11 +130,11 @@ function startFor({ options, state, effects }: SupervisorTurn, table: string, le
   // If a shard worker of an earlier keeper still runs, its end starts the next one.
   if (!lease.startable || (entry !== undefined && (!entry.resting || entry.lease.keeper === lease.keeper))) return;
 
-  const worker = options.makeWorker(lease);
-  if (worker === undefined) return;
+  const shardWorker = options.makeShardWorker(lease);
+  if (shardWorker === undefined) return;
   state.entries.set(name, { table, lease, resting: false });
   effects.push(
-    effect.spawn(lease.leaseKey, worker, {
+    effect.spawn(lease.leaseKey, shardWorker, {
       spawned: (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
       down: (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
     }),

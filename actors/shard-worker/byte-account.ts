@@ -2,13 +2,13 @@
 // message, and closes it when the shard worker ends. `countingReader` asks the account before each read of a reader that counts
 // nothing itself.
 import type { ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import {
   releaseReservation,
   closeAccount,
   createByteBudget,
-  moveToWorker,
-  setWorkerBytes,
+  moveToShardWorker,
+  setShardWorkerBytes,
   keepAhead,
   openAccount,
   requestRecords,
@@ -19,7 +19,7 @@ import { bytesOf } from '../../src/core/record-bytes.js';
 import { addRead } from '../../src/core/settled-tally.js';
 import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';
 
-export function openReader({ options, state }: WorkerTurn, start: StartPosition, lease: LeasedRead): ShardReader {
+export function openReader({ options, state }: ShardWorkerTurn, start: StartPosition, lease: LeasedRead): ShardReader {
   const { source, sendFromOutside, tallyEntry } = options;
   const { self } = state;
   const account = openAccount(options.budget ?? createByteBudget(Infinity), () =>
@@ -36,14 +36,14 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
 
 /** Called before the next read: every record that the reader has handed over is admitted, buffered or dropped. */
 export function noteReadOver({ account, admission, ledger }: ShardWorkerState): void {
-  if (account !== undefined) setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, true);
+  if (account !== undefined) setShardWorkerBytes(account, admission.rawBytes + ledger.heldBytes, true);
 }
 
 /** Updates the account, or closes it once the shard worker has ended. */
 export function updateAccount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
-  else setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, false);
+  else setShardWorkerBytes(account, admission.rawBytes + ledger.heldBytes, false);
 }
 
 /**
@@ -60,7 +60,7 @@ function countingReader(reader: ShardReader, account: ByteAccount): ShardReader 
       if (result.type === 'records' && result.records.length > 0) {
         answerBytes = Math.max(1, bytesOf(result.records));
         keepAhead(account, answerBytes);
-        moveToWorker(account, answerBytes);
+        moveToShardWorker(account, answerBytes);
       }
       return result;
     },

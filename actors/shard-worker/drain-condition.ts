@@ -6,7 +6,7 @@ import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
 import type { Channel, ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { ShardWorkerOptions } from './options.js';
 
 /** The channel whose stage has not answered the last punctuation. */
@@ -45,7 +45,7 @@ export function onlyWaits(state: ShardWorkerState): boolean {
 }
 
 /** Whether a shard worker that is to end may end: everything is settled, and no call of the application for this shard can still run. */
-export function isDrained({ options, state }: WorkerTurn): boolean {
+export function isDrained({ options, state }: ShardWorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission) || isHookRunning(state.startHook)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
@@ -59,7 +59,7 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
 }
 
 /** Whether the shard worker must learn from the reducers that no call runs any more, although all its records may be settled. */
-export function mustAwaitCalls({ options, state }: WorkerTurn): boolean {
+export function mustAwaitCalls({ options, state }: ShardWorkerTurn): boolean {
   const { ending, pausedForHandOver } = state;
   return mayHaveCalls(state) && (pausedForHandOver || (ending !== undefined && callsMayOutlive(options, state)));
 }

@@ -3,11 +3,11 @@
 // late order must not undo a newer one.
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
-import type { WorkerTurn } from './turn.js';
-import { beginEnding, endWithTenure } from './worker-shutdown.js';
+import type { ShardWorkerTurn } from './turn.js';
+import { beginEnding, endWithTenure } from './shutdown.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
-export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void {
+export function obeyKeeper(turn: ShardWorkerTurn, message: ShardWorkerRequest): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) {
     effects.push(effect.count('staleControls'));

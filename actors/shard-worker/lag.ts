@@ -3,7 +3,7 @@
 //   readLagMs   the age of the oldest record that is not read. 0: the last answer reached the tip, at most 10 s ago.
 //               If the source answers only with records, also while a read waits; and if nothing is left to read.
 //   lagMs       the age of the oldest record that is not settled; if every record read is settled, and none was dropped, readLagMs.
-// `workerStatus` and retention.ts call it.
+// `shardWorkerStatus` and retention.ts call it.
 import type { ShardWorkerState } from './state.js';
 import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import { nextToAdmit } from './record-admission.js';
@@ -13,7 +13,7 @@ import { oldestOpen } from '../../src/core/ledger.js';
 /** An answer that reached the tip counts for 10 s. Readers ask an idle shard more often than that (idle-reads.ts). */
 const freshMs = 10_000;
 
-interface Worker {
+interface ShardWorker {
   readonly options: Pick<ShardWorkerOptions, 'clock' | 'intake' | 'source'>;
   readonly state: ShardWorkerState;
   /** Monotonic. */
@@ -24,7 +24,7 @@ interface Worker {
  * Undefined in two cases: no answer has come yet, and none is overdue (`freshMs`, 10 s); or only records below the
  * checkpoint have come, which were left out (start-check.ts).
  */
-export function readLagMs({ options, state, now }: Worker): number | undefined {
+export function readLagMs({ options, state, now }: ShardWorker): number | undefined {
   if (state.startCheck?.newest !== undefined) return undefined;
   const { failingSince, foundEnd: end, hasRead, millisBehindLatest = 0, readAt, readAtWall, reading, tenure } = state;
   // Nothing is left to read. A shard that was not found may be there all the same: its end is not proven yet.
@@ -40,8 +40,8 @@ export function readLagMs({ options, state, now }: Worker): number | undefined {
 }
 
 /** Undefined as `readLagMs`. */
-export function lagMs(worker: Worker): number | undefined {
-  const { options, state, now } = worker;
+export function lagMs(shardWorker: ShardWorker): number | undefined {
+  const { options, state, now } = shardWorker;
   const oldest = oldestOpen(state.ledger);
   if (oldest !== undefined) {
     const heldMs = now - oldest.admittedAt;
@@ -49,13 +49,13 @@ export function lagMs(worker: Worker): number | undefined {
   }
   const next = nextToAdmit(state.admission);
   if (next !== undefined)
-    return ageOf(worker, { arrivedAt: next.arrivedAt ?? state.fetch.fetchedAt, at: state.readAt });
-  return state.dropped === undefined ? readLagMs(worker) : ageOf(worker, state.dropped);
+    return ageOf(shardWorker, { arrivedAt: next.arrivedAt ?? state.fetch.fetchedAt, at: state.readAt });
+  return state.dropped === undefined ? readLagMs(shardWorker) : ageOf(shardWorker, state.dropped);
 }
 
 /** `at`: when the shard worker got the record, monotonic. */
 function ageOf(
-  { options, now }: Worker,
+  { options, now }: ShardWorker,
   { arrivedAt, at }: { readonly arrivedAt: number; readonly at: number },
 ): number {
   return Math.max(now - at, options.clock.wallNow() - arrivedAt);

@@ -16,7 +16,7 @@ export interface ShardWorkerOptions extends FailureOptions {
   readonly onDuplicate: 'skip' | 'crash';
   readonly lease: HeldLease;
   /** The shard worker's number, unique in the process. */
-  readonly workerNumber: number;
+  readonly shardWorkerNumber: number;
   readonly source: StreamSource;
   readonly stages: readonly Ref<StageMessage>[];
   readonly spread: 'by-shard' | 'round-robin';

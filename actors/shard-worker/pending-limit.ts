@@ -4,7 +4,7 @@
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
 import type { ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import { isIntakePaused } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
@@ -20,12 +20,12 @@ export function isHeldUp(state: ShardWorkerState): boolean {
 }
 
 /** Whether the shard worker may read, now or as soon as there is room. */
-export function mayRead({ options, state }: WorkerTurn): boolean {
+export function mayRead({ options, state }: ShardWorkerTurn): boolean {
   return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
 /** Notes since when the ledger has been full, and sets the timer. Called after every message. */
-export function watchLimit(turn: WorkerTurn): void {
+export function watchLimit(turn: ShardWorkerTurn): void {
   const { state, now } = turn;
   const { pendingLimit, ledger } = state;
   const counts = mayRead(turn) && ledger.openRecords > 0 && isHeldUp(state);
@@ -33,13 +33,13 @@ export function watchLimit(turn: WorkerTurn): void {
   if (counts && !pendingLimit.warned && !pendingLimit.watching) watchAgain(turn, limitWarningMs);
 }
 
-function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
+function watchAgain({ state, effects }: ShardWorkerTurn, ms: number): void {
   state.pendingLimit.watching = true;
   effects.push(effect.after('limit', Math.max(1, Math.ceil(ms)), { type: 'limitDue' }));
 }
 
 /** Asks the stages, and through them the reducers, if the ledger has been full and nothing was settled for long enough. */
-export function limitDue(turn: WorkerTurn): void {
+export function limitDue(turn: ShardWorkerTurn): void {
   const { options, state, effects } = turn;
   const { pendingLimit, channels } = state;
   pendingLimit.watching = false;
@@ -51,20 +51,24 @@ export function limitDue(turn: WorkerTurn): void {
   if (stage === undefined) return watchAgain(turn, limitWarningMs);
   pendingLimit.watching = true;
   effects.push(
-    effect.ask(stage, (replyTo) => ({ type: 'waitsForAck', worker: options.workerNumber, nextStages, replyTo }), {
-      answered: (heldForMs) => ({ type: 'ackWaitReported', heldForMs }),
-      failed: () => ({ type: 'askFailed' }),
-    }),
+    effect.ask(
+      stage,
+      (replyTo) => ({ type: 'waitsForAck', shardWorker: options.shardWorkerNumber, nextStages, replyTo }),
+      {
+        answered: (heldForMs) => ({ type: 'ackWaitReported', heldForMs }),
+        failed: () => ({ type: 'askFailed' }),
+      },
+    ),
   );
 }
 
 /** How long the ledger has been full and nothing was settled. */
-function stillForMs({ state, now }: WorkerTurn): number {
+function stillForMs({ state, now }: ShardWorkerTurn): number {
   return now - Math.max(state.pendingLimit.fullSince ?? now, state.settledAt);
 }
 
 /** `heldForMs`: for how long all open records have waited for the application's acknowledgement, and nothing else has gone on. */
-export function ackWaitReported(turn: WorkerTurn, { heldForMs }: { readonly heldForMs: number }): void {
+export function ackWaitReported(turn: ShardWorkerTurn, { heldForMs }: { readonly heldForMs: number }): void {
   const { state, effects } = turn;
   state.pendingLimit.watching = false;
   if (state.pendingLimit.fullSince === undefined || state.pendingLimit.warned) return;
@@ -80,7 +84,7 @@ export function ackWaitReported(turn: WorkerTurn, { heldForMs }: { readonly held
   effects.push(effect.emit({ name: 'warning', data: { message, error, source, shardId } }));
 }
 
-function warningText({ options, state }: WorkerTurn): string {
+function warningText({ options, state }: ShardWorkerTurn): string {
   const { bound, reached } = reachedBound(state);
   return (
     `The ledger of shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +

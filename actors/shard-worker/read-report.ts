@@ -2,7 +2,7 @@
 // after failures, and failures that last. The coordinator decides what these reports mean.
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
@@ -16,10 +16,10 @@ const reportIntervalMs = 10_000;
 const longMs = 60_000;
 
 type ReadState = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'reportFailingAt'> & {
-  readonly tenure: Pick<Tenure, 'workerNumber' | 'fence'> | undefined;
+  readonly tenure: Pick<Tenure, 'shardWorkerNumber' | 'fence'> | undefined;
 };
 
-type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: ReadState };
+type ReadTurn = Pick<ShardWorkerTurn, 'now' | 'effects'> & { readonly state: ReadState };
 
 /** Notes a failed read. Throttling does not count as a failure, because the service has answered, and another worker would do no better. */
 export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
@@ -48,6 +48,6 @@ export function noteReadSuccess(turn: ReadTurn): void {
 
 function reportReads({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
   if (tenure === undefined) return;
-  const { workerNumber: worker, fence } = tenure;
-  effects.push(effect.send(keeper, { type: 'reads', worker, fence, forMs }));
+  const { shardWorkerNumber: shardWorker, fence } = tenure;
+  effects.push(effect.send(keeper, { type: 'reads', shardWorker, fence, forMs }));
 }

@@ -1,7 +1,7 @@
 // Turns a reader's notices into the shard worker's events and counters.
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
@@ -10,7 +10,7 @@ const throttledError = new KinactError('AWS_ERROR', 'The service throttles.', {
   data: { kind: 'throttled' },
 });
 
-export function emitNotice({ options, state, now, effects }: WorkerTurn, notice: SourceNotice): void {
+export function emitNotice({ options, state, now, effects }: ShardWorkerTurn, notice: SourceNotice): void {
   const { source, shardId } = options.lease;
   switch (notice.type) {
     case 'throttled':

@@ -4,7 +4,7 @@
 import { effect } from '../protocol/actor.js';
 import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';
 import { locate } from './stage-channel.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { Message } from './messages.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
@@ -12,7 +12,7 @@ import { oldestOpen } from '../../src/core/ledger.js';
 const askAfterMs = 1_000;
 
 /** Notes since when nothing could be admitted, and reports when a reported stop is over. Called after every message. */
-export function watchStop(turn: WorkerTurn): void {
+export function watchStop(turn: ShardWorkerTurn): void {
   const { options, state, now, effects } = turn;
   const { readingStop, ledger } = state;
   if (!mayRead(turn)) {
@@ -36,13 +36,13 @@ export function watchStop(turn: WorkerTurn): void {
     watchAgain(turn, askAfterMs);
 }
 
-function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
+function watchAgain({ state, effects }: ShardWorkerTurn, ms: number): void {
   state.readingStop.watching = true;
   effects.push(effect.after('readingStop', Math.max(1, Math.ceil(ms)), { type: 'readingStopDue' }));
 }
 
 /** Asks where the oldest open record is, if nothing has been admitted for long enough. */
-export function readingStopDue(turn: WorkerTurn): void {
+export function readingStopDue(turn: ShardWorkerTurn): void {
   const { state, now, effects } = turn;
   const { readingStop } = state;
   readingStop.watching = false;
@@ -58,7 +58,7 @@ export function readingStopDue(turn: WorkerTurn): void {
 
 /** Reports the stop if the oldest open record waits for another attempt. */
 export function locatedForReadingStop(
-  turn: WorkerTurn,
+  turn: ShardWorkerTurn,
   { ordinal, whereabouts }: Message<'locatedForReadingStop'>,
 ): void {
   const { options, state, effects } = turn;

@@ -10,7 +10,7 @@ import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
 import { isStartRefuted, noteAnswer } from './start-check.js';
 import { isStartHookOver, proceedStartHook } from './start-hook.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { Message, ShardWorkerMessage } from './messages.js';
 import { isIntakePaused } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -19,7 +19,7 @@ import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.j
 import type { ReadResult } from '../../src/api/ports.js';
 
 /** Opens the reader of a tenure that reads, unless the intake is paused, or `onShardStarted` has not succeeded. */
-export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
+export function beginReading(turn: ShardWorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.reader !== undefined || tenure.onlyAwaitsCalls === true || !mayRead(turn)) return;
   proceedStartHook(turn, tenure);
@@ -32,11 +32,11 @@ export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
 }
 
 /** The application has paused or resumed the intake. `proceed` does the rest. */
-export function intakeChanged({ options, state }: WorkerTurn): void {
+export function intakeChanged({ options, state }: ShardWorkerTurn): void {
   state.reader?.hold?.(isIntakePaused(options));
 }
 
-export function startRead(turn: WorkerTurn): void {
+export function startRead(turn: ShardWorkerTurn): void {
   const { state, effects } = turn;
   const { reader } = state;
   if (reader === undefined || state.reading || !mayRead(turn)) return;
@@ -55,7 +55,7 @@ export function startRead(turn: WorkerTurn): void {
   );
 }
 
-export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): void {
+export function readDone(turn: ShardWorkerTurn, { result }: Message<'readDone'>): void {
   const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;
@@ -84,12 +84,12 @@ export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): voi
  * Acts on the end of the shard that a read has found, unless the intake is paused or the shard worker ends for another reason. If the
  * checkpoint is not of this shard, no record of it was delivered, and SHARD_END would hide that.
  */
-export function noteFoundEnd({ options, state }: WorkerTurn): void {
+export function noteFoundEnd({ options, state }: ShardWorkerTurn): void {
   if (state.foundEnd === undefined || isIntakePaused(options) || isStartRefuted(state.startCheck)) return;
   state.ending ??= state.foundEnd;
 }
 
-export function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
+export function readFailed(turn: ShardWorkerTurn, { error }: Message<'readFailed'>): void {
   const { state, effects } = turn;
   noteReadOver(state);
 
@@ -103,7 +103,7 @@ export function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): 
   effects.push(effect.fail(error));
 }
 
-export function notice(turn: WorkerTurn, { notice: readerNotice }: Message<'notice'>): void {
+export function notice(turn: ShardWorkerTurn, { notice: readerNotice }: Message<'notice'>): void {
   emitNotice(turn, readerNotice);
   noteReadFailure(turn, readerNotice);
   if (readerNotice.type === 'retrying' && isDoubt(readerNotice.error)) doubtStream(turn);
@@ -114,6 +114,6 @@ function isDoubt(error: unknown): boolean {
 }
 
 /** Tells the keeper that the stream is in doubt. The coordinator finds out whether it is another stream, or gone. */
-function doubtStream({ state, effects }: WorkerTurn): void {
+function doubtStream({ state, effects }: ShardWorkerTurn): void {
   effects.push(effect.send(state.keeper, { type: 'streamDoubted' }));
 }

@@ -4,7 +4,7 @@ import { effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { partNotDecoded } from './undecoded-part.js';
 import type { Admission, AdmissionEnd, Channel, CurrentRecord, ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import { isIntakePaused } from './options.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -72,7 +72,7 @@ const gaveWay: GaveWay = { type: 'gaveWay' };
  * Admits records while there is room, and hands them to the channels. `gaveWay`: the time was up, and the rest follows in a later
  * turn of the event loop.
  */
-export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveWay | undefined {
+export function admitAll(turn: ShardWorkerTurn, tenure: Tenure): AdmissionEnd | GaveWay | undefined {
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
@@ -161,7 +161,7 @@ export function abandon(admission: Admission, ledger: Ledger): Admission {
  * has a position after the decoded user records.
  */
 function admitAggregateEnd(
-  turn: WorkerTurn,
+  turn: ShardWorkerTurn,
   tenure: Tenure,
   { record, unpacked }: CurrentRecord,
 ): AdmissionEnd | undefined {
@@ -182,7 +182,11 @@ function admitAggregateEnd(
   return undefined;
 }
 
-function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure, record: RawRecord<Buffer>): Unpacked {
+function unpackAndReport(
+  { options, state, effects }: ShardWorkerTurn,
+  tenure: Tenure,
+  record: RawRecord<Buffer>,
+): Unpacked {
   const { admission } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {
@@ -197,7 +201,7 @@ function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure
   return unpacked;
 }
 
-function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: number): AdmissionEnd | undefined {
+function admitOne(turn: ShardWorkerTurn, tenure: Tenure, record: UserRecord, bytes: number): AdmissionEnd | undefined {
   const { state, now, effects } = turn;
   const { admission, ledger } = state;
   const current = admission.current as CurrentRecord;
@@ -267,7 +271,7 @@ function wasDoneBefore(
 }
 
 function handleDuplicate(
-  { options, state, effects }: WorkerTurn,
+  { options, state, effects }: ShardWorkerTurn,
   tenure: Tenure,
   position: Position,
 ): AdmissionEnd | undefined {

@@ -4,7 +4,7 @@
 import { effect } from '../protocol/actor.js';
 import { lagMs } from './lag.js';
 import { locate } from './stage-channel.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { Message } from './messages.js';
 import { isIntakePaused } from './options.js';
 import type { Whereabouts } from '../protocol/disposition.js';
@@ -21,12 +21,12 @@ interface Oldest {
   readonly known: Partial<Position> & { readonly key?: string; readonly error?: unknown };
 }
 
-export function watchAge({ effects }: WorkerTurn, ms = firstLookMs): void {
+export function watchAge({ effects }: ShardWorkerTurn, ms = firstLookMs): void {
   effects.push(effect.after('age', ms, { type: 'ageDue' }));
 }
 
 /** Looks how old the oldest record is. */
-export function ageDue(turn: WorkerTurn): void {
+export function ageDue(turn: ShardWorkerTurn): void {
   const { options, state, effects } = turn;
   watchAge(turn, intervalMs);
   if (options.history?.retentionMs === undefined) return;
@@ -36,7 +36,7 @@ export function ageDue(turn: WorkerTurn): void {
   effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'locatedForAge', ordinal, whereabouts })));
 }
 
-export function locatedForAge(turn: WorkerTurn, { ordinal, whereabouts }: Message<'locatedForAge'>): void {
+export function locatedForAge(turn: ShardWorkerTurn, { ordinal, whereabouts }: Message<'locatedForAge'>): void {
   const { options, state, now } = turn;
   const oldest = oldestOpen(state.ledger);
   // The record was settled since: the next look decides.
@@ -61,12 +61,12 @@ const reasons: Readonly<Record<Whereabouts['state'], string>> = {
 };
 
 /** The age of the next record, if nothing is open. While reads wait at the tip of the shard, there is none. */
-function unreadAge(turn: WorkerTurn): Oldest {
+function unreadAge(turn: ShardWorkerTurn): Oldest {
   const why = isIntakePaused(turn.options) ? 'the application has paused the consumer' : 'it has not been read';
   return { ageMs: lagMs(turn) ?? 0, why, known: {} };
 }
 
-function judge({ options, state, effects }: WorkerTurn, { ageMs, why, known }: Oldest): void {
+function judge({ options, state, effects }: ShardWorkerTurn, { ageMs, why, known }: Oldest): void {
   const { lease, history } = options;
   const { source, shardId } = lease;
   const retentionMs = history?.retentionMs ?? Infinity;

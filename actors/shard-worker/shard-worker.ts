@@ -12,15 +12,15 @@ import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { obeyKeeper } from './keeper-orders.js';
-import { finish, endWithTenure, beginEnding } from './worker-shutdown.js';
+import { finish, endWithTenure, beginEnding } from './shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import type { Channel, ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { Message, ShardWorkerMessage } from './messages.js';
 import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
+import { stallError, stillSince, shardWorkerStatus, type ShardWorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
 import { ackWaitReported, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { locatedForAge, ageDue, watchAge } from './retention.js';
@@ -43,13 +43,13 @@ export type { ShardWorkerState } from './state.js';
 
 export function shardWorker(
   options: ShardWorkerOptions,
-): Behaviour<ShardWorkerState, ShardWorkerMessage, WorkerStatus> {
+): Behaviour<ShardWorkerState, ShardWorkerMessage, ShardWorkerStatus> {
   return {
     kind: 'shard-worker',
     initial: (self) => [initialState(options, self), [askForTenure(options, self)]],
     receive: (state, message) => {
       if (state.finished) return [state, []];
-      const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
+      const turn: ShardWorkerTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(handlers, turn, message);
       if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
       updateAccount(state);
@@ -68,7 +68,7 @@ export function shardWorker(
       if (state.account !== undefined) closeAccount(state.account);
       return [];
     },
-    status: (state) => workerStatus(options, state),
+    status: (state) => shardWorkerStatus(options, state),
   };
 }
 
@@ -124,12 +124,12 @@ function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>
 }
 
 function askForTenure(
-  { lease, workerNumber }: ShardWorkerOptions,
+  { lease, shardWorkerNumber }: ShardWorkerOptions,
   self: Ref<ShardWorkerMessage>,
 ): Effect<ShardWorkerMessage> {
   return effect.ask(
     lease.keeper,
-    (replyTo) => ({ type: 'beginTenure', worker: workerNumber, workerRef: self, replyTo }),
+    (replyTo) => ({ type: 'beginTenure', shardWorker: shardWorkerNumber, shardWorkerRef: self, replyTo }),
     {
       answered: (answer) => ({ type: 'tenure', answer }),
       failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
@@ -137,7 +137,7 @@ function askForTenure(
   );
 }
 
-const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
+const handlers: Handlers<ShardWorkerTurn, ShardWorkerMessage> = {
   tenure: beginTenure,
   readDone,
   readFailed,
@@ -171,29 +171,29 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   resume: obeyKeeper,
 };
 
-function notified(turn: WorkerTurn, { channel, dispositions }: Message<'notified'>): void {
+function notified(turn: ShardWorkerTurn, { channel, dispositions }: Message<'notified'>): void {
   channelOf(turn.state, channel).notifying = false;
   settleAll(turn, dispositions);
 }
 
-function collected(turn: WorkerTurn, { channel, dispositions }: Message<'collected'>): void {
+function collected(turn: ShardWorkerTurn, { channel, dispositions }: Message<'collected'>): void {
   channelOf(turn.state, channel).collecting = false;
   settleAll(turn, dispositions);
 }
 
-function punctuated({ state }: WorkerTurn, { channel: index, waiting }: Message<'punctuated'>): void {
+function punctuated({ state }: ShardWorkerTurn, { channel: index, waiting }: Message<'punctuated'>): void {
   const channel = channelOf(state, index);
   channel.punctuating = false;
   channel.waiting = waiting;
 }
 
 /** Allows the next slice of admission. A message with another number is a repeat. */
-function admit({ state, effects }: WorkerTurn, { slice }: Message<'admit'>): void {
+function admit({ state, effects }: ShardWorkerTurn, { slice }: Message<'admit'>): void {
   if (state.sliceIsDue && slice === state.lastSlice) state.sliceIsDue = false;
   else effects.push(effect.count('repeatedMessages'));
 }
 
-function askFailed({ effects }: WorkerTurn): void {
+function askFailed({ effects }: ShardWorkerTurn): void {
   effects.push(effect.count('askFailures'));
 }
 
@@ -201,7 +201,7 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function beginTenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
+function beginTenure(turn: ShardWorkerTurn, { answer }: Message<'tenure'>): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
@@ -228,7 +228,7 @@ function beginTenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }
 
-function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void {
+function settleAll({ state, now }: ShardWorkerTurn, dispositions: Dispositions): void {
   const { ledger } = state;
   const { itemCounts, ordinals, items } = dispositions;
   const before = ledger.settled;
@@ -243,7 +243,7 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
 }
 
 /** Takes every step that may be due after a message; each part checks for itself whether it is due. */
-function proceed(turn: WorkerTurn, tenure: Tenure): void {
+function proceed(turn: ShardWorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (tenure.ended) {
     // Report first: settled records need not be replayed.
@@ -276,26 +276,26 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
 }
 
 /** Only records that wait for another attempt are left. A stop ends without them. A pause cannot succeed, so the keeper is told. */
-function endDrainOfWaiting(turn: WorkerTurn, tenure: Tenure): void {
+function endDrainOfWaiting(turn: ShardWorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.ending?.type === 'drained') {
     finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });
   } else if (state.ending === undefined && state.pausedForHandOver && state.pauseGivenUp < state.lastPause) {
     state.pauseGivenUp = state.lastPause;
-    const { workerNumber: worker, fence } = tenure;
-    effects.push(effect.send(state.keeper, { type: 'cannotDrain', worker, fence }));
+    const { shardWorkerNumber: shardWorker, fence } = tenure;
+    effects.push(effect.send(state.keeper, { type: 'cannotDrain', shardWorker, fence }));
   }
 }
 
 /** Continues admission in a later turn. However much there is to admit, the lease keepers must get their turns in between. */
-function askForSlice({ state, effects }: WorkerTurn): void {
+function askForSlice({ state, effects }: ShardWorkerTurn): void {
   state.sliceIsDue = true;
   state.lastSlice += 1;
   effects.push(effect.send(state.self, { type: 'admit', slice: state.lastSlice }));
 }
 
 /** Reports the frontier to the keeper, which makes checkpoints from nothing else. */
-function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
+function report({ options, state, now, effects }: ShardWorkerTurn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
 
@@ -303,13 +303,13 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
   state.advancedAt = now;
   // There is one: the frontier has moved.
   const position = frontierOf(ledger)!;
-  const { workerNumber: worker, fence } = tenure;
+  const { shardWorkerNumber: shardWorker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
-  const frontier = { worker, fence, position, records, arrivedAt: takePassed(ledger) };
+  const frontier = { shardWorker, fence, position, records, arrivedAt: takePassed(ledger) };
   effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier }));
 }
 
-function watchdog(turn: WorkerTurn): void {
+function watchdog(turn: ShardWorkerTurn): void {
   const { options, state, now, effects } = turn;
   const watchAgain = (ms: number): void => {
     effects.push(effect.after('watchdog', ms, { type: 'watchdog' }));
@@ -340,7 +340,10 @@ function watchdog(turn: WorkerTurn): void {
   watchAgain(Math.max(1, options.watchdogMs / 10));
 }
 
-function locatedForWatchdog(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'locatedForWatchdog'>): void {
+function locatedForWatchdog(
+  turn: ShardWorkerTurn,
+  { ordinal, whereabouts: found }: Message<'locatedForWatchdog'>,
+): void {
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);

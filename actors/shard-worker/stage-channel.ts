@@ -6,7 +6,7 @@ import { hurryParkings } from '../protocol/parking.js';
 import { isEmpty } from './record-admission.js';
 import { partAt } from './undecoded-part.js';
 import type { Channel, ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { ShardWorkerMessage } from './messages.js';
 import { isIntakePaused } from './options.js';
 import type { Whereabouts } from '../protocol/disposition.js';
@@ -35,14 +35,14 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
  * Asks each stage the questions that may be open: one notify while there are records to hand over, one collect while a record
  * is open.
  */
-export function askStages(turn: WorkerTurn, tenure: Tenure): void {
+export function askStages(turn: ShardWorkerTurn, tenure: Tenure): void {
   for (const [index, channel] of turn.state.channels.entries()) {
     notify(turn, tenure, channel, index);
     collect(turn, tenure, channel, index);
   }
 }
 
-function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
+function notify({ state, effects }: ShardWorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.notifying || channel.records.length === 0) return;
 
   const { ordinals, records, fetches } = channel;
@@ -58,7 +58,7 @@ function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel
   effects.push(
     effect.ask(
       channel.stage,
-      (replyTo) => ({ type: 'notify', tenure, workerRef: state.self, ordinals, records, fetches, replyTo }),
+      (replyTo) => ({ type: 'notify', tenure, shardWorkerRef: state.self, ordinals, records, fetches, replyTo }),
       {
         answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),
         failed: askFailed,
@@ -67,11 +67,11 @@ function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel
   );
 }
 
-function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
+function collect({ state, effects }: ShardWorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.collecting || !channel.hasNotified || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
-    effect.ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.workerNumber, replyTo }), {
+    effect.ask(channel.stage, (replyTo) => ({ type: 'collect', shardWorker: tenure.shardWorkerNumber, replyTo }), {
       answered: (dispositions) => ({ type: 'collected', channel: index, dispositions }),
       failed: askFailed,
     }),
@@ -93,7 +93,7 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
  * A pause of the application counts, too. Otherwise items that wait for a fuller batch would wait forever. The shard worker repeats the
  * request only after records were handed over or settled.
  */
-export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
+export function punctuate(turn: ShardWorkerTurn, tenure: Tenure): void {
   const { options, state, now, effects } = turn;
   const { ledger, channels, ending, pausedForHandOver } = state;
   if (punctuatingChannel(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
@@ -112,10 +112,14 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
     channel.punctuating = true;
     channel.waiting = [];
     effects.push(
-      effect.ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.workerNumber, kind, replyTo }), {
-        answered: (waiting) => ({ type: 'punctuated', channel: index, waiting }),
-        failed: askFailed,
-      }),
+      effect.ask(
+        channel.stage,
+        (replyTo) => ({ type: 'punctuate', shardWorker: tenure.shardWorkerNumber, kind, replyTo }),
+        {
+          answered: (waiting) => ({ type: 'punctuated', channel: index, waiting }),
+          failed: askFailed,
+        },
+      ),
     );
   }
 }
@@ -125,7 +129,7 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
  * could not be decoded is here.
  */
 export function locate(
-  { options, state, now }: WorkerTurn,
+  { options, state, now }: ShardWorkerTurn,
   ordinal: number | undefined,
   answered: (whereabouts: Whereabouts) => ShardWorkerMessage,
 ): Effect<ShardWorkerMessage> {
@@ -133,10 +137,10 @@ export function locate(
   if (here !== undefined) return effect.send(state.self, answered(here));
   const { channels } = state;
   const channel = ordinal === undefined ? punctuatingChannel(state) : channels[ordinal % channels.length];
-  const { workerNumber } = options;
+  const { shardWorkerNumber } = options;
   return effect.ask(
     (channel as Channel).stage,
-    (replyTo: ReplyTo<Whereabouts>) => ({ type: 'locate' as const, worker: workerNumber, ordinal, replyTo }),
+    (replyTo: ReplyTo<Whereabouts>) => ({ type: 'locate' as const, shardWorker: shardWorkerNumber, ordinal, replyTo }),
     { answered: (whereabouts: Whereabouts) => answered(whereabouts), failed: askFailed },
   );
 }

@@ -4,7 +4,7 @@
 // its own. A shard without records proves nothing, because all of them may have expired. `readDone` calls `noteAnswer` for each answer.
 import { effect } from '../protocol/actor.js';
 import type { StartCheck } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import type { StartPosition } from '../../src/core/position.js';
@@ -22,7 +22,7 @@ export function startCheckOf(start: StartPosition): StartCheck | undefined {
 }
 
 /** Notes what an answer shows about the checkpoint, before its records are admitted. */
-export function noteAnswer(turn: WorkerTurn, tenure: Tenure, result: ReadResult): void {
+export function noteAnswer(turn: ShardWorkerTurn, tenure: Tenure, result: ReadResult): void {
   const { options, state, now } = turn;
   const { startCheck: check } = state;
   if (check === undefined || check.refutation !== undefined) return;
@@ -54,7 +54,7 @@ export function isStartRefuted(check: StartCheck | undefined): check is StartChe
   return check?.refutation !== undefined;
 }
 
-function refute(turn: WorkerTurn, tenure: Tenure, check: StartCheck, newest: string): void {
+function refute(turn: ShardWorkerTurn, tenure: Tenure, check: StartCheck, newest: string): void {
   const { state, effects } = turn;
   const { source, shardId, leaseKey, table = '', stream } = tenure;
   const { checkpoint } = check;

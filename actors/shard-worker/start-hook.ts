@@ -12,17 +12,17 @@ import {
 } from '../protocol/hook-call.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Tenure } from '../protocol/tenure.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { ShardWorkerOptions } from './options.js';
 import { KinactError } from '../../src/api/errors.js';
 
 /** Whether the shard worker need not wait for the hook: there is none, or it has succeeded. */
-export function isStartHookOver({ options, state }: WorkerTurn): boolean {
+export function isStartHookOver({ options, state }: ShardWorkerTurn): boolean {
   return options.onShardStarted === undefined || state.startHook.phase === 'done';
 }
 
 /** Calls the hook if that is due. */
-export function proceedStartHook({ options, state, effects }: WorkerTurn, tenure: Tenure): void {
+export function proceedStartHook({ options, state, effects }: ShardWorkerTurn, tenure: Tenure): void {
   const { onShardStarted } = options;
   const { startHook } = state;
   if (onShardStarted === undefined || startHook.phase !== 'due') return;
@@ -42,19 +42,19 @@ function hookOf({ lease: { source, shardId }, answerDeadlineMs }: ShardWorkerOpt
 
 /** The call has ended. `proceed` does the rest. */
 export function hookEnded(
-  { options, state, now, effects }: WorkerTurn,
+  { options, state, now, effects }: ShardWorkerTurn,
   message: MessageOf<HookMessage, 'hookEnded'>,
 ): void {
   const noted = noteHookEnded(state.startHook, hookOf(options), message, now);
   effects.push(...(noted?.effects ?? [effect.count('repeatedMessages')]));
 }
 
-export function hookDue({ state, effects }: WorkerTurn, message: MessageOf<HookMessage, 'hookDue'>): void {
+export function hookDue({ state, effects }: ShardWorkerTurn, message: MessageOf<HookMessage, 'hookDue'>): void {
   effects.push(...noteHookDue(state.startHook, message));
 }
 
 export function hookOverdue(
-  { options, state, effects }: WorkerTurn,
+  { options, state, effects }: ShardWorkerTurn,
   message: MessageOf<HookMessage, 'hookOverdue'>,
 ): void {
   const hook = hookOf(options);

@@ -5,7 +5,7 @@ import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { HookCall } from '../protocol/hook-call.js';
 import type { Fetch } from '../protocol/item.js';
-import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
+import type { Tenure, ShardWorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Ledger } from '../../src/core/ledger.js';
@@ -33,7 +33,7 @@ export interface ShardWorkerState {
   /** The call of `onShardStarted`: see start-hook.ts. */
   readonly startHook: HookCall;
   /** The end of the shard that a read has found. It waits while the application has paused the intake. */
-  foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
+  foundEnd: Extract<ShardWorkerEnd, { readonly type: 'shardEnd' }> | undefined;
   /** Ends the messages `intakeChanged`. */
   unwatchIntake: (() => void) | undefined;
   /** What is known about the checkpoint at which the shard worker began; undefined once it is known to be of this shard. */
@@ -45,7 +45,7 @@ export interface ShardWorkerState {
   failingSince: number | undefined;
   reportFailingAt: number;
   /** Why the shard worker fetches nothing more. The shard worker ends once everything admitted is settled. */
-  ending: WorkerEnd | undefined;
+  ending: ShardWorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
   pausedForHandOver: boolean;
   /** The number of the last pause. */

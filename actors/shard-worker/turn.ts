@@ -4,7 +4,7 @@ import type { ShardWorkerMessage } from './messages.js';
 import type { ShardWorkerOptions } from './options.js';
 import type { ShardWorkerState } from './state.js';
 
-export interface WorkerTurn {
+export interface ShardWorkerTurn {
   readonly options: ShardWorkerOptions;
   readonly state: ShardWorkerState;
   /** Monotonic: when the call began. */

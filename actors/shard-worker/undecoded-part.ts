@@ -22,7 +22,7 @@ import {
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { AdmissionEnd, ShardWorkerState, UndecodedPart } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import type { ShardWorkerOptions } from './options.js';
 import { settle } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -31,7 +31,7 @@ import type { WaitingSnapshot } from '../../src/api/status.js';
 
 /** Applies the failure policy to a part. Undefined: the shard worker goes on. */
 export function partNotDecoded(
-  turn: WorkerTurn,
+  turn: ShardWorkerTurn,
   tenure: Tenure,
   part: Omit<UndecodedPart, 'since'>,
   reason: string,
@@ -53,7 +53,7 @@ export function partNotDecoded(
 
 // oxlint-disable-next-line max-params -- what a verdict is about: the lease, the part, and its failure
 function endPart(
-  turn: WorkerTurn,
+  turn: ShardWorkerTurn,
   tenure: Tenure,
   part: UndecodedPart,
   failure: Failure,
@@ -78,31 +78,31 @@ function endPart(
 }
 
 /** The policy has decided, or has not in time. */
-export function decided(turn: WorkerTurn, message: Decided): void {
+export function decided(turn: ShardWorkerTurn, message: Decided): void {
   const known = takeDecided(turn, message);
   if (known !== undefined) endLater(turn, known.subject, known.failure, known.verdict);
 }
 
-export function parkingEnded(turn: WorkerTurn, message: ParkingEnded): void {
+export function parkingEnded(turn: ShardWorkerTurn, message: ParkingEnded): void {
   applyNews(turn, ended(turn, message));
 }
 
-export function parkingOverdue(turn: WorkerTurn, message: ParkingOverdue): void {
+export function parkingOverdue(turn: ShardWorkerTurn, message: ParkingOverdue): void {
   applyNews(turn, overdue(turn, message));
 }
 
-export function parkingDue(turn: WorkerTurn, message: ParkingDue): void {
+export function parkingDue(turn: ShardWorkerTurn, message: ParkingDue): void {
   applyNews(turn, due(turn, message));
 }
 
-function applyNews(turn: WorkerTurn, news: ParkingNews<UndecodedPart> | undefined): void {
+function applyNews(turn: ShardWorkerTurn, news: ParkingNews<UndecodedPart> | undefined): void {
   if (news === undefined) return;
   const { subject, failure } = news.pending;
   if (news.parked.length > 0) settle(turn.state.ledger, subject.ordinal, 0);
   if (news.verdict !== undefined) endLater(turn, subject, failure, news.verdict);
 }
 
-function endLater(turn: WorkerTurn, part: UndecodedPart, failure: Failure, verdict: Verdict): void {
+function endLater(turn: ShardWorkerTurn, part: UndecodedPart, failure: Failure, verdict: Verdict): void {
   const { options, state, effects } = turn;
   const { tenure } = state;
   // If the lease has ended in the meantime, the new owner decides again.

@@ -8,7 +8,7 @@ import { waitingParts } from './undecoded-part.js';
 import type { FailingSnapshot, RetrievalSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerState } from './state.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
@@ -43,7 +43,7 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
 };
 
 /** Since when the shard worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
-export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'state'>): number | undefined {
+export function stillSince({ options, state }: Pick<ShardWorkerTurn, 'options' | 'state'>): number | undefined {
   const { advancedAt, ending, ledger, lastPunctuation } = state;
   const oldest = oldestOpen(ledger);
   // A reducer may wait for more items before it acknowledges. So the time begins again when the intake is resumed.
@@ -89,11 +89,11 @@ export function stallError(facts: StallFacts): KinactError | undefined {
 }
 
 /** A shard worker as `status()` shows it. */
-export interface WorkerStatus {
+export interface ShardWorkerStatus {
   readonly doing: ShardSnapshot['doing'];
   readonly source: string;
   readonly shardId: string;
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly fence: number | undefined;
   readonly openRecords: number;
   readonly openBytes: number;
@@ -124,7 +124,7 @@ function isHookAwaited({ startHook: { phase, attempt }, reader }: ShardWorkerSta
   return reader === undefined && attempt > 0 && phase !== 'done';
 }
 
-export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerState): WorkerStatus {
+export function shardWorkerStatus(options: ShardWorkerOptions, state: ShardWorkerState): ShardWorkerStatus {
   const { ledger, tenure } = state;
   const { source, shardId } = options.lease;
   const now = options.clock.now();
@@ -144,7 +144,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     doing,
     source,
     shardId,
-    worker: options.workerNumber,
+    shardWorker: options.shardWorkerNumber,
     fence: tenure?.fence,
     openRecords: ledger.openRecords,
     openBytes: ledger.openBytes,

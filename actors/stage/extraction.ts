@@ -6,7 +6,7 @@ import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { recordFailed } from './failed-record.js';
 import { DeliveredItem, type Fetch } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, WaitingRecord, WorkerEntry } from './state.js';
+import type { Batch, WaitingRecord, ShardWorkerEntry } from './state.js';
 import type { StageTurn } from './turn.js';
 import { reducerIndexOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
@@ -17,7 +17,7 @@ import type { Extracted, RecordContext } from '../../src/api/reducer.js';
 /** One shard worker's batch in one turn. */
 interface Extraction {
   readonly turn: StageTurn;
-  readonly entry: WorkerEntry;
+  readonly entry: ShardWorkerEntry;
   readonly batch: Batch;
   readonly context: RecordContext;
 }
@@ -27,30 +27,30 @@ export function isExtracted({ next, records }: Batch): boolean {
 }
 
 /** Whether a record of this shard worker, or the record `ordinal`, waits for extraction. */
-export function waitsForExtraction({ openNotify }: WorkerEntry, ordinal?: number): boolean {
+export function waitsForExtraction({ openNotify }: ShardWorkerEntry, ordinal?: number): boolean {
   if (openNotify === undefined || isExtracted(openNotify.batch)) return false;
   return ordinal === undefined || openNotify.batch.ordinals.includes(ordinal, openNotify.batch.next);
 }
 
 /** The oldest record of a shard worker that waits for extraction, for `status()`. */
 export function unextracted(
-  { tenure, openNotify, extractedAt }: WorkerEntry,
+  { tenure, openNotify, extractedAt }: ShardWorkerEntry,
   now: number,
-): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
+): { shardWorker: number; ordinal: number; state: 'queued'; forMs: number }[] {
   const ordinal = openNotify?.batch.ordinals[openNotify.batch.next];
   if (ordinal === undefined) return [];
-  return [{ worker: tenure.workerNumber, ordinal, state: 'queued', forMs: now - extractedAt }];
+  return [{ shardWorker: tenure.shardWorkerNumber, ordinal, state: 'queued', forMs: now - extractedAt }];
 }
 
 /** Does one slice of work. Returns false when the stage crashes, and no record after the failed one may be routed. */
 export function extractForAWhile(turn: StageTurn): boolean {
   const { options, state } = turn;
   const slice = startSlice(options.clock);
-  const { extractionQueue, workerEntries } = state;
+  const { extractionQueue, shardWorkerEntries } = state;
 
   for (let entry = extractionQueue.shift(); entry !== undefined; entry = extractionQueue.shift()) {
     // A shard worker that has retired since can no longer settle its records.
-    if (workerEntries.get(entry.tenure.workerNumber) !== entry) continue;
+    if (shardWorkerEntries.get(entry.tenure.shardWorkerNumber) !== entry) continue;
     if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
       extractionQueue.push(entry);
@@ -64,7 +64,7 @@ export function extractForAWhile(turn: StageTurn): boolean {
   return true;
 }
 
-function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): boolean {
+function extractBatch(turn: StageTurn, entry: ShardWorkerEntry, slice: TimeSlice): boolean {
   const { options } = turn;
   const { tenure, openNotify } = entry;
   const batch = (openNotify as NonNullable<typeof openNotify>).batch;
@@ -106,7 +106,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
   if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
   if (items.length === 0) return true;
 
-  const waitingRecord: WaitingRecord = { workerEntry: entry, batch, items: items.length };
+  const waitingRecord: WaitingRecord = { shardWorkerEntry: entry, batch, items: items.length };
   entry.recordsQueued += 1;
   batch.recordsQueued += 1;
   for (const item of items) enqueue(queueOf(queues, reducerIndexOf(item.key, queues.length)), { item, waitingRecord });

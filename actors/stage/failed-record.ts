@@ -24,7 +24,7 @@ import {
 } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
-import type { FailedRecord, StageState, WorkerEntry } from './state.js';
+import type { FailedRecord, StageState, ShardWorkerEntry } from './state.js';
 import type { StageTurn } from './turn.js';
 import type { StageOptions } from './options.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
@@ -34,7 +34,7 @@ import type { WaitingSnapshot } from '../../src/api/status.js';
 /** Handles a record that has failed. Returns false when the stage crashes, and no record after this one may be routed. */
 export function recordFailed(
   turn: StageTurn,
-  entry: WorkerEntry,
+  entry: ShardWorkerEntry,
   { record, ordinal }: { readonly record: UserRecord; readonly ordinal: number },
   cause: unknown,
 ): boolean {
@@ -67,7 +67,7 @@ function closeIfLate({ options }: StageTurn, { entry }: FailedRecord): void {
 }
 
 function isOpen({ state }: StageTurn, { entry }: FailedRecord): boolean {
-  return state.workerEntries.get(entry.tenure.workerNumber) === entry && !entry.tenure.ended;
+  return state.shardWorkerEntries.get(entry.tenure.shardWorkerNumber) === entry && !entry.tenure.ended;
 }
 
 /** A call of a sink has ended. */
@@ -93,18 +93,18 @@ function applyNews(turn: StageTurn, news: ParkingNews<FailedRecord> | undefined)
 }
 
 /** Ends the parkings for a shard worker that has ended. */
-export function dropFailedRecords(turn: StageTurn, worker: number): void {
-  dropParkings(turn, worker);
+export function dropFailedRecords(turn: StageTurn, shardWorker: number): void {
+  dropParkings(turn, shardWorker);
 }
 
 /** Tries once more what waits of this shard worker. */
-export function hurryFailedRecords(turn: StageTurn, worker: number): void {
-  hurryParkings(turn, (tenure) => tenure.workerNumber === worker);
+export function hurryFailedRecords(turn: StageTurn, shardWorker: number): void {
+  hurryParkings(turn, (tenure) => tenure.shardWorkerNumber === shardWorker);
 }
 
 /** The ordinals of the shard worker's records that have failed and are not over. */
-export function failedOrdinals({ pendingFailures }: StageState, worker: number): readonly number[] {
-  return [...pendingOf(pendingFailures, worker)].map(({ subject }) => subject.ordinal);
+export function failedOrdinals({ pendingFailures }: StageState, shardWorker: number): readonly number[] {
+  return [...pendingOf(pendingFailures, shardWorker)].map(({ subject }) => subject.ordinal);
 }
 
 /** The oldest of each shard worker, for `status()`. */
@@ -112,9 +112,9 @@ export function oldestFailed({ pendingFailures }: StageState, now: number): read
   const oldest = new Map<number, HeldRecord>();
   for (const { subject } of pendingFailures.byNumber.values()) {
     const { ordinal, since, entry } = subject;
-    const { workerNumber: worker } = entry.tenure;
-    if ((oldest.get(worker)?.ordinal ?? Infinity) < ordinal) continue;
-    oldest.set(worker, { worker, ordinal, state: 'waiting', forMs: now - since });
+    const { shardWorkerNumber: shardWorker } = entry.tenure;
+    if ((oldest.get(shardWorker)?.ordinal ?? Infinity) < ordinal) continue;
+    oldest.set(shardWorker, { shardWorker, ordinal, state: 'waiting', forMs: now - since });
   }
   return [...oldest.values()];
 }
@@ -122,9 +122,9 @@ export function oldestFailed({ pendingFailures }: StageState, now: number): read
 /** Where a record is that waits for a policy or a sink; undefined if it does not. */
 export function failedRecordAt(
   { pendingFailures, self }: StageState,
-  { worker, ordinal, now }: { readonly worker: number; readonly ordinal: number; readonly now: number },
+  { shardWorker, ordinal, now }: { readonly shardWorker: number; readonly ordinal: number; readonly now: number },
 ): Whereabouts | undefined {
-  for (const { subject, failure } of pendingOf(pendingFailures, worker))
+  for (const { subject, failure } of pendingOf(pendingFailures, shardWorker))
     if (subject.ordinal === ordinal) return pendingAt(self.path, { subject, failure }, now);
   return undefined;
 }
@@ -136,17 +136,22 @@ export function waitingRecords({ pendingFailures }: StageState, now: number): re
 }
 
 /** Notes for the report of a stop what waits of this shard worker; of all shard workers without one. */
-export function noteLeftRecords({ leftItems }: StageOptions, state: StageState, now: number, worker?: number): void {
+export function noteLeftRecords(
+  { leftItems }: StageOptions,
+  state: StageState,
+  now: number,
+  shardWorker?: number,
+): void {
   if (leftItems?.isStopping !== true) return;
   for (const pending of state.pendingFailures.byNumber.values()) {
     const { subject } = pending;
-    if (worker === undefined || subject.entry.tenure.workerNumber === worker)
+    if (shardWorker === undefined || subject.entry.tenure.shardWorkerNumber === shardWorker)
       leftItems.noted.set(subject, pendingSnapshot(pending, now));
   }
 }
 
 /** Settles a record that has no items to route. The ledger counts it as a record with one item, number 0. */
-function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
+function settleWithoutItem({ outbox }: ShardWorkerEntry, ordinal: number): void {
   outbox.ordinals.push(ordinal);
   outbox.items.push(0);
 }

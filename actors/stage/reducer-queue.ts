@@ -41,9 +41,9 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
       queue.entries.shift();
       items = sendItems(turn, queue, queue.ref, items);
       queue.lastSent += 1;
-      const { punctuation: id, worker, kind } = head;
+      const { punctuation: id, shardWorker, kind } = head;
       turn.effects.push(
-        effect.send(queue.ref, { type: 'punctuation', stage, number: queue.lastSent, id, worker, kind }),
+        effect.send(queue.ref, { type: 'punctuation', stage, number: queue.lastSent, id, shardWorker, kind }),
       );
     } else if (queue.credit > 0) {
       queue.entries.shift();
@@ -71,15 +71,15 @@ function sendItems(
 function countDown(record: WaitingRecord): void {
   record.items -= 1;
   if (record.items > 0) return;
-  record.workerEntry.recordsQueued -= 1;
+  record.shardWorkerEntry.recordsQueued -= 1;
   record.batch.recordsQueued -= 1;
 }
 
 /** Drops the queued items of one shard worker: they would use up credit and be processed twice. */
-export function discard(queue: ReducerQueue, workerNumber: number): void {
+export function discard(queue: ReducerQueue, shardWorkerNumber: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
     const entry = queue.entries.shift() as QueueEntry;
-    if (entry.item?.tenure.workerNumber === workerNumber)
+    if (entry.item?.tenure.shardWorkerNumber === shardWorkerNumber)
       countDown((entry as { waitingRecord: WaitingRecord }).waitingRecord);
     else queue.entries.push(entry);
   }
@@ -95,7 +95,7 @@ export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number 
     const isSought =
       'punctuation' in sought
         ? entry.item === undefined && entry.punctuation === sought.punctuation
-        : entry.item?.tenure.workerNumber === sought.worker && entry.item.ordinal === sought.ordinal;
+        : entry.item?.tenure.shardWorkerNumber === sought.shardWorker && entry.item.ordinal === sought.ordinal;
     if (isSought) return index;
   }
   return undefined;
@@ -105,15 +105,20 @@ export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number 
 export function oldestQueued(
   queue: ReducerQueue,
   now: number,
-): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
+): { shardWorker: number; ordinal: number; state: 'queued'; forMs: number }[] {
   const oldest = new Map<number, number>();
 
   for (let index = 0; index < queue.entries.length; index += 1) {
     const item = queue.entries.at(index)?.item;
     if (item === undefined) continue;
-    const { workerNumber: worker } = item.tenure;
-    oldest.set(worker, Math.min(item.ordinal, oldest.get(worker) ?? Infinity));
+    const { shardWorkerNumber: shardWorker } = item.tenure;
+    oldest.set(shardWorker, Math.min(item.ordinal, oldest.get(shardWorker) ?? Infinity));
   }
 
-  return [...oldest].map(([worker, ordinal]) => ({ worker, ordinal, state: 'queued', forMs: now - queue.settledAt }));
+  return [...oldest].map(([shardWorker, ordinal]) => ({
+    shardWorker,
+    ordinal,
+    state: 'queued',
+    forMs: now - queue.settledAt,
+  }));
 }

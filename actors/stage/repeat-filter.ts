@@ -2,7 +2,7 @@
 // numbers. A repeated message is dropped and counted.
 import { effect, type Effect, type ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
-import type { ReducerQueue, WorkerEntry } from './state.js';
+import type { ReducerQueue, ShardWorkerEntry } from './state.js';
 import type { StageTurn } from './turn.js';
 
 export const countRepeat: Effect<StageMessage> = effect.count('repeatedMessages');
@@ -21,7 +21,7 @@ export function acceptNumber({ effects }: StageTurn, queue: ReducerQueue, number
  * Returns false for a repeated message. Otherwise records would be routed twice, or dispositions would be lost in the answer to a
  * closed question.
  */
-export function acceptQuestion({ effects }: StageTurn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
+export function acceptQuestion({ effects }: StageTurn, entry: ShardWorkerEntry, { question }: ReplyTo<never>): boolean {
   if (question <= entry.lastQuestion) {
     effects.push(countRepeat);
     return false;

@@ -31,7 +31,7 @@ import {
   indexInQueue,
 } from './reducer-queue.js';
 import { acceptNumber, acceptQuestion, countRepeat } from './repeat-filter.js';
-import type { StageState, WorkerEntry, StageStatus } from './state.js';
+import type { StageState, ShardWorkerEntry, StageStatus } from './state.js';
 import type { StageTurn } from './turn.js';
 import type { StageOptions } from './options.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -54,10 +54,10 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
       return [];
     },
     status: (state) => ({
-      workers: state.workerEntries.size,
+      shardWorkers: state.shardWorkerEntries.size,
       holding: [
         ...state.queues.flatMap((queue) => oldestQueued(queue, options.clock.now())),
-        ...[...state.workerEntries.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
+        ...[...state.shardWorkerEntries.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
         ...oldestFailed(state, options.clock.now()),
       ],
       waiting: waitingRecords(state, options.clock.now()),
@@ -72,8 +72,8 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
   return {
     self,
     queues,
-    workerEntries: new Map(),
-    extractionQueue: createDeque<WorkerEntry>(),
+    shardWorkerEntries: new Map(),
+    extractionQueue: createDeque<ShardWorkerEntry>(),
     lastSlice: 0,
     sliceIsDue: false,
     punctuations: new Map(),
@@ -99,7 +99,7 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   locate,
   waitsForAck: reportAckWait,
   retire,
-  workerDown: retire,
+  shardWorkerDown: retire,
   beat,
   decided: withAnswers(recordDecided),
   parkingEnded: withAnswers(recordParkingEnded),
@@ -145,8 +145,8 @@ function join(turn: StageTurn, message: Message<'join'>): void {
 }
 
 /** The entry of a shard worker, made at its first notify. */
-function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef: Ref<never>): WorkerEntry {
-  let entry = state.workerEntries.get(tenure.workerNumber);
+function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, shardWorkerRef: Ref<never>): ShardWorkerEntry {
+  let entry = state.shardWorkerEntries.get(tenure.shardWorkerNumber);
   if (entry === undefined) {
     entry = {
       tenure,
@@ -158,16 +158,18 @@ function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef
       openCollect: undefined,
       lastQuestion: 0,
     };
-    state.workerEntries.set(tenure.workerNumber, entry);
+    state.shardWorkerEntries.set(tenure.shardWorkerNumber, entry);
     // If a shard worker dies without a `retire`, its items must not stay queued: their dispositions would have no receiver.
-    effects.push(effect.watch(workerRef, () => ({ type: 'workerDown', worker: tenure.workerNumber })));
+    effects.push(
+      effect.watch(shardWorkerRef, () => ({ type: 'shardWorkerDown', shardWorker: tenure.shardWorkerNumber })),
+    );
   }
   return entry;
 }
 
 function notify(turn: StageTurn, message: Message<'notify'>): void {
-  const { tenure, workerRef, ordinals, records, fetches, replyTo } = message;
-  const entry = openEntry(turn, tenure, workerRef);
+  const { tenure, shardWorkerRef, ordinals, records, fetches, replyTo } = message;
+  const entry = openEntry(turn, tenure, shardWorkerRef);
   if (!acceptQuestion(turn, entry, replyTo)) return;
 
   entry.openNotify = { replyTo, batch: { ordinals, records, fetches, next: 0, recordsQueued: 0 } };
@@ -200,7 +202,7 @@ function extract(turn: StageTurn, message: Message<'extract'>): void {
 }
 
 function collect(turn: StageTurn, message: Message<'collect'>): void {
-  const entry = turn.state.workerEntries.get(message.worker);
+  const entry = turn.state.shardWorkerEntries.get(message.shardWorker);
   // A collect never comes before the notify that makes the entry. So a shard worker without an entry has retired and needs no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
   entry.openCollect = message.replyTo;
@@ -213,16 +215,16 @@ function disposed(turn: StageTurn, message: Message<'disposed'>): void {
   if (!acceptNumber(turn, queue, message.number)) return;
 
   queue.credit += message.credit;
-  for (const workerDispositions of message.dispositions) {
-    const entry = state.workerEntries.get(workerDispositions.worker);
+  for (const shardWorkerDispositions of message.dispositions) {
+    const entry = state.shardWorkerEntries.get(shardWorkerDispositions.shardWorker);
     if (entry === undefined) {
-      effects.push(effect.count('staleSettles', workerDispositions.ordinals.length));
+      effects.push(effect.count('staleSettles', shardWorkerDispositions.ordinals.length));
       continue;
     }
-    if (workerDispositions.ordinals.length > 0) queue.settledAt = turn.now;
-    append(entry.outbox.ordinals, workerDispositions.ordinals);
-    append(entry.outbox.items, workerDispositions.items);
-    if (workerDispositions.ended === true) entry.outbox.ended = true;
+    if (shardWorkerDispositions.ordinals.length > 0) queue.settledAt = turn.now;
+    append(entry.outbox.ordinals, shardWorkerDispositions.ordinals);
+    append(entry.outbox.items, shardWorkerDispositions.items);
+    if (shardWorkerDispositions.ended === true) entry.outbox.ended = true;
   }
 
   dispatch(turn, queue);
@@ -235,11 +237,11 @@ function append(to: number[], from: readonly number[]): void {
 }
 
 function answerAll(turn: StageTurn): void {
-  for (const entry of turn.state.workerEntries.values()) answerDemand(turn, entry);
+  for (const entry of turn.state.shardWorkerEntries.values()) answerDemand(turn, entry);
 }
 
 /** Sends the dispositions with the first reply that may go. The reply to a notify goes before the reply to a collect. */
-function answerDemand({ options, effects }: StageTurn, entry: WorkerEntry): void {
+function answerDemand({ options, effects }: StageTurn, entry: ShardWorkerEntry): void {
   const { openNotify } = entry;
   const inDemand = openNotify?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
   if (openNotify !== undefined && isExtracted(openNotify.batch) && inDemand) {
@@ -254,7 +256,7 @@ function answerDemand({ options, effects }: StageTurn, entry: WorkerEntry): void
   }
 }
 
-function takeOutbox(entry: WorkerEntry): Dispositions {
+function takeOutbox(entry: ShardWorkerEntry): Dispositions {
   const { outbox } = entry;
   if (hasDispositions(outbox)) entry.outbox = emptyDispositions();
   return outbox;
@@ -262,21 +264,21 @@ function takeOutbox(entry: WorkerEntry): Dispositions {
 
 function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   const { state } = turn;
-  const entry = state.workerEntries.get(message.worker);
+  const entry = state.shardWorkerEntries.get(message.shardWorker);
   if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
 
   const id = state.nextPunctuationId;
   state.nextPunctuationId += 1;
-  if (message.kind === 'drain') hurryFailedRecords(turn, message.worker);
+  if (message.kind === 'drain') hurryFailedRecords(turn, message.shardWorker);
   state.punctuations.set(id, {
     kind: message.kind,
-    workerNumber: message.worker,
+    shardWorkerNumber: message.shardWorker,
     replyTo: message.replyTo,
     waiting: [],
     missing: state.queues.length,
   });
 
-  const punctuation = { punctuation: id, worker: message.worker, kind: message.kind };
+  const punctuation = { punctuation: id, shardWorker: message.shardWorker, kind: message.kind };
   // The punctuation must stay behind all records handed over before it, and some of them are not extracted yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.deferredPunctuation.push(punctuation);
   else for (const queue of state.queues) enqueue(queue, punctuation);
@@ -299,14 +301,14 @@ function punctuated(turn: StageTurn, { reducer, number, id, waiting }: Message<'
 function answerPunctuation({ state, effects }: StageTurn, id: number): void {
   const open = state.punctuations.get(id);
   if (open === undefined || open.missing > 0) return;
-  const { kind, workerNumber, replyTo, waiting } = open;
-  if (kind === 'drain' && awaitsAnswer(state.pendingFailures, workerNumber)) return;
+  const { kind, shardWorkerNumber, replyTo, waiting } = open;
+  if (kind === 'drain' && awaitsAnswer(state.pendingFailures, shardWorkerNumber)) return;
   state.punctuations.delete(id);
-  effects.push(effect.reply(replyTo, [...waiting, ...failedOrdinals(state, workerNumber)]));
+  effects.push(effect.reply(replyTo, [...waiting, ...failedOrdinals(state, shardWorkerNumber)]));
 }
 
-function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {
-  const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
+function locate({ state, now, effects }: StageTurn, { shardWorker, ordinal, replyTo }: Message<'locate'>): void {
+  const sought = ordinal === undefined ? punctuationOf(state, shardWorker) : { shardWorker, ordinal };
   const answer = (found: Whereabouts['state'], forMs: number): void => {
     effects.push(effect.reply(replyTo, { actor: state.self.path, state: found, forMs }));
   };
@@ -321,10 +323,10 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
     return;
   }
 
-  const entry = state.workerEntries.get(worker);
+  const entry = state.shardWorkerEntries.get(shardWorker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) return answer('queued', now - entry.extractedAt);
-  const failed = ordinal === undefined ? undefined : failedRecordAt(state, { worker, ordinal, now });
+  const failed = ordinal === undefined ? undefined : failedRecordAt(state, { shardWorker, ordinal, now });
   if (failed !== undefined) {
     effects.push(effect.reply(replyTo, failed));
     return;
@@ -338,8 +340,8 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
 
 /** Answers 0 if a record of the shard worker waits here, else asks the next stage, or the reducers one after the other. */
 function reportAckWait({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
-  const { worker, nextStages, replyTo } = question;
-  const entry = state.workerEntries.get(worker);
+  const { shardWorker, nextStages, replyTo } = question;
+  const entry = state.shardWorkerEntries.get(shardWorker);
   const [stage, ...others] = nextStages;
   const [first, ...next] = state.queues.flatMap(({ ref }) => (ref === undefined ? [] : [ref]));
 
@@ -347,40 +349,41 @@ function reportAckWait({ state, effects }: StageTurn, question: Message<'waitsFo
     effects.push(effect.reply(replyTo, 0));
   else if (stage !== undefined) effects.push(effect.send(stage, { ...question, nextStages: others }));
   else if (first === undefined) effects.push(effect.reply(replyTo, 0));
-  else effects.push(effect.send(first, { type: 'waitsForAck', worker, heldForMs: Infinity, next, replyTo }));
+  else effects.push(effect.send(first, { type: 'waitsForAck', shardWorker, heldForMs: Infinity, next, replyTo }));
 }
 
 /** The last punctuation of this shard worker that some reducer has not answered. */
-function punctuationOf({ punctuations, self }: StageState, workerNumber: number): LocateTarget | undefined {
-  const [last] = [...punctuations].filter(([, open]) => open.workerNumber === workerNumber).slice(-1);
+function punctuationOf({ punctuations, self }: StageState, shardWorkerNumber: number): LocateTarget | undefined {
+  const [last] = [...punctuations].filter(([, open]) => open.shardWorkerNumber === shardWorkerNumber).slice(-1);
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
 /** Handles a shard worker that has ended or died. Its items are dropped. Their records are delivered again under the shard's next fence. */
-function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): void {
+function retire(turn: StageTurn, { shardWorker }: Message<'retire' | 'shardWorkerDown'>): void {
   const { state, effects } = turn;
-  const entry = state.workerEntries.get(worker);
+  const entry = state.shardWorkerEntries.get(shardWorker);
   if (entry === undefined) return;
 
-  state.workerEntries.delete(worker);
+  state.shardWorkerEntries.delete(shardWorker);
   // A shard worker that died has not ended its tenure itself. Reducers must not fold the items of this shard worker that they still hold.
   entry.tenure.ended = true;
-  noteLeftRecords(turn.options, state, turn.now, worker);
-  dropFailedRecords(turn, worker);
+  noteLeftRecords(turn.options, state, turn.now, shardWorker);
+  dropFailedRecords(turn, shardWorker);
 
   const { source, shardId, fence } = entry.tenure;
   for (const queue of state.queues) {
-    discard(queue, worker);
+    discard(queue, shardWorker);
     if (queue.ref !== undefined) {
       queue.lastSent += 1;
       const number = queue.lastSent;
       effects.push(
-        effect.send(queue.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }),
+        effect.send(queue.ref, { type: 'revoked', stage: state.self, number, shardWorker, source, shardId, fence }),
       );
     }
     dispatch(turn, queue);
   }
 
-  for (const [id, open] of state.punctuations) if (open.workerNumber === worker) state.punctuations.delete(id);
+  for (const [id, open] of state.punctuations)
+    if (open.shardWorkerNumber === shardWorker) state.punctuations.delete(id);
   answerAll(turn);
 }

@@ -10,7 +10,7 @@ import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 
 /** The stage's entry for one shard worker. */
-export interface WorkerEntry {
+export interface ShardWorkerEntry {
   readonly tenure: Tenure;
   /** How many records have at least one item in a queue. */
   recordsQueued: number;
@@ -41,7 +41,7 @@ export interface Batch {
 
 /** A record with items that still wait in a queue of this stage. */
 export interface WaitingRecord {
-  readonly workerEntry: WorkerEntry;
+  readonly shardWorkerEntry: ShardWorkerEntry;
   readonly batch: Batch;
   items: number;
 }
@@ -49,7 +49,7 @@ export interface WaitingRecord {
 export interface Punctuation {
   readonly item?: undefined;
   readonly punctuation: number;
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly kind: 'flush' | 'drain';
 }
 
@@ -70,7 +70,7 @@ export interface ReducerQueue {
 /** A shard worker's request for a flush or a drain, and how many reducers have not answered it. */
 interface OpenPunctuation {
   readonly kind: 'flush' | 'drain';
-  readonly workerNumber: number;
+  readonly shardWorkerNumber: number;
   readonly replyTo: ReplyTo<readonly number[]>;
   /** The ordinals of the shard worker's records that wait for another attempt. */
   readonly waiting: number[];
@@ -81,9 +81,9 @@ export interface StageState {
   readonly self: Ref<StageMessage>;
   readonly queues: readonly ReducerQueue[];
   /** By shard worker number. */
-  readonly workerEntries: Map<number, WorkerEntry>;
+  readonly shardWorkerEntries: Map<number, ShardWorkerEntry>;
   /** The shard workers with records to extract, the next one first. */
-  readonly extractionQueue: Deque<WorkerEntry>;
+  readonly extractionQueue: Deque<ShardWorkerEntry>;
   /** The number of the last slice of extraction that was asked for, and whether it is still to come. */
   lastSlice: number;
   sliceIsDue: boolean;
@@ -94,7 +94,7 @@ export interface StageState {
 
 /** A record whose `extract` or `key` has failed. It stays open until a policy has decided, and a sink has kept it. */
 export interface FailedRecord {
-  readonly entry: WorkerEntry;
+  readonly entry: ShardWorkerEntry;
   readonly ordinal: number;
   readonly record: UserRecord;
   /** Monotonic milliseconds. */
@@ -104,7 +104,7 @@ export interface FailedRecord {
 /** A stage as `status()` shows it. */
 export interface StageStatus {
   /** How many shard workers have an entry in the stage. */
-  readonly workers: number;
+  readonly shardWorkers: number;
   /** The oldest record of each shard worker in this stage. */
   readonly holding: readonly HeldRecord[];
   /** The records that have failed and that a sink does not keep yet. */

@@ -1,7 +1,7 @@
 // The failure policies: what becomes of a record, an item or a batch on which the application's code has failed. `retry`
 // (src/options/retry-policy.ts) makes the policy that tries again, `park` (src/options/park-policy.ts) the one that sets aside.
 import type { FailedItem } from './failed-item.js';
-import type { ParkSink } from './parking.js';
+import type { ParkingSink } from './parking.js';
 
 /**
  * A policy without options. `crash`: the pipeline restarts and delivers the record again. `skip`: the record is settled, counted and
@@ -14,7 +14,7 @@ export type PlainPolicy = 'crash' | 'skip' | 'stopShard';
 export interface Park {
   readonly type: 'park';
   /** Keeps the failed items. */
-  readonly sink: ParkSink;
+  readonly sink: ParkingSink;
   /** What happens if the sink fails. `retry`: the sink is called again after a growing delay. */
   readonly then: PlainPolicy | 'retry';
 }

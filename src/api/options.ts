@@ -8,7 +8,7 @@ export type { FlushOptions } from './generated/flush-options.js';
 export type { KinesisSinkOptions } from './generated/kinesis-sink-options.js';
 export type { KinesisStreamOptions } from './generated/kinesis-stream-options.js';
 export type { LeaseOptions } from './generated/lease-options.js';
-export type { LimitOptions } from './generated/limit-options.js';
+export type { RateLimitOptions } from './generated/rate-limit-options.js';
 export type { OpenPipeOptions } from './generated/open-pipe-options.js';
 export type { ParkOptions } from './generated/park-options.js';
 export type { RetryOptions } from './generated/retry-options.js';

@@ -109,20 +109,20 @@ export interface ParkContext {
  * that it is not parked. So does a result that is no promise, because then the write is not awaited. An item may be parked more than
  * once, with the same `idempotencyKey`.
  */
-export interface ParkSink {
+export interface ParkingSink {
   (item: ParkedItem, context: ParkContext): PromiseLike<unknown>;
   /**
    * Looks whether the sink can keep anything. `start()` of the consumer calls it, before it reads or takes anything, and `openPipe`
    * before a node starts. They reject with its error if it throws or rejects. It has `callDeadlineMs`. Absent: nothing is looked at. The
    * sinks that a function as `onFailure` picks are not known at the start, so they are not checked.
    */
-  readonly check?: ((context: SinkCheck) => PromiseLike<unknown>) | undefined;
+  readonly check?: ((context: ParkingSinkCheck) => PromiseLike<unknown>) | undefined;
   /** The stream that the sink puts items into, if it is one. A consumer refuses one that it reads itself. */
   readonly stream?: NamedStream | undefined;
 }
 
 /** What the check of a sink gets. */
-export interface SinkCheck {
+export interface ParkingSinkCheck {
   /** Aborts when nobody waits for the check any more: its deadline has passed, or the consumer stops. */
   readonly signal: AbortSignal;
   /** Says what could not be found out, or is temporary: an event `warning`. The start goes on. */

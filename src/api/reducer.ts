@@ -4,7 +4,7 @@ import type { UserRecord } from './ports.js';
 import { checkReducer } from './reducer-check.js';
 
 /** Identifies one delivered item, for `ctx.ack` and `ctx.fail`. */
-export interface Token {
+export interface ItemToken {
   /**
    * A key for idempotent writes: stream (with its creation time), shard, sequence number, sub-sequence number and item index. It
    * is the same for every delivery of the same item, on any machine, also after reshards and restarts.
@@ -25,7 +25,7 @@ export interface Item<Value = Buffer> {
    */
   readonly value: Value;
   /** Identifies the item for {@link ReducerContext.ack}, and has the key for idempotent writes. */
-  readonly token: Token;
+  readonly token: ItemToken;
   /** The source's name. */
   readonly source: string;
   /** The shard that the record came from. Two sources may have shards of the same id. */
@@ -83,7 +83,10 @@ export interface RecordContext {
 }
 
 /** Makes the items of a record: none, one or many. It must be synchronous. An error that it throws goes to `onFailure`. */
-export type Extract<Value = unknown> = (record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>;
+export type ExtractFunction<Value = unknown> = (
+  record: UserRecord,
+  context: RecordContext,
+) => Iterable<Extracted<Value>>;
 
 /** The context that every call of a reducer gets. */
 export interface ReducerContext<Emits = never> {
@@ -102,14 +105,14 @@ export interface ReducerContext<Emits = never> {
    * after the reducer's call has returned. A call without effect (a second one, a copy of a token, under automatic acknowledgement) is
    * counted, and the first one is a warning.
    */
-  ack(token: Token): void;
+  ack(token: ItemToken): void;
   /**
    * Reports an item as failed: `onFailure` decides. Within the call of the item it counts instead of what the call returns. Later, with
    * `acknowledge: 'manual'` or a raw behaviour, the item is delivered again, but not the later items of its key that were handed out
    * already. Later under automatic acknowledgement, the next `flush` fails for good, because the item is in the state: under `retry`,
    * its `then` applies. For an item that is settled the call has no effect, and the first such call is a warning.
    */
-  fail(token: Token, error: unknown): void;
+  fail(token: ItemToken, error: unknown): void;
   /**
    * Sends a value into the pipe behind the reducer: the options `reducer` and `pipe` together (pipes.md). What `reduce` emits stands for
    * its item, and what `flush` and `process` emit for all items that the call acknowledges. An item is settled when the reducer is done
@@ -164,7 +167,7 @@ export type ReducerMessage<Value = Buffer> =
   | { readonly type: 'drain' };
 
 /** When a flush or a call of `process` happens: at the size or after the time, whichever comes first. */
-export interface Batch {
+export interface BatchLimits {
   /**
    * How many items are folded between two flushes, or the most items of one call of `process`.
    * @default 500, or 1 with `concurrency`
@@ -197,7 +200,7 @@ export interface FoldingReducer<State = unknown, Value = Buffer, Emits = never> 
    */
   readonly flush?: ((state: State, context: FlushContext<Emits>) => unknown) | undefined;
   /** When a flush happens. Without `flush`, `size` bounds how many items are folded in one go. */
-  readonly batch?: Batch | undefined;
+  readonly batch?: BatchLimits | undefined;
   /**
    * When an item is acknowledged. `auto` (default): when its `reduce` has returned or, with `flush`, when the flush after it has
    * returned. `manual`: when the application calls `ctx.ack` or `ctx.fail`.
@@ -265,7 +268,7 @@ export interface ProcessReducer<Value = Buffer, Emits = never> {
    */
   readonly process: (items: readonly Item<Value>[], context: FlushContext<Emits>) => unknown;
   /** When a batch is handed out. A drain or a full ledger hands out at once what there is. */
-  readonly batch?: Batch | undefined;
+  readonly batch?: BatchLimits | undefined;
   /**
    * How many calls of one reducer may be under way at once. If it is given, even as 1, the items of one call have different keys,
    * and no key is in two calls: the order of each key is kept. `batch.size` is then 1 by default. A larger batch is handed out early

@@ -8,7 +8,7 @@ import {
   USUAL_RECORD_BYTES,
   type RecordToPut,
 } from '../aws/aggregation/aggregate-encoder.js';
-import type { AggregatedRecord } from '../aws/aggregation/aggregate.js';
+import type { PackedRecord } from '../aws/aggregation/aggregate.js';
 import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } from '../aws/kinesis/kinesis-producer.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 import type { Shard } from '../api/ports.js';
@@ -163,7 +163,7 @@ async function sendAggregates(
 ): Promise<readonly Shard[]> {
   const { producer } = job;
   // Only a stream that places records by key gets aggregates, so each record has a key.
-  const aggregates: readonly RecordToPut[] = aggregateRecords(records as (Pending & AggregatedRecord)[], shards, {
+  const aggregates: readonly RecordToPut[] = aggregateRecords(records as (Pending & PackedRecord)[], shards, {
     maxBytes: aggregateBytes,
   });
 

@@ -1,7 +1,7 @@
 // What a reducer gets when a parked item runs again: the item as it was parked, and a context that knows it. Invariant: `fence` is 0 and
 // `fences` is empty, because a replay holds no lease of the item's shard.
 import type {
-  Extract,
+  ExtractFunction,
   FlushContext,
   FoldingReducer,
   Item,
@@ -11,7 +11,7 @@ import type {
   ReducerContext,
   ReducerDefinition,
   ReducerMessage,
-  Token,
+  ItemToken,
 } from '../api/reducer.js';
 import type { ChangeRecord } from '../api/change.js';
 import type { UserRecord } from '../api/ports.js';
@@ -24,7 +24,7 @@ import type { StoredItem } from '../parking/stored-item.js';
 
 /** The functions of a module that make items of records. */
 export interface ItemMakers {
-  readonly extract?: Extract | undefined;
+  readonly extract?: ExtractFunction | undefined;
   readonly key?: ((record: UserRecord) => string) | undefined;
   /** What the numbers of a table's change become. */
   readonly numbers?: NumberForm | undefined;
@@ -54,7 +54,7 @@ export function itemsOf(
   return typeof iterator === 'function' ? chosenOf(stored, made, counted) : (made as Iterable<never>);
 }
 
-function* chosenOf(stored: StoredItem, made: ReturnType<Extract>, counted: () => void): Generator<CarriedItem> {
+function* chosenOf(stored: StoredItem, made: ReturnType<ExtractFunction>, counted: () => void): Generator<CarriedItem> {
   let itemIndex = 0;
   try {
     for (const each of made) {
@@ -80,7 +80,7 @@ function* chosenOf(stored: StoredItem, made: ReturnType<Extract>, counted: () =>
     throw new Error(`the module makes ${itemIndex} items of this record, and its item ${stored.itemIndex} is parked`);
 }
 
-function madeOf(stored: StoredItem, { extract, key, numbers = 'number' }: ItemMakers): ReturnType<Extract> {
+function madeOf(stored: StoredItem, { extract, key, numbers = 'number' }: ItemMakers): ReturnType<ExtractFunction> {
   const change = stored.stream !== undefined && isTableStream(stored.stream) ? changeOf(stored, numbers) : undefined;
   const record = change ?? recordOf(stored);
   const { source, shardId, data } = stored;
@@ -116,7 +116,7 @@ export function recordOf(stored: StoredItem): UserRecord {
 /** What the module gets in place of what the pipeline has. */
 interface Replaced {
   /** The tokens of the pipeline, by those that the module has. */
-  readonly tokens: WeakMap<Token, Token>;
+  readonly tokens: WeakMap<ItemToken, ItemToken>;
   readonly emit: ReducerContext['emit'] | undefined;
 }
 
@@ -193,7 +193,7 @@ function replayed(item: Item, { tokens }: Replaced): Item {
   if (item.replayed === true) return item;
   const { stored, itemIndex, value } = item.value as unknown as Carried;
   const { source, shardId, sequenceNumber, subSequenceNumber, arrivedAt } = stored;
-  const token: Token = Object.freeze({ idempotencyKey: keyOf(stored, itemIndex) });
+  const token: ItemToken = Object.freeze({ idempotencyKey: keyOf(stored, itemIndex) });
   tokens.set(token, item.token);
   return {
     key: item.key,

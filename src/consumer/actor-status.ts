@@ -5,7 +5,7 @@ import type { HeldRecord } from '../../actors/protocol/disposition.js';
 import type { PipeStatus } from '../../actors/pipe/status.js';
 import type { PipeNodeStatus } from '../../actors/pipe-node/status.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
-import type { WorkerStatus } from '../../actors/shard-worker/watchdog.js';
+import type { ShardWorkerStatus } from '../../actors/shard-worker/watchdog.js';
 import type { StageStatus } from '../../actors/stage/state.js';
 import { walk, type ActorSnapshot, type LagSnapshot, type ShardSnapshot } from '../api/status.js';
 import type { KeeperStatus } from '../../actors/lease-keeper/status.js';
@@ -13,7 +13,7 @@ import type { KeeperStatus } from '../../actors/lease-keeper/status.js';
 export interface StatusByKind {
   readonly 'lease-coordinator': CoordinatorStatus;
   readonly 'lease-keeper': KeeperStatus;
-  readonly 'shard-worker': WorkerStatus;
+  readonly 'shard-worker': ShardWorkerStatus;
   readonly stage: StageStatus;
   readonly reducer: ReducerStatus;
   readonly pipe: PipeStatus;
@@ -39,7 +39,7 @@ export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot
     const ofPipe = statusOf(actor, 'pipe') ?? statusOf(actor, 'pipe-node');
     const status = statusOf(actor, 'stage') ?? statusOf(actor, 'reducer') ?? ofPipe;
     for (const held of status?.holding ?? []) {
-      const name = `${held.worker} ${held.ordinal}`;
+      const name = `${held.shardWorker} ${held.ordinal}`;
       // A pipe does not know which of its nodes has a record; the node does.
       if ((heldRecords.get(name)?.state ?? 'unknown') === 'unknown')
         heldRecords.set(name, { path: actor.path, ...held });
@@ -93,11 +93,11 @@ export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnap
 
 function shardOf(
   path: string,
-  status: WorkerStatus,
+  status: ShardWorkerStatus,
   heldRecords: HeldRecords,
 ): Omit<ShardSnapshot, 'lagMs' | 'checkpointAgeMs'> {
   const { source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes, oldestOpen } = status;
-  const held = oldestOpen === undefined ? undefined : heldRecords.get(`${status.worker} ${oldestOpen.ordinal}`);
+  const held = oldestOpen === undefined ? undefined : heldRecords.get(`${status.shardWorker} ${oldestOpen.ordinal}`);
   return {
     source,
     shardId,

@@ -76,15 +76,15 @@ function limitedReducers(tree: readonly ActorSnapshot[]): number {
 const maxFailingMs = 30_000;
 
 /**
- * One reason per operation and kind of failure, for any number of shards. Workers of failed sources are left out, because a
+ * One reason per operation and kind of failure, for any number of shards. Shard workers of failed sources are left out, because a
  * failed source retries nothing.
  */
 function failingCalls(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();
   for (const actor of walk(tree)) {
-    const worker = statusOf(actor, 'shard-worker');
-    if (worker !== undefined && failed.has(worker.source)) continue;
-    const status = worker ?? statusOf(actor, 'lease-keeper') ?? statusOf(actor, 'lease-coordinator');
+    const shardWorker = statusOf(actor, 'shard-worker');
+    if (shardWorker !== undefined && failed.has(shardWorker.source)) continue;
+    const status = shardWorker ?? statusOf(actor, 'lease-keeper') ?? statusOf(actor, 'lease-coordinator');
     for (const each of status?.failing ?? []) {
       if (each.forMs < maxFailingMs) continue;
       const key = `${each.operation} ${each.kind}`;

@@ -61,7 +61,7 @@ export class OpenNodes {
   /** Aborts the signal of the items. */
   readonly #signal = new AbortController();
   #state: Running = 'running';
-  /** Why the pipe was stopped at once, if not by `stop`: the deadline of `notifyUpstreamFailure` has passed. */
+  /** Why the pipe was stopped at once, if not by `stop`: the deadline of `finish` has passed. */
   #undrained: KinactError | undefined;
   #cancelDeadline: (() => void) | undefined;
   /** The calls that outlived their nodes. The endings of nodes that end before the pipe does are lost with it. */
@@ -135,7 +135,7 @@ export class OpenNodes {
   }
 
   /** Drains, hop by hop, and ends. At the deadline it stops at once. */
-  notifyUpstreamFailure(deadlineMs: number): Promise<PipeEnding> {
+  finish(deadlineMs: number): Promise<PipeEnding> {
     if (this.#state !== 'running') return this.ended;
     this.#state = 'draining';
     this.#cancelDeadline = this.#options.environment.timers.after(deadlineMs, () => {
@@ -171,7 +171,7 @@ export class OpenNodes {
   /** What a call rejects with, while the pipe ends or after it has. Undefined: it may be made. */
   refusal(): Error | undefined {
     if (this.#refusal !== undefined || this.#state === 'running') return this.#refusal;
-    const why = this.#state === 'draining' ? 'notifyUpstreamFailure was called' : 'it was stopped';
+    const why = this.#state === 'draining' ? 'finish was called' : 'it was stopped';
     return new KinactError('STOPPED', `The pipe '${this.#options.name}' is ending: ${why}.`);
   }
 
@@ -203,7 +203,7 @@ export class OpenNodes {
     const known = { firstOpen, open, orphans: [...this.#orphans] };
     const reason = this.#reasonOf(ending?.error ?? error, ending !== undefined, isDraining);
     const failure = ending?.error ?? error ?? this.#undrained;
-    const words = reason === 'stop' ? 'it was stopped' : 'it has drained after notifyUpstreamFailure';
+    const words = reason === 'stop' ? 'it was stopped' : 'it has drained after finish';
     this.#failure = failure ?? new KinactError('STOPPED', `The pipe '${name}' has ended: ${words}.`);
     this.#refusal = failure !== undefined && failure === this.#undrained ? withoutTurn(failure) : this.#failure;
     this.#signal.abort(this.#failure);

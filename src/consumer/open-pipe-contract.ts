@@ -53,13 +53,23 @@ export interface OpenPipe<in In = never> extends AsyncDisposable {
    */
   flush(options?: FlushOptions): Promise<void>;
   /**
-   * Nothing more comes: what was fed before is processed, each node flushes, and the pipe drains, hop by hop, and ends. A failed call that
-   * waits is repeated at once. Resolves when all of it has ended, also if it ends in another way; the ending says how, and what is open.
-   * After `deadlineMs` (default 20,000) the pipe stops at once, and `error` of the ending names the node that has not ended. A second call
-   * returns the same promise, and its deadline has no effect. `await using` calls it at the end of its block.
+   * The normal end: nothing more comes. What was fed before is processed, each node flushes and drains, one after the other, and the pipe
+   * ends. A failed call that waits is repeated at once. Resolves when the pipe has ended, whatever ended it: the ending says how, and what
+   * is open. After `deadlineMs` (default 20,000) the pipe stops at once, and `error` of the ending names the node that has not ended. A
+   * second call returns the same ending, and its deadline has no effect. `await using` calls it at the end of its block.
    *
    * @throws KinactError INVALID_OPTION for an invalid deadline. REFUSED in a callback of a node: there, `exit: true` does the same.
+   *
+   * @example
+   * ```ts
+   * const opened = await openPipe(pipe<string>().to((text) => save(text)));
+   * await opened.feed('the only line');
+   * const { open, error } = await opened.finish();
+   * if (open > 0) console.error('not all is done', error);
+   * ```
    */
+  finish(options?: DrainOptions): Promise<PipeEnding>;
+  /** `finish`, by the name that it has in kflow. */
   notifyUpstreamFailure(options?: DrainOptions): Promise<PipeEnding>;
   /**
    * Stops at once: what is queued is dropped, the signals of calls that run abort, and they are waited for, at most for `callDeadlineMs`.

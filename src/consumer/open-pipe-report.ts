@@ -5,7 +5,7 @@ import type { NodeFigures } from '../../actors/pipe-node/pipe-node.js';
 export interface PipeEnding {
   /**
    * `crash`: a call has failed under the policy `crash`, or did not end in time. `exit`: a callback has asked for the end.
-   * `upstreamFailure`: it has drained after `notifyUpstreamFailure`, or was stopped at the deadline of that. `stop`: `stop` was called.
+   * `upstreamFailure`: it has drained after `finish`, or was stopped at the deadline of that. `stop`: `stop` was called.
    */
   readonly reason: 'crash' | 'exit' | 'upstreamFailure' | 'stop';
   /** The error behind it. Absent after `stop`, and if the pipe has drained. */
@@ -20,7 +20,7 @@ export interface PipeEnding {
 
 /** What a pipe without a consumer does now. */
 export interface OpenPipeStatus {
-  /** `draining`: after `notifyUpstreamFailure`. `stopping`: calls that run are waited for. */
+  /** `draining`: after `finish`. `stopping`: calls that run are waited for. */
   readonly state: 'running' | 'draining' | 'stopping' | 'ended';
   /** The offset of the newest message that was handed to the first node; one less than the first offset if there is none. */
   readonly newest: number;

@@ -46,7 +46,7 @@ const eventName = oneOf<OpenPipeEventName>(
  * const texts = pipe<string>().aggregate({ count: 500 }).to((batch) => save(batch));
  * const opened = await openPipe(texts, { onSettled: (offset) => console.log(`done up to ${offset}`) });
  * for (const text of ['a', 'b', 'c']) await opened.feed(text);
- * const { error, open } = await opened.notifyUpstreamFailure();
+ * const { error, open } = await opened.finish();
  * ```
  */
 export async function openPipe<In>(pipe: Pipe<In>, options: OpenPipeOptions = {}): Promise<OpenPipe<In>> {
@@ -126,10 +126,14 @@ class FedPipe<in In> implements OpenPipe<In> {
     return this.#nodes.flush(deadlineMs);
   }
 
-  async notifyUpstreamFailure(options: DrainOptions = {}): Promise<PipeEnding> {
+  async finish(options: DrainOptions = {}): Promise<PipeEnding> {
     const { deadlineMs } = resolveTable(drainTable, options, '');
-    this.#refuseInside('notifyUpstreamFailure');
-    return this.#nodes.notifyUpstreamFailure(deadlineMs);
+    this.#refuseInside('finish');
+    return this.#nodes.finish(deadlineMs);
+  }
+
+  notifyUpstreamFailure(options: DrainOptions = {}): Promise<PipeEnding> {
+    return this.finish(options);
   }
 
   stop(): Promise<PipeEnding> {
@@ -148,7 +152,7 @@ class FedPipe<in In> implements OpenPipe<In> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.notifyUpstreamFailure();
+    await this.finish();
   }
 
   #refuseInside(call: string): void {

@@ -118,7 +118,7 @@ function replayOf(start: (reports: Reports) => StartedPipe): PipeReplay {
   let current: Current | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
   let isStopped = false;
-  let [worker, number] = [0, 0];
+  let [shardWorker, number] = [0, 0];
   const pipe = start({
     settled: (ordinals) => {
       for (const each of ordinals) current?.open.delete(each);
@@ -142,8 +142,8 @@ function replayOf(start: (reports: Reports) => StartedPipe): PipeReplay {
 
   return {
     async replay(entry) {
-      worker += 1;
-      const items = replayedItems(entry, { stage: pipe.stage, worker, signal: stopping.signal });
+      shardWorker += 1;
+      const items = replayedItems(entry, { stage: pipe.stage, shardWorker, signal: stopping.signal });
       if (items.length === 0) return { type: 'done' };
       const settled = new Promise<'settled'>((resolve) => {
         const open = new Set(items.map(({ ordinal }) => ordinal));
@@ -153,7 +153,7 @@ function replayOf(start: (reports: Reports) => StartedPipe): PipeReplay {
       underWay = over.catch(() => undefined);
       tell({ type: 'items', items });
       // Aggregates do not wait for more.
-      tell({ type: 'punctuation', id: worker, worker, kind: 'flush' });
+      tell({ type: 'punctuation', id: shardWorker, shardWorker, kind: 'flush' });
       const how = await over;
       const { failure } = current as unknown as Current;
       current = undefined;
@@ -257,17 +257,17 @@ function startReducer(runtime: Runtime, behaviour: Behaviour<never, never>, pipe
 
 interface ItemsPlace {
   readonly stage: Ref<StageMessage>;
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly signal: AbortSignal;
 }
 
 /** The values of an entry as items. Its lease never ends, and no other entry has it. */
 function replayedItems(
   { source, shardId, route: heads, values }: ReplayedEntry,
-  { stage, worker, signal }: ItemsPlace,
+  { stage, shardWorker, signal }: ItemsPlace,
 ): readonly DeliveredItem[] {
   const tenure: Tenure = {
-    ...{ workerNumber: worker, leaseKey: shardId, shardId, source, idempotencyPrefix: '', fence: 0, signal },
+    ...{ shardWorkerNumber: shardWorker, leaseKey: shardId, shardId, source, idempotencyPrefix: '', fence: 0, signal },
     ...{ start: { type: 'trimHorizon' }, deadline: Infinity, wallDeadline: Infinity, ended: false },
   };
   const fetch = { fetchedAt: hostEnvironment.clock.wallNow(), millisBehindLatest: undefined };

@@ -2,14 +2,14 @@
 // not at the first failure, which may come in months.
 import { isKinactError, KinactError } from '../api/errors.js';
 import { misplaced } from '../api/misplaced.js';
-import type { ParkSink, SinkCheck } from '../api/parking.js';
+import type { ParkingSink, ParkingSinkCheck } from '../api/parking.js';
 import type { Timers } from '../api/ports.js';
 import type { Emitter } from './emitter.js';
 import { messageOf } from '../core/thrown.js';
 import { sinksOf } from '../options/policy-sinks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 
-interface CheckContext extends SinkCheck {
+interface CheckContext extends ParkingSinkCheck {
   readonly timers: Timers;
   readonly deadlineMs: number;
 }
@@ -32,7 +32,7 @@ export function checkSinksOf(
 }
 
 /** Rejects with PARKING_FAILED if a sink cannot keep anything, or does not say so in time. Resolves early if the signal aborts. */
-export async function checkSinks(sinks: readonly ParkSink[], context: CheckContext): Promise<void> {
+export async function checkSinks(sinks: readonly ParkingSink[], context: CheckContext): Promise<void> {
   const { timers, deadlineMs, signal, warn } = context;
   const own = new AbortController();
   const open = new Set(sinks);
@@ -62,7 +62,7 @@ export async function checkSinks(sinks: readonly ParkSink[], context: CheckConte
 }
 
 /** A check that throws counts as one that rejects. */
-async function checked({ check }: ParkSink, context: SinkCheck): Promise<void> {
+async function checked({ check }: ParkingSink, context: ParkingSinkCheck): Promise<void> {
   await check?.(context);
 }
 
@@ -74,7 +74,7 @@ function notReady(cause: unknown): KinactError {
     : new KinactError('PARKING_FAILED', text, { cause });
 }
 
-function overdueText(open: ReadonlySet<ParkSink>, deadlineMs: number): string {
+function overdueText(open: ReadonlySet<ParkingSink>, deadlineMs: number): string {
   const places = [...open].map((sink) => misplaced(sink)?.place);
   const named = places.some((place) => place !== undefined);
   const whose = named ? `the check of ${places.map((place) => place ?? 'a sink of yours').join(' and ')}` : 'its check';

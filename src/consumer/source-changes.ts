@@ -144,7 +144,7 @@ function abandoned(message: string): CoordinatorStarted {
   return { type: 'failed', error: new KinactError('STOPPED', message) };
 }
 
-/** Starts the coordinator of a table, and tells the workers of it. A pipeline that starts later asks for all coordinators itself. */
+/** Starts the coordinator of a table, and tells the shard workers of it. A pipeline that starts later asks for all coordinators itself. */
 async function startCoordinator({ wiring, coordinators }: ChangingConsumer, table: string): Promise<boolean> {
   const supervisor = coordinators();
   if (supervisor === undefined) return false;
@@ -152,8 +152,8 @@ async function startCoordinator({ wiring, coordinators }: ChangingConsumer, tabl
   await ask(supervisor, (replyTo: ReplyTo<unknown>) => ({ type: 'startChild', spec, replyTo })).catch(() => undefined);
   const coordinator = wiring.coordinators.get(table);
   if (coordinator === undefined) return false;
-  const workers = wiring.workers();
-  if (workers !== undefined) sendFromOutside(workers, { type: 'tableAdded', table, coordinator });
+  const shardWorkers = wiring.shardWorkers();
+  if (shardWorkers !== undefined) sendFromOutside(shardWorkers, { type: 'tableAdded', table, coordinator });
   return true;
 }
 

@@ -59,7 +59,7 @@ export interface Wiring {
   /** Coordinators that are running now, by table. */
   readonly coordinators: Map<string, Ref<LeaseCoordinatorRequest>>;
   /** The actor that runs the shard workers now; undefined before the pipeline has started. */
-  readonly workers: () => Ref<ShardWorkerSupervisorMessage> | undefined;
+  readonly shardWorkers: () => Ref<ShardWorkerSupervisorMessage> | undefined;
   /** The leases that keepers still held when the tree ended. */
   readonly leftLeases: Pick<LeftLeases, 'inTables' | 'forget'>;
   /** The budget for the bytes that all shard workers hold together. */
@@ -100,12 +100,12 @@ export const actors: Actors = {
 };
 
 /** The delay before a held lease gets a new shard worker after its old shard worker ended normally. */
-const nextWorkerDelayMs = 1_000;
+const nextShardWorkerDelayMs = 1_000;
 /** The least default of `handOverMs`. Records behind a backlog may settle only after some seconds, even with a short `failoverMs`. */
 const minHandOverMs = 10_000;
 
 /** Worker numbers are unique in the process. */
-let lastWorker = 0;
+let lastShardWorker = 0;
 
 /** The input for all actors of one consumer. */
 interface WiringInput {
@@ -120,13 +120,13 @@ interface WiringInput {
 }
 
 /** What all shard workers of a consumer share. */
-type WorkerContext = Pick<Wiring, 'budget' | 'settled' | 'leftItems'>;
+type ShardWorkerContext = Pick<Wiring, 'budget' | 'settled' | 'leftItems'>;
 
 /** What a shard worker gets besides its lease. */
-interface WorkerParts extends WorkerContext {
+interface ShardWorkerParts extends ShardWorkerContext {
   readonly stages: Parameters<TreeParts['shardWorkerSupervisor']>[0];
   readonly opened: OpenSource;
-  readonly workerNumber: number;
+  readonly shardWorkerNumber: number;
 }
 
 export function openWiring(input: WiringInput): Wiring {
@@ -144,14 +144,14 @@ export function openWiring(input: WiringInput): Wiring {
   const calls = callTallies(input.meter);
   const progress = { settled: 0 };
   const leftItems = createLeftItems();
-  const workerContext: WorkerContext = { budget, settled, leftItems };
+  const shared: ShardWorkerContext = { budget, settled, leftItems };
 
-  let workers: Ref<ShardWorkerSupervisorMessage> | undefined;
+  let shardWorkers: Ref<ShardWorkerSupervisorMessage> | undefined;
 
   return {
     sources,
     coordinators,
-    workers: () => workers,
+    shardWorkers: () => shardWorkers,
     leftLeases: remembered.leftLeases,
     budget,
     progress,
@@ -179,15 +179,15 @@ export function openWiring(input: WiringInput): Wiring {
       shardWorkerSupervisor: (stages, coordinatorRefs) => {
         const behaviour = actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
-          againMs: nextWorkerDelayMs,
-          makeWorker: (lease) => {
+          againMs: nextShardWorkerDelayMs,
+          makeShardWorker: (lease) => {
             const opened = byName.get(lease.source);
             if (opened === undefined) return undefined;
-            lastWorker += 1;
-            return makeWorker(input, { ...workerContext, stages, opened, workerNumber: lastWorker }, lease);
+            lastShardWorker += 1;
+            return makeShardWorker(input, { ...shared, stages, opened, shardWorkerNumber: lastShardWorker }, lease);
           },
         }) as unknown as Behaviour<never, never>;
-        return onStart(behaviour, (self: Ref<ShardWorkerSupervisorMessage>) => (workers = self));
+        return onStart(behaviour, (self: Ref<ShardWorkerSupervisorMessage>) => (shardWorkers = self));
       },
     },
     close: (failed) => sources.closeAll(failed),
@@ -304,9 +304,9 @@ function reducerOf(
   }) as unknown as Behaviour<never, never>;
 }
 
-function makeWorker(
+function makeShardWorker(
   { actors, options, environment: { clock, random }, intake, meter }: WiringInput,
-  { budget, settled, leftItems, stages, opened, workerNumber }: WorkerParts,
+  { budget, settled, leftItems, stages, opened, shardWorkerNumber }: ShardWorkerParts,
   lease: HeldLease,
 ): Behaviour<never, never> {
   const { source, history } = opened;
@@ -314,7 +314,7 @@ function makeWorker(
     ...options,
     ...acknowledgementOf(options.processing),
     lease,
-    workerNumber,
+    shardWorkerNumber,
     source,
     history,
     budget,

@@ -163,7 +163,7 @@ export function releaseReservation(account: ByteAccount): void {
 }
 
 /** Moves bytes that were fetched ahead to the shard worker, which has asked for them. */
-export function moveToWorker(account: ByteAccount, bytes: number): void {
+export function moveToShardWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
   account.inTransitBytes += bytes;
@@ -178,7 +178,7 @@ export function dropAhead(account: ByteAccount): void {
 }
 
 /** Sets the bytes that the shard worker holds now. `received`: all `inTransitBytes` have arrived. */
-export function setWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
+export function setShardWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
   const before = account.ownBytes + (received ? account.inTransitBytes : 0);
   account.ownBytes = bytes;

@@ -85,7 +85,7 @@ export interface KeeperSituation {
     /** When an extra checkpoint is due (see `checkpoint-cadence.ts`); Infinity when none is. */
     readonly extraAt: number;
   };
-  readonly workers: {
+  readonly shardWorkers: {
     /** The request of a shard worker that waits for a renewal: the counter of that renewal becomes its fence. */
     readonly tenureRequest: unknown;
     /** No shard worker may start the shard now, so the time without a shard worker does not count as idle. */
@@ -153,7 +153,7 @@ export function nextWrite(keeper: KeeperSituation, now: number): LeaseWriteKind 
         keeper.leftovers.hookCalls === 0
       )
         return 'handOver';
-      if (keeper.workers.tenureRequest !== undefined || now >= keeper.timing.renewAt) return 'renew';
+      if (keeper.shardWorkers.tenureRequest !== undefined || now >= keeper.timing.renewAt) return 'renew';
       if (keeper.receivedWish?.phase === 'asked' || keeper.receivedWish?.phase === 'refusing') return 'answer';
       return now >= keeper.timing.extraAt ? 'checkpoint' : undefined;
   }
@@ -208,16 +208,18 @@ export function isIdleTooLong(keeper: KeeperSituation, limits: ScheduleLimits, n
 
 function idleUntil(keeper: KeeperSituation, limits: ScheduleLimits): number {
   const excused =
-    keeper.workers.mayNotStart ||
+    keeper.shardWorkers.mayNotStart ||
     keeper.phase !== 'held' ||
     isInForce(keeper.tenure) ||
-    keeper.workers.tenureRequest !== undefined ||
+    keeper.shardWorkers.tenureRequest !== undefined ||
     keeper.shardEnd?.childShardIds !== undefined ||
     keeper.releaseOrder !== undefined;
   if (excused) return Infinity;
 
   const { shardEnd } = keeper;
-  return shardEnd === undefined ? keeper.workers.idleSince + limits.idleLimitMs : shardEnd.since + limits.endLimitMs;
+  return shardEnd === undefined
+    ? keeper.shardWorkers.idleSince + limits.idleLimitMs
+    : shardEnd.since + limits.endLimitMs;
 }
 
 /** Whether to ask the coordinator now whether SHARD_END may be written. */

@@ -324,7 +324,7 @@ function advance(ledger: Ledger): void {
   while (head < admitted) {
     const slot = head & ring.mask;
     if (ring.itemsOpen[slot] !== 0) break;
-    // The first one is the oldest. A comparison with NaN is false.
+    // Only the first one that passes since the last `takePassed` counts, because it is the oldest. Until then the time is NaN.
     if (Number.isNaN(ledger.passedArrivedAt)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
     if (ring.checkpointable[slot] === 1) {
       ledger.frontierOrdinal = head;

@@ -90,7 +90,7 @@ export function giveBack({ bucket }: RateLimit, tokens: number): void {
 }
 
 function tokensOf(bucket: TokenBucket, now: number): number {
-  // Refills the bucket.
+  // The wait is of no interest: the call brings `tokens` up to `now`.
   waitMs(bucket, 0, now);
   return bucket.tokens;
 }

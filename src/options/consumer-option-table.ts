@@ -31,7 +31,7 @@ import type { MessageFormat } from '../api/message-format.js';
 import type { AnyNode, Pipe } from '../api/pipe.js';
 import type { UserRecord } from '../api/ports.js';
 import { checkReducerShape } from '../api/reducer-check.js';
-import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
+import { defineReducer, type ExtractFunction, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
 import { retry } from './retry-policy.js';
 import { runtimeTable } from './runtime-option-table.js';
@@ -171,7 +171,7 @@ export const consumerTable = {
   ),
   extract: optional(
     // oxlint-disable-next-line typescript/no-explicit-any -- what an item's value is, the reducer says; the declaration ties the two.
-    callback<Extract<any>>('Extract<Value>'),
+    callback<ExtractFunction<any>>('ExtractFunction<Value>'),
     'Makes none, one or many items of a record, synchronously: `(record, ctx) => Iterable<{ key, value }>`. If it throws, `onFailure` applies.',
     { shown: 'one item: its key, its bytes', example: "({ data }) => [{ key: 'all', value: data.length }]" },
   ),
@@ -321,7 +321,7 @@ export const consumerTable = {
     },
   ),
   limit: optional(
-    members(limitTable, 'LimitOptions'),
+    members(limitTable, 'RateLimitOptions'),
     'How many items this process hands to your code, over all reducers, retries included. `consumer.setLimit` changes it while the consumer runs.',
     { example: '{ perSecond: 200 }' },
   ),

@@ -1,6 +1,6 @@
 // The policy `park`, and its options as a table.
 import type { ParkOptions } from '../api/generated/park-options.js';
-import type { ParkSink } from '../api/parking.js';
+import type { ParkingSink } from '../api/parking.js';
 import type { Park, PlainPolicy } from '../api/failure-policy.js';
 import { marked, misplaced, refuseShown, shownSink } from '../api/misplaced.js';
 import { defaulting, oneOf, resolveTable } from './option-table.js';
@@ -32,7 +32,7 @@ export const parkTable = {
  * });
  * ```
  */
-export function park(sink: ParkSink, options: ParkOptions = {}): Park {
+export function park(sink: ParkingSink, options: ParkOptions = {}): Park {
   // A function that makes policies or sinks is no sink, and would fail at the first failure only.
   if (typeof sink !== 'function' || misplaced(sink)?.asSink !== undefined)
     refuseShown('park.sink', 'a sink', shownSink(sink));

@@ -2,13 +2,13 @@
 // would come back, fail again and be parked again, for ever. A function as `onFailure` shows its sinks only at its first answers.
 import type { OnFailure } from '../api/failure-policy.js';
 import { refuseShown } from '../api/misplaced.js';
-import type { NamedStream, ParkSink } from '../api/parking.js';
+import type { NamedStream, ParkingSink } from '../api/parking.js';
 import type { Pipe } from '../api/pipe.js';
 import { refuseName } from '../api/refusal.js';
 import type { SourceSpec } from '../api/source.js';
 
 interface PlacedSink {
-  readonly sink: ParkSink;
+  readonly sink: ParkingSink;
   /** The option, for messages. */
   readonly path: string;
 }
@@ -41,10 +41,10 @@ export function refuseOwnStreams(onFailure: OnFailure, sources: readonly SourceS
 }
 
 /** What to say of a sink, once: it puts items into a stream that may be one of these sources. */
-export type DoubtOf = (sink: ParkSink) => string | undefined;
+export type DoubtOf = (sink: ParkingSink) => string | undefined;
 
 export function createDoubts(sources: readonly SourceSpec[]): DoubtOf {
-  const seen = new WeakSet<ParkSink>();
+  const seen = new WeakSet<ParkingSink>();
   return (sink) => {
     if (sink.stream === undefined || seen.has(sink)) return undefined;
     seen.add(sink);

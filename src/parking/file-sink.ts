@@ -6,7 +6,7 @@ import { KinactError } from '../api/errors.js';
 import type { FileSinkOptions } from '../api/options.js';
 import { marked, markMaker } from '../api/misplaced.js';
 import { NonRetryableError } from '../api/failure-policy.js';
-import type { ParkedItem, ParkSink, SinkCheck } from '../api/parking.js';
+import type { ParkedItem, ParkingSink, ParkingSinkCheck } from '../api/parking.js';
 import { messageOf } from '../core/thrown.js';
 import { resolveTable, type Resolved } from '../options/option-table.js';
 import { fileSinkTable } from '../options/sink-option-tables.js';
@@ -46,16 +46,16 @@ const maxWriteBytes = 8 * 1024 * 1024;
  * const sink = fileSink({ path: '/var/lib/orders/parked' });
  * ```
  */
-export function fileSink(options: FileSinkOptions): ParkSink {
+export function fileSink(options: FileSinkOptions): ParkingSink {
   return openFileSink(options, { disk: hostDisk, wallNow: () => Date.now(), processId: process.pid });
 }
 
 /** The same, with the given host. */
-export function openFileSink(options: FileSinkOptions, host: SinkHost): ParkSink {
+export function openFileSink(options: FileSinkOptions, host: SinkHost): ParkingSink {
   const limits = resolveTable(fileSinkTable, options, 'fileSink');
   const writer = new LineWriter(limits, host);
-  const sink: ParkSink = async (item, { signal }) => writer.add(lineWithin(item), signal);
-  const check: ParkSink['check'] = ({ warn }) => writer.check(warn);
+  const sink: ParkingSink = async (item, { signal }) => writer.add(lineWithin(item), signal);
+  const check: ParkingSink['check'] = ({ warn }) => writer.check(warn);
   return marked(Object.assign(sink, { check }), {
     name: 'a sink made by fileSink',
     asPolicy: 'park(fileSink({ path: … }))',
@@ -107,7 +107,7 @@ class LineWriter {
   }
 
   /** Creates a file in the folder, as parking does, and removes it. A file that is in use already is proof enough. */
-  async check(warn: SinkCheck['warn']): Promise<void> {
+  async check(warn: ParkingSinkCheck['warn']): Promise<void> {
     if (this.#file !== undefined) return;
     const { disk, folder: path } = this.#maker;
     const { maxBytes } = this.#limits;

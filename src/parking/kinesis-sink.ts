@@ -8,7 +8,7 @@ import { isKinactError, KinactError } from '../api/errors.js';
 import { NonRetryableError } from '../api/failure-policy.js';
 import type { KinesisSinkOptions } from '../api/options.js';
 import { marked, markMaker } from '../api/misplaced.js';
-import type { ParkedItem, ParkSink, SinkCheck } from '../api/parking.js';
+import type { ParkedItem, ParkingSink, ParkingSinkCheck } from '../api/parking.js';
 import type { Environment } from '../api/source.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { resolveKinesisSink, type ResolvedKinesisSink } from '../options/sink-option-tables.js';
@@ -38,12 +38,12 @@ const neverAborted = new AbortController().signal;
  * const sink = kinesisSink({ streamName: 'orders-parked' });
  * ```
  */
-export function kinesisSink(options: KinesisSinkOptions): ParkSink {
+export function kinesisSink(options: KinesisSinkOptions): ParkingSink {
   return openKinesisSink(resolveKinesisSink(options), hostEnvironment);
 }
 
 /** The same, in the given environment. Nothing is opened before the first call. */
-export function openKinesisSink(options: ResolvedKinesisSink, environment: Environment): ParkSink {
+export function openKinesisSink(options: ResolvedKinesisSink, environment: Environment): ParkingSink {
   const { name, streamArn, region, client } = options;
   let producer: KinesisProducer | undefined;
   let largest: Promise<number> | undefined;
@@ -61,7 +61,7 @@ export function openKinesisSink(options: ResolvedKinesisSink, environment: Envir
     return asked;
   };
 
-  const sink: ParkSink = async (item, { signal }) => {
+  const sink: ParkingSink = async (item, { signal }) => {
     signal.throwIfAborted();
     const line = parkedLine(item);
     const partitionKey = partitionKeyOf(item);
@@ -82,7 +82,7 @@ export function openKinesisSink(options: ResolvedKinesisSink, environment: Envir
       await put(USUAL_RECORD_BYTES);
     }
   };
-  const check: ParkSink['check'] = (context) => checkStream(open(), name, context);
+  const check: ParkingSink['check'] = (context) => checkStream(open(), name, context);
   const streamName = name.slice(name.lastIndexOf('/') + 1);
   const stream = Object.freeze({ streamName, streamArn, region, client });
   return marked(Object.assign(sink, { check, stream }), {
@@ -95,7 +95,7 @@ export function openKinesisSink(options: ResolvedKinesisSink, environment: Envir
 markMaker(kinesisSink, 'kinesisSink', '{ streamName: … }');
 
 /** Rejects if the stream cannot be there, or the client cannot reach it at all. Anything else is a warning: parking may still work. */
-async function checkStream(producer: KinesisProducer, name: string, { signal, warn }: SinkCheck): Promise<void> {
+async function checkStream(producer: KinesisProducer, name: string, { signal, warn }: ParkingSinkCheck): Promise<void> {
   try {
     await producer.describe(signal);
   } catch (error) {

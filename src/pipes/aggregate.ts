@@ -14,7 +14,7 @@ import {
   type NodeOptions,
 } from './define-node.js';
 import { foldedParts, type Aggregation } from './folded-parts.js';
-import { valueList, type Make } from './value-list.js';
+import { valueList, type AggregateFunction } from './value-list.js';
 
 /** When an aggregate is emitted. What comes first counts. */
 export interface AggregateOptions extends NodeOptions {
@@ -69,14 +69,17 @@ const aggregationMembers = { init: isFunction, push: isFunction, output: isFunct
  * @throws NonRetryableError in the node for a message that an empty custom aggregate rejects.
  */
 export function aggregate<In>(options: AggregateOptions): NodeDefinition<unknown, In, readonly In[]>;
-export function aggregate<In, Out>(options: AggregateOptions, make: Make<In, Out>): NodeDefinition<unknown, In, Out>;
+export function aggregate<In, Out>(
+  options: AggregateOptions,
+  make: AggregateFunction<In, Out>,
+): NodeDefinition<unknown, In, Out>;
 export function aggregate<In, Out, State>(
   options: AggregateOptions,
   custom: Aggregation<State, In, Out>,
 ): NodeDefinition<unknown, In, Out>;
 export function aggregate<In, Out, State>(
   options: AggregateOptions,
-  make: Make<In, Out> | Aggregation<State, In, Out> = (values) => values as Out,
+  make: AggregateFunction<In, Out> | Aggregation<State, In, Out> = (values) => values as Out,
 ): NodeDefinition<unknown, In, Out> {
   checkPlainObject(options, 'aggregate', 'an object of options');
   checkMembers('aggregate', options, members);

@@ -6,14 +6,14 @@ import type { MaybeLater } from './answer.js';
  * What becomes of a message that is offered to an aggregate. `keep`: it waits for more. `flush`: with it the aggregate is complete.
  * `reject`: it does not belong to this one, which is emitted; then the message is offered to an empty one.
  */
-export type Decision = 'keep' | 'flush' | 'reject';
+export type AggregateDecision = 'keep' | 'flush' | 'reject';
 
 /** It changes in place, but `keep` and `lose` cannot fail, and `offer` throws before it changes anything. */
 export interface Collection<In, Out> {
   /** How many messages are kept. */
   count(): number;
   sizeBytes(): number;
-  offer(message: PipeMessage<In>): Decision;
+  offer(message: PipeMessage<In>): AggregateDecision;
   /** The value to emit. `offered`: a message that belongs to it, and that is not kept. It may be called again after a failure. */
   output(offered: PipeMessage<In> | undefined, context: NodeContext): MaybeLater<Out>;
   /** Keeps the message that was offered last. */

@@ -7,7 +7,7 @@ import { NonRetryableError } from '../api/failure-policy.js';
 import { NodeFailure } from '../api/pipe-failure.js';
 import type { Held, Keep, NodeDefinition, NodeResult, NodeContext, PipeMessage } from '../api/pipe.js';
 import { answered, type MaybeLater } from './answer.js';
-import type { Collection, Decision } from './collection.js';
+import type { Collection, AggregateDecision } from './collection.js';
 import { leasesKeyOf } from './lease-holdings.js';
 import { setTimer, timeOf, type Timed } from './due-timer.js';
 
@@ -22,7 +22,7 @@ interface Group<In, Out> {
 interface Pending<In, Out> {
   readonly message: PipeMessage<In>;
   readonly group: Group<In, Out>;
-  readonly decision: Decision;
+  readonly decision: AggregateDecision;
 }
 
 /** What a collecting node has collected. */
@@ -118,7 +118,7 @@ function takeIn<In, Out>(
 /** Where a message goes: the group that takes it, and the one that has rejected it. */
 interface Placement<In, Out> {
   readonly group: Group<In, Out>;
-  readonly decision: Decision;
+  readonly decision: AggregateDecision;
   readonly rejecting?: Group<In, Out>;
 }
 

@@ -4,7 +4,7 @@ import { NonRetryableError } from '../api/failure-policy.js';
 import type { NodeContext, PipeMessage } from '../api/pipe.js';
 import { show } from '../api/refusal.js';
 import { atOnce, type MaybeLater } from './answer.js';
-import type { Collection, Decision } from './collection.js';
+import type { Collection, AggregateDecision } from './collection.js';
 import { holdingsIn, keepUnder, leasesKeyOf, loseLease, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
 
 /** A custom aggregate. The states are yours: `init` makes them, and `push` changes them. */
@@ -16,7 +16,7 @@ export interface Aggregation<State, In, Out> {
    * and the same calls give the same answers. If it throws or answers `reject`, it must not have changed the state; the message alone has
    * failed then.
    */
-  readonly push: (state: State, value: In, message: PipeMessage<In>) => Decision;
+  readonly push: (state: State, value: In, message: PipeMessage<In>) => AggregateDecision;
   /**
    * The value that the aggregate sends on. It may be async. It must not change the state, because it is called again after a failure.
    * If it fails, all messages of the aggregate have failed together.
@@ -29,7 +29,7 @@ export interface Aggregation<State, In, Out> {
   readonly merge?: ((states: readonly State[]) => State) | undefined;
 }
 
-const decisions: ReadonlySet<unknown> = new Set<Decision>(['keep', 'flush', 'reject']);
+const decisions: ReadonlySet<unknown> = new Set<AggregateDecision>(['keep', 'flush', 'reject']);
 
 export function foldedParts<State, In, Out>({
   init,
@@ -57,7 +57,7 @@ export function foldedParts<State, In, Out>({
         offeredUnder = key;
         if (isNew) parts.set(key, state);
       }
-      return decision as Decision;
+      return decision as AggregateDecision;
     },
     output: (_offered, context) => {
       const states = [...parts.values()];

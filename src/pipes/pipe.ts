@@ -11,7 +11,7 @@ import type { Aggregation } from './folded-parts.js';
 import { routeDependent } from './route-dependent.js';
 import { demux, join, routeChangeOf, type DemuxOptions, type RouteBounds } from './routes.js';
 import { filter, map, mapFilter, sink, tap, unfold, type Tail } from './single-nodes.js';
-import type { Make } from './value-list.js';
+import type { AggregateFunction } from './value-list.js';
 
 /** A node with a state of any type, which is its own matter. */
 // oxlint-disable-next-line typescript/no-explicit-any -- see above
@@ -38,7 +38,7 @@ export interface PipeBuilder<In, Value> {
   unfold<Out>(f: MessageFunction<Value, Iterable<Out>>, options?: NodeOptions): PipeBuilder<In, Out>;
   /** See {@link aggregate}: one value of many. */
   aggregate(options: AggregateOptions): PipeBuilder<In, readonly Value[]>;
-  aggregate<Out>(options: AggregateOptions, make: Make<Value, Out>): PipeBuilder<In, Out>;
+  aggregate<Out>(options: AggregateOptions, make: AggregateFunction<Value, Out>): PipeBuilder<In, Out>;
   aggregate<State, Out>(options: AggregateOptions, custom: Aggregation<State, Value, Out>): PipeBuilder<In, Out>;
   /** See {@link demux}: adds a head to the route. */
   demux(route: (value: Value, message: PipeMessage<Value>) => string, options?: DemuxOptions): PipeBuilder<In, Value>;
@@ -138,13 +138,12 @@ function builder<In, Value>(nodes: readonly AnyNode[], { bounds, mayAdd, format 
     unfold: (f, options) => add(unfold(f, options)),
     aggregate: (<Out>(
       options: AggregateOptions,
-      make?: Make<Value, Out> | Aggregation<unknown, Value, Out>,
+      make?: AggregateFunction<Value, Out> | Aggregation<unknown, Value, Out>,
     ): PipeBuilder<In, Out> =>
       add(
-        (make === undefined ? aggregate<Value>(options) : aggregate(options, make as Make<Value, Out>)) as NodeOf<
-          Value,
-          Out
-        >,
+        (make === undefined
+          ? aggregate<Value>(options)
+          : aggregate(options, make as AggregateFunction<Value, Out>)) as NodeOf<Value, Out>,
       )) as PipeBuilder<In, Value>['aggregate'],
     demux: (route, options) => add(demux(route, options)),
     join: (options) => add(join<Value>(options)),

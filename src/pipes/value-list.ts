@@ -5,9 +5,9 @@ import type { Collection } from './collection.js';
 import { holdingsIn, keepUnder, leasesKeyOf, loseLease, sizeBytesOf, type LeaseHoldings } from './lease-holdings.js';
 
 /** Makes the value of an aggregate from the values in it, in order; at least one. */
-export type Make<In, Out> = (values: readonly In[], context: NodeContext) => MaybeLater<Out>;
+export type AggregateFunction<In, Out> = (values: readonly In[], context: NodeContext) => MaybeLater<Out>;
 
-export function valueList<In, Out>(make: Make<In, Out>): Collection<In, Out> {
+export function valueList<In, Out>(make: AggregateFunction<In, Out>): Collection<In, Out> {
   let values: In[] = [];
   /** `keys[i]` stands for the leases of `values[i]`. */
   let keys: string[] = [];

@@ -135,15 +135,15 @@ export function drivePipe(pipe: Pipe, options: DrivePipeOptions = {}): PipeDrive
       milliseconds(0).parse(ms, 'ms');
       return resting.advance(ms);
     },
-    flush: () => tell({ type: 'punctuation', id: 0, worker: fence, kind: 'flush' }),
-    drain: () => tell({ type: 'punctuation', id: 0, worker: fence, kind: 'drain' }),
+    flush: () => tell({ type: 'punctuation', id: 0, shardWorker: fence, kind: 'flush' }),
+    drain: () => tell({ type: 'punctuation', id: 0, shardWorker: fence, kind: 'drain' }),
     revoke: async (shardId) => {
       const lease = leases.get(shardId);
       if (lease === undefined) return refuse('shardId', 'a shard with delivered items', shardId);
       leases.delete(shardId);
       endLease(lease);
-      const { workerNumber: worker, source, fence: lost } = lease.tenure;
-      return tell({ type: 'revoked', worker, source, shardId, fence: lost });
+      const { shardWorkerNumber: shardWorker, source, fence: lost } = lease.tenure;
+      return tell({ type: 'revoked', shardWorker, source, shardId, fence: lost });
     },
     stop: () => {
       void stopRoot(root, { deadlineMs: callDeadlineMs });

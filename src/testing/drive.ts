@@ -87,7 +87,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
   let [ordinal, messageNumber, fence, beatAt] = [0, 0, 0, flushIntervalMs];
 
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
-    deliver({ type: 'punctuation', stage, number: (messageNumber += 1), id: 0, worker: fence, kind });
+    deliver({ type: 'punctuation', stage, number: (messageNumber += 1), id: 0, shardWorker: fence, kind });
     return rest();
   };
 
@@ -128,8 +128,8 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       leases.delete(shardId);
       endLease(lease);
 
-      const { workerNumber: worker, source, fence: lost } = lease.tenure;
-      deliver({ type: 'revoked', stage, number: (messageNumber += 1), worker, source, shardId, fence: lost });
+      const { shardWorkerNumber: shardWorker, source, fence: lost } = lease.tenure;
+      deliver({ type: 'revoked', stage, number: (messageNumber += 1), shardWorker, source, shardId, fence: lost });
       return rest();
     },
     stop: () => runner.stop(),
@@ -143,7 +143,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     get state() {
       const { slots } = state;
       if (definition.stateBy !== 'shard') return slots.get(sharedSlot)?.state;
-      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.workerNumber)?.state]));
+      return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.shardWorkerNumber)?.state]));
     },
     get failed() {
       return runner.failed();

@@ -65,7 +65,10 @@ export function createLease(shardId: string, fence: number): DrivenLease {
   const start = { type: 'trimHorizon' } as const;
   const names = { leaseKey: shardId, shardId, source: 'driven', idempotencyPrefix: `driven@1/${shardId}` };
   const bounds = { deadline: Infinity, wallDeadline: Infinity, ended: false };
-  return { controller, tenure: { workerNumber: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
+  return {
+    controller,
+    tenure: { shardWorkerNumber: fence, ...names, fence, start, ...bounds, signal: controller.signal },
+  };
 }
 
 export interface ItemPlace {

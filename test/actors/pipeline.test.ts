@@ -82,8 +82,8 @@ describe('the pipeline over a stream in memory', () => {
         flush: () => 0,
       }),
     });
-    const { keeper, worker } = pipeline.read(stream.port, shardId);
-    const ending = pipeline.ending(worker);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shardId);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(100);
     expect((await ending).reason).to.equal('normal');
     expect(keeper.ends).to.have.length(1);

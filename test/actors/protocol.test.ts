@@ -15,7 +15,7 @@ function tenure(deadline: number): Tenure {
   const start = { type: 'trimHorizon' } as const;
   const { signal } = new AbortController();
   return {
-    workerNumber: 1,
+    shardWorkerNumber: 1,
     leaseKey: 'shard',
     shardId: 'shard',
     source: 's',

@@ -57,7 +57,7 @@ async function run(
       ...(what === 'extract' ? { extract: ({ data }) => [{ key: refuseBad(data), value: data }] } : {}),
       ...(what === 'key' ? { key: ({ data }) => refuseBad(data) } : {}),
     },
-    worker: { onFailure, watchdogMs, leftItems, maxPending },
+    shardWorker: { onFailure, watchdogMs, leftItems, maxPending },
     definition: defineReducer({ init: () => 0, reduce: (n: number, { value }) => (seen.push(value.toString()), n) }),
   });
   const [bad, after] = stream

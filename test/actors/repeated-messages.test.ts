@@ -14,13 +14,13 @@ import { listedStream } from '../support/listed-stream.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 
 const self = Object.freeze({ path: 'stage/0#1', id: -1 }) as Ref<StageMessage>;
-const worker = Object.freeze({ path: 'shard-worker/s#2', id: -2 }) as Ref<any>;
+const shardWorker = Object.freeze({ path: 'shard-worker/s#2', id: -2 }) as Ref<any>;
 const reducers = [0, 1].map((index) => Object.freeze({ path: `reducer/${index}#3`, id: -3 - index }) as Ref<any>);
 
 function tenure(): object {
   return {
     ...{
-      workerNumber: 1,
+      shardWorkerNumber: 1,
       leaseKey: 's',
       shardId: 's',
       source: 'x',
@@ -59,11 +59,11 @@ function oneStage(count = 1) {
     join: (reducer: number, credit: number) => ({ type: 'join', reducer, ref: reducers[reducer], credit }),
     ask: (type: string, more: object = {}) => {
       question += 1;
-      return { type, worker: 1, replyTo: { asker: worker, question } satisfies ReplyTo<never>, ...more };
+      return { type, shardWorker: 1, replyTo: { asker: shardWorker, question } satisfies ReplyTo<never>, ...more };
     },
     records: (...ordinals: number[]) => ({
       tenure: tenure(),
-      workerRef: worker,
+      shardWorkerRef: shardWorker,
       ordinals,
       fetches: ordinals.map(() => ({ fetchedAt: 0, millisBehindLatest: 0 })),
       records: ordinals.map((n) => ({ sequenceNumber: String(n), partitionKey: `k${n}`, data: Buffer.alloc(0) })),
@@ -72,7 +72,7 @@ function oneStage(count = 1) {
 }
 
 const repeated = [{ type: 'count', what: 'repeatedMessages', by: 1 }];
-const settled = { worker: 1, ordinals: [0], items: [0] };
+const settled = { shardWorker: 1, ordinals: [0], items: [0] };
 
 describe('a stage that drops and counts a repeated message', () => {
   it('grants the credit of a `join` once', () => {
@@ -211,7 +211,7 @@ describe('a pipeline in which every message comes twice', () => {
         reducers: 3,
         stages: 2,
         credit: 4,
-        worker: { spread, maxPending: 32, onDuplicate: 'crash' },
+        shardWorker: { spread, maxPending: 32, onDuplicate: 'crash' },
         runtime: { intercept: repeating() },
         definition: defineReducer({
           init: () => 0,
@@ -236,7 +236,7 @@ describe('a pipeline in which every message comes twice', () => {
 describe('a keeper or coordinator that receives a question twice', () => {
   it('keeps the tenure that it granted when `beginTenure` is repeated', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.askForTenure(1);
     expect(tenure.ended).to.equal(false);
     expect(keeper.controls.get(1) ?? []).to.deep.equal([]);

@@ -28,11 +28,11 @@ export function chart(scene: Scene, choices: readonly Choice[]): string {
 }
 
 function startText({ nodes }: World): string {
-  const { worker, calls } = nodes[0]!;
+  const { shardWorker, calls } = nodes[0]!;
   const open = calls.map(({ record }) => `, works on record ${record + 1}`).join('');
-  return worker?.tenure === undefined
+  return shardWorker?.tenure === undefined
     ? `nothing is delivered here${open}`
-    : `delivers under fence ${worker.tenure.fence}${open}`;
+    : `delivers under fence ${shardWorker.tenure.fence}${open}`;
 }
 
 function rows(step: string, time: string, columns: readonly (readonly string[])[], choice: Choice): string[] {

@@ -7,15 +7,15 @@ import {
   abandon,
   callsEnded,
   crashKeeper,
-  crashWorker,
+  crashShardWorker,
   deliver,
   isLive,
   mayDeliver,
   receive,
   settle,
   spawnKeeper,
-  startWorker,
-  workerRevoked,
+  startShardWorker,
+  shardWorkerRevoked,
 } from './host.js';
 import { check, ownerChanged, takeIsFair } from './laws.js';
 import { carryOut, rowText, setItem } from './table.js';
@@ -29,7 +29,7 @@ export type Choice =
   | { readonly kind: 'time' }
   | { readonly kind: 'work' | 'deliver' | 'ask' | 'take' | 'stop'; readonly node: number }
   | { readonly kind: 'settle' | 'acknowledge'; readonly node: number; readonly record: number }
-  | { readonly kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall'; readonly node: number }
+  | { readonly kind: 'crashShardWorker' | 'crashKeeper' | 'kill' | 'stall'; readonly node: number }
   | { readonly kind: 'java' };
 
 const isUp = ({ life }: Node): boolean => life === 'up' || life === 'stopping';
@@ -49,14 +49,16 @@ function isAlone(world: World, node: Node): boolean {
   if (keeper === undefined || !isUrgent(world, node)) return false;
   if (world.requests.some((request) => request.node === index && !request.ghost)) return false;
   // The law that two live workers break is visible only until one of them ends: so another worker need not wait here.
-  const tenure = node.worker?.tenure;
+  const tenure = node.shardWorker?.tenure;
   if (tenure === undefined || !isLive(world, tenure)) return true;
-  return world.nodes.every((other) => other === node || other.lease === 'none' || other.worker === undefined);
+  return world.nodes.every((other) => other === node || other.lease === 'none' || other.shardWorker === undefined);
 }
 
-function isUrgent(world: World, { life, stalled, keeper, worker }: Node): boolean {
+function isUrgent(world: World, { life, stalled, keeper, shardWorker }: Node): boolean {
   if (life === 'dead' || stalled) return false;
-  return worker?.revoked === true || (keeper !== undefined && (keeper.mail.length > 0 || keeper.wakeAt <= world.now));
+  return (
+    shardWorker?.revoked === true || (keeper !== undefined && (keeper.mail.length > 0 || keeper.wakeAt <= world.now))
+  );
 }
 
 function aloneOf(scene: Scene, world: World, node: Node): Choice[] {
@@ -85,14 +87,14 @@ function allOf(scene: Scene, world: World): Choice[] {
 
 function urgentOf(world: World, node: Node, choices: Choice[]): void {
   if (node.life === 'dead' || node.stalled) return;
-  const { index, keeper, worker } = node;
+  const { index, keeper, shardWorker } = node;
   if (keeper !== undefined && keeper.mail.length > 0) choices.push({ kind: 'mail', node: index });
   if (keeper !== undefined && keeper.wakeAt <= world.now) choices.push({ kind: 'timer', node: index });
-  if (worker?.revoked === true) choices.push({ kind: 'revoked', node: index });
+  if (shardWorker?.revoked === true) choices.push({ kind: 'revoked', node: index });
 }
 
 function freeOf(scene: Scene, world: World, node: Node, choices: Choice[]): void {
-  const { index, life, lease, worker, keeper, calls, crashed } = node;
+  const { index, life, lease, shardWorker, keeper, calls, crashed } = node;
   if (life !== 'dead' && node.stalled) choices.push({ kind: 'resume', node: index });
   if (life === 'dead' || node.stalled) return;
   if (mayDeliver(scene, world, node)) choices.push({ kind: 'deliver', node: index });
@@ -101,7 +103,7 @@ function freeOf(scene: Scene, world: World, node: Node, choices: Choice[]): void
     if (scene.may.has('acksEarly') && !isAcked) choices.push({ kind: 'acknowledge', node: index, record });
   }
   if (life !== 'up') return;
-  if (lease === 'held' && keeper !== undefined && worker === undefined && !(crashed && calls.length > 0))
+  if (lease === 'held' && keeper !== undefined && shardWorker === undefined && !(crashed && calls.length > 0))
     choices.push({ kind: 'work', node: index });
   if (lease === 'none' && mayAsk(scene, world, node)) choices.push({ kind: 'ask', node: index });
   if (lease === 'none' && mayTake(scene, world, node)) choices.push({ kind: 'take', node: index });
@@ -157,7 +159,8 @@ function faultsAt({ may }: Scene, node: Node, choices: Choice[]): void {
   if (may.has('kill')) choices.push({ kind: 'kill', node: index });
   if (node.stalled) return;
   if (may.has('stall') && node.keeper !== undefined) choices.push({ kind: 'stall', node: index });
-  if (may.has('crashWorker') && node.worker?.tenure !== undefined) choices.push({ kind: 'crashWorker', node: index });
+  if (may.has('crashShardWorker') && node.shardWorker?.tenure !== undefined)
+    choices.push({ kind: 'crashShardWorker', node: index });
   if (may.has('crashKeeper') && node.keeper !== undefined && node.life === 'up')
     choices.push({ kind: 'crashKeeper', node: index });
 }
@@ -172,7 +175,7 @@ export function nextTime(scene: Scene, world: World): number {
   for (const node of world.nodes) {
     if (node.life === 'dead') continue;
     if (node.keeper !== undefined) consider(node.keeper.wakeAt);
-    if (node.stalled && node.worker?.tenure !== undefined) consider(node.worker.tenure.deadline);
+    if (node.stalled && node.shardWorker?.tenure !== undefined) consider(node.shardWorker.tenure.deadline);
     if (node.lease !== 'none' || node.life !== 'up') continue;
     consider(node.coolUntil);
     if (node.wishes < wishesOf(scene, node.index)) consider(node.avoidUntil);
@@ -221,9 +224,9 @@ function act(
       node.keeper!.wakeAt = Infinity;
       return receive(scene, world, node, { type: 'wake' });
     case 'revoked':
-      return workerRevoked(world, node);
+      return shardWorkerRevoked(world, node);
     case 'work':
-      return startWorker(world, node);
+      return startShardWorker(world, node);
     case 'deliver':
       return deliver(world, node);
     case 'ask': {
@@ -254,10 +257,15 @@ function stop(scene: Scene, world: World, node: Node): void {
   callsEnded(world, node);
 }
 
-function harm(scene: Scene, world: World, node: Node, kind: 'crashWorker' | 'crashKeeper' | 'kill' | 'stall'): void {
+function harm(
+  scene: Scene,
+  world: World,
+  node: Node,
+  kind: 'crashShardWorker' | 'crashKeeper' | 'kill' | 'stall',
+): void {
   switch (kind) {
-    case 'crashWorker':
-      return crashWorker(world, node);
+    case 'crashShardWorker':
+      return crashShardWorker(world, node);
     case 'crashKeeper':
       say(world, node.index, 'THE KEEPER CRASHES');
       return crashKeeper(scene, world, node);
@@ -270,7 +278,7 @@ function harm(scene: Scene, world: World, node: Node, kind: 'crashWorker' | 'cra
       abandon(world, node, () => true);
       node.life = 'dead';
       node.keeper = undefined;
-      node.worker = undefined;
+      node.shardWorker = undefined;
       node.calls = [];
       node.lease = 'none';
   }

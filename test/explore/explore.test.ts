@@ -45,7 +45,7 @@ describe('the search through every interleaving of the lease keepers', function 
   const found: readonly (readonly [string, Scene, RegExp])[] = [
     [
       'hands over beside calls of a crashed worker',
-      scene('a crash', { from: 'answered', faults: 1, records: 1, may: ['crashWorker'] }),
+      scene('a crash', { from: 'answered', faults: 1, records: 1, may: ['crashShardWorker'] }),
       /hands over (while record 1|at 0, and has delivered)/,
     ],
     [

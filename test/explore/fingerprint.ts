@@ -24,18 +24,18 @@ const deadlines = new Set([
   'cutAt',
   'writeAt',
   'deadline',
-  'nextWorkerAt',
+  'nextShardWorkerAt',
   'wakeAt',
   'extraAt',
 ]);
 /** Times from which a duration is counted. */
 const since = new Set(['startedAt', 'idleSince', 'counterAt', 'seenAt']);
 const counters = new Set(['leaseCounter', 'counter']);
-const workers = new Set(['worker', 'workerNumber', 'last', 'forWorker']);
+const shardWorkers = new Set(['shardWorker', 'shardWorkerNumber', 'last', 'forShardWorker']);
 /** Skipped, because the value is a fixed reference, serves people only, or follows from the rest. */
 const skipped = new Set([
   'self',
-  'workerRef',
+  'shardWorkerRef',
   'abortController',
   'signal',
   'replyTo',
@@ -117,7 +117,7 @@ class Walk {
   readonly now: number;
   readonly counter: number;
   /** Counts of the node at hand: its workers, and the writes of its keeper. */
-  worker = 0;
+  shardWorker = 0;
   writes = 0;
 
   constructor(now: number, counter: number) {
@@ -186,7 +186,7 @@ class Walk {
     if (deadlines.has(key)) this.time(value, 0);
     else if (since.has(key)) this.time(value, 2_000);
     else if (counters.has(key)) this.add(value - this.counter);
-    else if (workers.has(key)) this.add(Math.max(value - this.worker, -2));
+    else if (shardWorkers.has(key)) this.add(Math.max(value - this.shardWorker, -2));
     else if (key === 'id') this.add(value - this.writes);
     else this.add(value === Infinity ? 0x33 : value);
   }
@@ -241,8 +241,8 @@ export function fingerprint(scene: Scene, world: World): Fingerprint {
 }
 
 function nodeInto(scene: Scene, walk: Walk, node: Node): void {
-  const { life, stalled, keeper, lease, worker, calls, crashed, handedOut } = node;
-  walk.worker = node.workers;
+  const { life, stalled, keeper, lease, shardWorker, calls, crashed, handedOut } = node;
+  walk.shardWorker = node.shardWorkers;
   walk.writes = keeper?.state.writes.begun ?? 0;
   walk.add(codeOf(life) ^ codeOf(lease));
   walk.add((stalled ? 1 : 0) + (crashed ? 2 : 0) + 4 * node.wishes);
@@ -250,12 +250,12 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   walk.any('', node.avoid);
   walk.time(node.avoidUntil, 0);
   walk.time(node.coolUntil, 0);
-  walk.any('', worker === undefined ? undefined : { ...worker, number: 0, question: 0 });
-  if (worker !== undefined) walk.add(worker.number - node.workers);
+  walk.any('', shardWorker === undefined ? undefined : { ...shardWorker, number: 0, question: 0 });
+  if (shardWorker !== undefined) walk.add(shardWorker.number - node.shardWorkers);
   walk.add(calls.length);
-  for (const { record, worker: by, isOld, isAcked } of calls) {
+  for (const { record, shardWorker: by, isOld, isAcked } of calls) {
     walk.add(4 * record + (isOld ? 1 : 0) + (isAcked ? 2 : 0));
-    walk.add(by === worker?.number ? 1 : 0);
+    walk.add(by === shardWorker?.number ? 1 : 0);
   }
   if (keeper === undefined) {
     walk.object(handedOut);
@@ -271,7 +271,10 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
     lease: isWishing ? undefined : state.lease,
     wishing: isWishing ? state.wishing : undefined,
     queuePlace: { ...state.queuePlace, takeBy: state.phase === 'taking' ? state.queuePlace.takeBy : Infinity },
-    workers: { ...state.workers, idleSince: isIdle ? Math.max(state.workers.idleSince, longAgo) : Infinity },
+    shardWorkers: {
+      ...state.shardWorkers,
+      idleSince: isIdle ? Math.max(state.shardWorkers.idleSince, longAgo) : Infinity,
+    },
   });
   // `bornAt` makes a difference only to the law `wishEnds`.
   if (isWishing) walk.time(state.clocks.bornAt, 20_000);

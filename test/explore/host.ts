@@ -6,7 +6,7 @@ import type {
   LeaseKeeperMessage,
   ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { FrontierReport, Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { FrontierReport, Tenure, TenureAnswer, ShardWorkerEnd } from '../../actors/protocol/tenure.js';
 import { writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { reportHolds } from './laws.js';
@@ -26,7 +26,7 @@ import {
 } from './world.js';
 
 const coordinatorId = 1;
-const controlId = (worker: number): number => 1_000 + worker;
+const controlId = (shardWorker: number): number => 1_000 + shardWorker;
 
 /** The last request that a keeper made. The store only notes it; a later choice carries it out. */
 let noted: Call | undefined;
@@ -117,7 +117,7 @@ export function keeperGone(world: World, node: Node, keeper: Keeper): void {
   node.lease = 'none';
   if (node.life === 'stopping') node.life = 'stopped';
   // A worker without a tenure still waits for the answer of this keeper: the keeper's death is the answer.
-  if (node.worker?.tenure === undefined) node.worker = undefined;
+  if (node.shardWorker?.tenure === undefined) node.shardWorker = undefined;
 }
 
 /** No keeper waits for these requests any more, but a write may still be carried out. */
@@ -244,10 +244,10 @@ function heard(scene: Scene, world: World, node: Node, news: KeeperNews): void {
 }
 
 /** The pipeline starts a worker, which asks for its tenure. */
-export function startWorker(world: World, node: Node): void {
-  const number = ++node.workers;
+export function startShardWorker(world: World, node: Node): void {
+  const number = ++node.shardWorkers;
   node.crashed = false;
-  node.worker = {
+  node.shardWorker = {
     number,
     question: number,
     tenure: undefined,
@@ -261,15 +261,15 @@ export function startWorker(world: World, node: Node): void {
   };
   const control: Ref<ShardWorkerRequest> = { path: `shard-worker#${number}`, id: controlId(number) };
   const replyTo = { asker: { path: `shard-worker#${number}`, id: controlId(number) }, question: number };
-  node.keeper?.mail.push({ type: 'beginTenure', worker: number, workerRef: control, replyTo });
+  node.keeper?.mail.push({ type: 'beginTenure', shardWorker: number, shardWorkerRef: control, replyTo });
   say(world, node.index, `worker ${number} asks to begin`);
 }
 
 function answered(world: World, node: Node, question: number, answer: TenureAnswer): void {
-  const { worker } = node;
-  if (worker?.question !== question) return;
+  const { shardWorker } = node;
+  if (shardWorker?.question !== question) return;
   if (answer.type === 'refused') {
-    node.worker = undefined;
+    node.shardWorker = undefined;
     say(world, node.index, `worker ${question} is refused: ${answer.reason}`);
     return;
   }
@@ -277,26 +277,31 @@ function answered(world: World, node: Node, question: number, answer: TenureAnsw
   if (tenure.fence <= world.newestFence) breaks(world, `fence ${tenure.fence} is not above ${world.newestFence}`);
   world.newestFence = Math.max(world.newestFence, tenure.fence);
   const from = tenure.start.type === 'after' ? recordAt(tenure.start.position.sequenceNumber) + 1 : 0;
-  worker.tenure = tenure;
-  worker.first = from;
-  worker.next = from;
-  worker.reported = from - 1;
+  shardWorker.tenure = tenure;
+  shardWorker.first = from;
+  shardWorker.next = from;
+  shardWorker.reported = from - 1;
   say(world, node.index, `worker ${question} begins under fence ${tenure.fence} at record ${from + 1}`);
 }
 
 function control(world: World, node: Node, to: number, message: ShardWorkerRequest): void {
-  const { worker } = node;
-  if (worker?.tenure === undefined || controlId(worker.number) !== to || message.fence !== worker.tenure.fence) return;
+  const { shardWorker } = node;
+  if (
+    shardWorker?.tenure === undefined ||
+    controlId(shardWorker.number) !== to ||
+    message.fence !== shardWorker.tenure.fence
+  )
+    return;
   if (message.type === 'drain') {
-    worker.draining = true;
+    shardWorker.draining = true;
     say(world, node.index, 'its worker drains');
     endIfDrained(world, node);
   } else if (message.type === 'pause' || message.type === 'resume') {
-    worker.paused = message.type === 'pause';
-    say(world, node.index, worker.paused ? 'its worker pauses' : 'its worker goes on');
+    shardWorker.paused = message.type === 'pause';
+    say(world, node.index, shardWorker.paused ? 'its worker pauses' : 'its worker goes on');
     endIfDrained(world, node);
   } else {
-    worker.revoked = true;
+    shardWorker.revoked = true;
     say(world, node.index, `its tenure is over: ${message.reason}`);
     // The stop has interrupted a worker that was slower than its deadline.
     if (message.reason === 'stopping') world.excused = true;
@@ -304,13 +309,19 @@ function control(world: World, node: Node, to: number, message: ShardWorkerReque
 }
 
 /** Whether the worker may deliver one more record now. */
-export function mayDeliver(scene: Scene, world: World, { worker, calls }: Node): boolean {
-  const tenure = worker?.tenure;
-  if (worker === undefined || tenure === undefined || worker.draining || worker.paused || worker.next >= scene.records)
+export function mayDeliver(scene: Scene, world: World, { shardWorker, calls }: Node): boolean {
+  const tenure = shardWorker?.tenure;
+  if (
+    shardWorker === undefined ||
+    tenure === undefined ||
+    shardWorker.draining ||
+    shardWorker.paused ||
+    shardWorker.next >= scene.records
+  )
     return false;
   if (!isLive(world, tenure)) return false;
   // An earlier call for the same record must end first.
-  return !calls.some(({ record }) => record === worker.next);
+  return !calls.some(({ record }) => record === shardWorker.next);
 }
 
 export function isLive(world: World, tenure: Tenure): boolean {
@@ -318,11 +329,11 @@ export function isLive(world: World, tenure: Tenure): boolean {
 }
 
 export function deliver(world: World, node: Node): void {
-  const worker = node.worker!;
-  const record = worker.next;
-  worker.next += 1;
-  node.calls.push({ record, worker: worker.number, isOld: false, isAcked: false });
-  worker.tenure!.newestHandedOut = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
+  const shardWorker = node.shardWorker!;
+  const record = shardWorker.next;
+  shardWorker.next += 1;
+  node.calls.push({ record, shardWorker: shardWorker.number, isOld: false, isAcked: false });
+  shardWorker.tenure!.newestHandedOut = { sequenceNumber: sequenceNumberOf(record), subSequenceNumber: 0 };
   node.delivered = Math.max(node.delivered, record);
   world.delivered[record] = (world.delivered[record] ?? 0) + 1;
   say(world, node.index, `record ${record + 1} is delivered`);
@@ -334,12 +345,13 @@ export function settle(world: World, node: Node, record: number, ends: boolean):
   node.calls = node.calls.flatMap((each) => (each === call ? (ends ? [] : [{ ...each, isAcked: true }]) : [each]));
   world.settled[record] = true;
   say(world, node.index, call.isAcked ? `the call for ${record + 1} ends` : `record ${record + 1} is settled`);
-  const { worker } = node;
-  if (worker?.tenure !== undefined && worker.number === call.worker && !call.isAcked) {
-    worker.settled.push(record);
+  const { shardWorker } = node;
+  if (shardWorker?.tenure !== undefined && shardWorker.number === call.shardWorker && !call.isAcked) {
+    shardWorker.settled.push(record);
     report(node);
   }
-  if (worker?.tenure !== undefined && (worker.number === call.worker || worker.paused)) endIfDrained(world, node);
+  if (shardWorker?.tenure !== undefined && (shardWorker.number === call.shardWorker || shardWorker.paused))
+    endIfDrained(world, node);
   callsEnded(world, node);
 }
 
@@ -351,46 +363,53 @@ export function callsEnded(world: World, node: Node): void {
 }
 
 function report(node: Node): void {
-  const worker = node.worker!;
-  let upTo = worker.reported;
-  while (worker.settled.includes(upTo + 1)) upTo += 1;
-  if (upTo === worker.reported) return;
-  worker.reported = upTo;
+  const shardWorker = node.shardWorker!;
+  let upTo = shardWorker.reported;
+  while (shardWorker.settled.includes(upTo + 1)) upTo += 1;
+  if (upTo === shardWorker.reported) return;
+  shardWorker.reported = upTo;
   const frontier: FrontierReport = {
-    worker: worker.number,
-    fence: worker.tenure!.fence,
+    shardWorker: shardWorker.number,
+    fence: shardWorker.tenure!.fence,
     position: { sequenceNumber: sequenceNumberOf(upTo), subSequenceNumber: 0 },
-    records: upTo - worker.first + 1,
+    records: upTo - shardWorker.first + 1,
   };
   node.keeper?.mail.push({ type: 'frontier', frontier });
 }
 
 function endIfDrained(world: World, node: Node): void {
-  const worker = node.worker!;
-  if (worker.tenure === undefined || node.calls.length > 0) return;
-  if ((worker.draining || worker.paused) && worker.settled.length === worker.next - worker.first)
-    endWorker(world, node, { type: 'drained', open: 0 });
+  const shardWorker = node.shardWorker!;
+  if (shardWorker.tenure === undefined || node.calls.length > 0) return;
+  if (
+    (shardWorker.draining || shardWorker.paused) &&
+    shardWorker.settled.length === shardWorker.next - shardWorker.first
+  )
+    endShardWorker(world, node, { type: 'drained', open: 0 });
 }
 
 /** The worker reads `revoked` in its mail. */
-export function workerRevoked(world: World, node: Node): void {
-  const { draining, next, first, settled } = node.worker!;
-  endWorker(world, node, draining ? { type: 'drained', open: next - first - settled.length } : { type: 'tenureEnded' });
+export function shardWorkerRevoked(world: World, node: Node): void {
+  const { draining, next, first, settled } = node.shardWorker!;
+  endShardWorker(
+    world,
+    node,
+    draining ? { type: 'drained', open: next - first - settled.length } : { type: 'tenureEnded' },
+  );
 }
 
-function endWorker(world: World, node: Node, how: WorkerEnd): void {
-  const { number, tenure } = node.worker!;
+function endShardWorker(world: World, node: Node, how: ShardWorkerEnd): void {
+  const { number, tenure } = node.shardWorker!;
   tenure!.ended = true;
-  node.worker = undefined;
-  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, end: how });
+  node.shardWorker = undefined;
+  node.keeper?.mail.push({ type: 'shardWorkerEnded', shardWorker: number, fence: tenure!.fence, end: how });
   say(world, node.index, `worker ${number} ends: ${how.type}`);
 }
 
 /** The pipeline crashes, but its calls still run. */
-export function crashWorker(world: World, node: Node): void {
-  const { number } = node.worker!;
+export function crashShardWorker(world: World, node: Node): void {
+  const { number } = node.shardWorker!;
   const down = node.keeper?.watches.get(controlId(number));
-  node.worker = undefined;
+  node.shardWorker = undefined;
   node.crashed = true;
   say(world, node.index, `worker ${number} crashes`);
   if (down !== undefined) node.keeper?.mail.push(down);

@@ -31,10 +31,11 @@ export function ownerChanged(world: World, before: LeaseRow, after: LeaseRow): v
 }
 
 function handedOver(world: World, node: Node, reached: number): void {
-  const { name, delivered, worker } = node;
+  const { name, delivered, shardWorker } = node;
   const open = node.calls.find(({ isOld }) => !isOld);
   if (open !== undefined) breaks(world, `${name} hands over while record ${open.record + 1} is being worked on`);
-  if (worker?.tenure !== undefined && !worker.tenure.ended) breaks(world, `${name} hands over beside its own worker`);
+  if (shardWorker?.tenure !== undefined && !shardWorker.tenure.ended)
+    breaks(world, `${name} hands over beside its own worker`);
   if (delivered > reached)
     breaks(world, `${name} hands over at ${reached + 1}, and has delivered record ${delivered + 1}`);
 }
@@ -63,8 +64,8 @@ export function reportHolds(world: World, node: Node, lease: ReleaseOutcome): vo
 
 /** Runs after every choice. */
 export function check(scene: Scene, world: World): void {
-  const live = world.nodes.filter(({ life, worker }) => {
-    const tenure = worker?.tenure;
+  const live = world.nodes.filter(({ life, shardWorker }) => {
+    const tenure = shardWorker?.tenure;
     return life !== 'dead' && tenure !== undefined && !tenure.ended && world.now < tenure.deadline;
   });
   if (live.length > 1 && !world.java) breaks(world, `${live.map(({ name }) => name).join(' and ')} deliver at once`);

@@ -13,7 +13,7 @@ const everyFault: readonly May[] = [
   'loseReply',
   'late',
   'lateReply',
-  'crashWorker',
+  'crashShardWorker',
   'crashKeeper',
   'kill',
   'stall',
@@ -64,11 +64,11 @@ function nodeOf(index: number): Node {
     stalled: false,
     keeper: undefined,
     lease: 'none',
-    worker: undefined,
+    shardWorker: undefined,
     calls: [],
     crashed: false,
     handedOut: createHandedOut(),
-    workers: 0,
+    shardWorkers: 0,
     incarnations: 0,
     wishes: 0,
     avoid: undefined,
@@ -145,7 +145,7 @@ function held(scene: Scene): World {
     { kind: 'take', node: 0 },
     { kind: 'work', node: 0 },
   ];
-  for (let steps = 0; world.nodes[0]?.worker?.tenure === undefined; steps++) {
+  for (let steps = 0; world.nodes[0]?.shardWorker?.tenure === undefined; steps++) {
     if (steps > 50) throw new Error('the lease does not get its holder');
     world = after(scene, world, next(scene, world) ?? wanted.shift()!);
   }

@@ -48,7 +48,7 @@ export type May =
   | 'loseReply'
   | 'late'
   | 'lateReply'
-  | 'crashWorker'
+  | 'crashShardWorker'
   | 'crashKeeper'
   | 'kill'
   | 'stall'
@@ -96,7 +96,7 @@ export interface Keeper {
 }
 
 /** A shard worker: it asks for its tenure once, delivers record after record, and reports the frontier. */
-export interface Worker {
+export interface ShardWorker {
   readonly number: number;
   readonly question: number;
   tenure: Tenure | undefined;
@@ -117,7 +117,7 @@ export interface Worker {
 /** A running call of the application. */
 export interface RunningCall {
   readonly record: number;
-  readonly worker: number;
+  readonly shardWorker: number;
   /** The lease had another owner, or none, after the call began: the laws of a hand-over and a release ignore this call. */
   readonly isOld: boolean;
   /** Its record is settled, but the call still runs. */
@@ -133,12 +133,12 @@ export interface Node {
   keeper: Keeper | undefined;
   /** The lease as the coordinator sees it. */
   lease: 'none' | 'trying' | 'held';
-  worker: Worker | undefined;
+  shardWorker: ShardWorker | undefined;
   calls: RunningCall[];
   /** Its last worker has crashed: the next one waits until the calls of that worker have ended. */
   crashed: boolean;
   handedOut: HandedOut;
-  workers: number;
+  shardWorkers: number;
   incarnations: number;
   wishes: number;
   /** The `kinactWriter` of the holder at which its wish failed, and until when it asks this holder no more. */
@@ -216,7 +216,7 @@ export function cloneNode(node: Node): Node {
   const handedOut = createHandedOut();
   for (const [lease, { current, ...known }] of node.handedOut)
     handedOut.set(lease, { ...known, current: current === undefined ? undefined : copyOf(current) });
-  const { keeper, worker } = node;
+  const { keeper, shardWorker } = node;
   return {
     ...node,
     handedOut,
@@ -224,13 +224,13 @@ export function cloneNode(node: Node): Node {
       keeper === undefined
         ? undefined
         : { ...keeper, mail: [...keeper.mail], state: cloneState(keeper.state, handedOut, copyOf) },
-    worker:
-      worker === undefined
+    shardWorker:
+      shardWorker === undefined
         ? undefined
         : {
-            ...worker,
-            settled: [...worker.settled],
-            tenure: worker.tenure === undefined ? undefined : copyOf(worker.tenure),
+            ...shardWorker,
+            settled: [...shardWorker.settled],
+            tenure: shardWorker.tenure === undefined ? undefined : copyOf(shardWorker.tenure),
           },
     calls: [...node.calls],
   };
@@ -256,7 +256,7 @@ function cloneState(
     queuePlace: { ...state.queuePlace },
     timing: { ...state.timing },
     clocks: { ...state.clocks },
-    workers: { ...state.workers },
+    shardWorkers: { ...state.shardWorkers },
     leftovers: { ...leftovers, handedOut },
     setbacks: { ...setbacks, watchdog: { ...setbacks.watchdog }, falseEnds: { ...setbacks.falseEnds } },
   };

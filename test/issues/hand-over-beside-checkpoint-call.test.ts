@@ -21,7 +21,7 @@ describe('a hand-over whose last renewal is answered late', () => {
       if (sequenceNumber === '200') await new Promise<void>((resolve) => (endCall = resolve));
     };
     const keeper = await driveKeeper({ onCheckpoint });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     ask(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['pause']);
@@ -33,7 +33,7 @@ describe('a hand-over whose last renewal is answered late', () => {
     ask(keeper, 2);
     await keeper.advance(failoverMs / 3 - 1_000);
     expect(keeper.row.checkpoint, 'the renewal has been carried out').to.equal('200');
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     answer();
     await keeper.advance(100);
     expect(told).to.deep.equal(['200']);
@@ -50,13 +50,13 @@ describe('a stop while onCheckpoint runs', () => {
     let endCall = (): void => undefined;
     const onCheckpoint = (): Promise<void> => new Promise((resolve) => (endCall = resolve));
     const keeper = await driveKeeper({ onCheckpoint });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '200');
     await keeper.advance(failoverMs / 3);
     expect(keeper.row.checkpoint, 'the renewal that begins the call').to.equal('200');
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(2_000);
     expect(keeper.row.leaseOwner, 'beside the call').to.equal(me);
     endCall();

@@ -10,10 +10,10 @@ import { driveKeeper, failoverMs, me, writer } from '../support/keeper-driver.js
 describe('a lease that is released without a worker', () => {
   it('reports recordsLeft unknown if its last worker ended with its tenure and left records open', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '50');
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(20_000);
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({
@@ -31,10 +31,10 @@ describe('a lease that is released without a worker', () => {
 
   it('reports recordsLeft 0 if its last worker had settled everything that it handed out', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '50');
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(20_000);
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '50', released: true, recordsLeft: 0 });
@@ -50,14 +50,14 @@ describe('a lease whose last worker drained at once', () => {
   ] as const) {
     it(`reports recordsLeft ${recordsLeft} at the frontier ${frontier} if an earlier worker had handed out 51`, async () => {
       const keeper = await driveKeeper();
-      const first = await keeper.startWorker(1);
+      const first = await keeper.startShardWorker(1);
       first.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
       await keeper.reportFrontier(first, '49');
-      await keeper.endWorker(first, { type: 'tenureEnded' });
-      const second = await keeper.startWorker(2);
+      await keeper.endShardWorker(first, { type: 'tenureEnded' });
+      const second = await keeper.startShardWorker(2);
       await keeper.reportFrontier(second, frontier);
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-      await keeper.endWorker(second, { type: 'drained', open: 0 });
+      await keeper.endShardWorker(second, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: frontier, recordsLeft });
     });
   }
@@ -68,9 +68,9 @@ describe('a lease whose last worker drained at once', () => {
 describe('a lease whose last worker ended with its tenure, during a stop', () => {
   it('is kept until the deadline if no later worker asks about calls that may still run', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(19_000);
     expect(keeper.newsOf('released')).to.deep.equal([]);
@@ -81,7 +81,7 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
 
   it('is kept until the deadline if its row was deleted and created again (seed 770267)', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     keeper.store.rows.delete(keeper.row.leaseKey);
@@ -96,11 +96,11 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
 
   it('is kept until the deadline if its worker was cut off, even with everything settled', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '50');
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0, isCut: true });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0, isCut: true });
     await keeper.advance(19_000);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.advance(1_000);
@@ -109,14 +109,14 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
 
   it('is released when every call of the pipeline has ended, or at once if nothing was handed out', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.tell({ type: 'callsEnded' });
     expect(keeper.newsOf('released')).to.have.length(1);
     const idle = await driveKeeper();
-    await idle.endWorker(await idle.startWorker(1), { type: 'tenureEnded' });
+    await idle.endShardWorker(await idle.startShardWorker(1), { type: 'tenureEnded' });
     await idle.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     expect(idle.newsOf('released')).to.have.length(1);
   });
@@ -127,13 +127,13 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
 describe('a lease that waits for calls of a dead tenure while it is released', () => {
   const released = async (first: 'release' | 'beginTenure') => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '50');
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     const release = () => keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     if (first === 'release') await release();
-    const asked = keeper.startWorker(2);
+    const asked = keeper.startShardWorker(2);
     if (first === 'beginTenure') await release();
     return { keeper, last: await asked };
   };
@@ -143,7 +143,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
       const { keeper, last } = await released(first);
       expect(last).to.include({ hasPredecessor: true, onlyAwaitsCalls: true });
       expect(keeper.newsOf('released')).to.deep.equal([]);
-      await keeper.endWorker(last, { type: 'drained', open: 0 });
+      await keeper.endShardWorker(last, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released')[0]?.lease).to.include({ checkpoint: '50', released: true, recordsLeft: 0 });
       expect(keeper.newsOf('working'), 'the shard is not read by that worker').to.have.length(1);
       expect(keeper.newsOf('idle')).to.have.length(1);
@@ -151,9 +151,9 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
 
   it('refuses a tenure if the renewal before it is answered after the deadline', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -177,19 +177,19 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
 describe('a lease whose shard a failure has stopped', () => {
   it('is released only after the other calls of the shard have ended, with a cool-down', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('no') });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('no') });
     expect(keeper.newsOf('released')).to.deep.equal([]);
-    await keeper.endWorker(await keeper.startWorker(2), { type: 'drained', open: 0 });
+    await keeper.endShardWorker(await keeper.startShardWorker(2), { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
   });
 
   it('waits for these calls at most stopDeadlineMs', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('no') });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('no') });
     await keeper.advance(29_999);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(1);
@@ -203,9 +203,9 @@ describe('a lease that is given up after the second watchdog', () => {
   it('waits for the calls of the last pipeline at most stopDeadlineMs', async () => {
     const keeper = await driveKeeper();
     const error = new KinactError('WATCHDOG', 'stuck');
-    for (const worker of [1, 2]) {
-      await keeper.startWorker(worker);
-      await keeper.killWorker(worker, { error });
+    for (const shardWorker of [1, 2]) {
+      await keeper.startShardWorker(shardWorker);
+      await keeper.killShardWorker(shardWorker, { error });
     }
     await keeper.advance(29_999);
     expect(keeper.row.leaseOwner).to.equal(me);
@@ -218,7 +218,7 @@ describe('a lease that is given up after the second watchdog', () => {
 describe('a lease that is released while it drains for a hand-over', () => {
   const draining = async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.newestHandedOut = { sequenceNumber: '100', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '100');
     keeper.store.put({ ...keeper.row, kinactWish: `y1/3 7000 1 ${writer} you` });
@@ -230,8 +230,8 @@ describe('a lease that is released while it drains for a hand-over', () => {
 
   it('lets one more worker ask about calls if a failure has stopped the shard', async () => {
     const { keeper, tenure } = await draining();
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('no') });
-    await keeper.endWorker(await keeper.startWorker(2), { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('no') });
+    await keeper.endShardWorker(await keeper.startShardWorker(2), { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
@@ -240,8 +240,8 @@ describe('a lease that is released while it drains for a hand-over', () => {
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 50_000 });
     keeper.suspend(20_000);
     await keeper.advance(100);
-    await keeper.endWorker(tenure, { type: 'drained', open: 0, isCut: true });
-    await keeper.endWorker(await keeper.startWorker(2), { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0, isCut: true });
+    await keeper.endShardWorker(await keeper.startShardWorker(2), { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 });

@@ -17,7 +17,7 @@ describe('a watchdog that fires a fraction early', () => {
     const ref = { path: 'any', id: 1 } as Ref<never>;
     const options = {
       lease: { leaseKey: 's', shardId: 's', source: 'fake', keeper: ref, startable: true },
-      workerNumber: 1,
+      shardWorkerNumber: 1,
       stages: [ref],
       spread: 'by-shard',
       maxPending: 10,

@@ -53,7 +53,7 @@ const broken: Readonly<Record<string, Broken>> = {
   'a keeper that does not hear how its worker ended': {
     scenario: 'split and merged',
     soonest: 'shard-worker',
-    make: () => deafTo('leaseKeeper', 'workerEnded'),
+    make: () => deafTo('leaseKeeper', 'shardWorkerEnded'),
   },
   'a coordinator that does not hear that a keeper is down': {
     scenario: 'batches are flushed',

@@ -8,7 +8,7 @@ import type { NodeMessage } from '../../actors/pipe-node/pipe-node.js';
 import type { ReducerActorMessage } from '../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
-import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { TenureAnswer, ShardWorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
 import { vocabularies } from '../../src/testing/nemesis/vocabulary.js';
@@ -23,8 +23,8 @@ type Remarks<Type extends string> = Partial<Record<Type, string | Readonly<Recor
 const meanings = {
   tenure: { granted: true, refused: true } satisfies Record<TenureAnswer['type'], Reach>,
   read: { records: true, shardEnd: true } satisfies Record<ReadResult['type'], Reach>,
-  workerEnded: { shardEnd: true, drained: true, tenureEnded: true, stopShard: true } satisfies Record<
-    WorkerEnd['type'],
+  shardWorkerEnded: { shardEnd: true, drained: true, tenureEnded: true, stopShard: true } satisfies Record<
+    ShardWorkerEnd['type'],
     Reach
   >,
   written: { written: true, refused: true } satisfies Record<WriteOutcome['type'], Reach>,
@@ -75,11 +75,11 @@ const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   readDone: meanings.read,
   limitDue: full,
   ackWaitReported: full,
-  admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
+  admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/slow-extract',
 };
 
 const leaseKeeper: Remarks<LeaseKeeperMessage['type']> = {
-  workerEnded: meanings.workerEnded,
+  shardWorkerEnded: meanings.shardWorkerEnded,
   permitCame: 'a table on which so few write lets everybody write at once: test/issues/busy-table',
   written: meanings.written,
   wished: meanings.wished,

@@ -1,6 +1,6 @@
 // Scenarios in which a sink keeps what has failed: in a reducer, in a stage, and in a shard worker. The sink is slow, refuses and keeps,
 // as the world's trouble says. Whichever actor dies meanwhile, the checkpoint passes nothing that the sink has not kept.
-import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
+import type { ParkedItem, ParkingSink } from '../../src/api/parking.js';
 import { envelope, message } from '../support/aggregate-bytes.js';
 import { feed, type Scenario } from './scenario.js';
 import type { World } from './world.js';
@@ -10,7 +10,7 @@ export function sinkOf(
   { oracle, trouble, parked }: Pick<World, 'oracle' | 'trouble' | 'parked'>,
   process: string,
   pause: (ms: number) => Promise<void>,
-): ParkSink {
+): ParkingSink {
   return async (item) => {
     const ids = idsOf(item);
     // The record is extracted no further here, and later ones go on.

@@ -237,8 +237,8 @@ function runtimeOf(
     },
     intercept: {
       deliver: (delivery: { message: unknown }, deliver: () => void) => {
-        const { type, tenure, workerRef } = (delivery.message ?? {}) as Partial<Notify>;
-        if (type === 'notify') incarnations.works(tenure?.workerNumber ?? -1, workerRef?.path ?? '');
+        const { type, tenure, shardWorkerRef } = (delivery.message ?? {}) as Partial<Notify>;
+        if (type === 'notify') incarnations.works(tenure?.shardWorkerNumber ?? -1, shardWorkerRef?.path ?? '');
         deliver();
       },
       startEffect: (actor: { path: string }, info: { name: string }, start: () => unknown) =>
@@ -249,8 +249,8 @@ function runtimeOf(
 
 interface Notify {
   readonly type: string;
-  readonly tenure: { readonly workerNumber: number };
-  readonly workerRef: { readonly path: string };
+  readonly tenure: { readonly shardWorkerNumber: number };
+  readonly shardWorkerRef: { readonly path: string };
 }
 
 function note(lives: Member['lives'], { what, to }: TraceEntry): void {
@@ -303,14 +303,14 @@ function applicationOf(
   incarnations: Incarnations,
   { name, seen, handedOut, hooks }: Pick<Member, 'name' | 'seen' | 'handedOut'> & { readonly hooks: Hooks | undefined },
 ): { readonly reducer: ReturnType<typeof application> } {
-  const hasEnded = (worker: number): boolean => {
-    const at = incarnations.endedAt(worker);
+  const hasEnded = (shardWorker: number): boolean => {
+    const at = incarnations.endedAt(shardWorker);
     return at !== undefined && clock.now() > at + 1 && !trouble.lateMail;
   };
   let calls = 0;
   const work: Work = {
     note: (item: Item<string>) => {
-      const { tenure } = item as unknown as { tenure: { ended: boolean; workerNumber: number } };
+      const { tenure } = item as unknown as { tenure: { ended: boolean; shardWorkerNumber: number } };
       const { value: id, shardId, fence, attempt } = item;
       oracle.delivered({
         process: name,
@@ -318,7 +318,7 @@ function applicationOf(
         shardId,
         fence,
         attempt,
-        isOver: tenure.ended || hasEnded(tenure.workerNumber),
+        isOver: tenure.ended || hasEnded(tenure.shardWorkerNumber),
       });
       seen.push(id);
       handedOut.set(id, { shardId, fence });

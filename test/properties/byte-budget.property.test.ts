@@ -6,8 +6,8 @@ import {
   releaseReservation,
   closeAccount,
   createByteBudget,
-  moveToWorker,
-  setWorkerBytes,
+  moveToShardWorker,
+  setShardWorkerBytes,
   keepAhead,
   openAccount,
   requestRecords,
@@ -77,14 +77,14 @@ function answer(shard: Shard, part: number): void {
 function read(shard: Shard): void {
   const bytes = shard.ahead;
   shard.ahead = 0;
-  moveToWorker(shard.account, bytes);
+  moveToShardWorker(shard.account, bytes);
   shard.own += bytes;
-  setWorkerBytes(shard.account, shard.own, true);
+  setShardWorkerBytes(shard.account, shard.own, true);
 }
 
 function settle(shard: Shard, part: number): void {
   shard.own -= Math.min(shard.own, Math.ceil(shard.own * part));
-  setWorkerBytes(shard.account, shard.own, true);
+  setShardWorkerBytes(shard.account, shard.own, true);
 }
 
 function close(harness: Harness, shard: Shard): void {
@@ -197,7 +197,7 @@ describe('The byte budget of a process', () => {
     const order: Shard[] = [];
     const take = (shard: Shard, bytes: number): void => {
       shard.own = bytes;
-      setWorkerBytes(shard.account, bytes, true);
+      setShardWorkerBytes(shard.account, bytes, true);
     };
     take(greedy, 6_000);
     take(large, 1_600);

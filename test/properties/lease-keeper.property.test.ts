@@ -77,7 +77,7 @@ class Harness {
   keeper!: KeeperDriver;
   foreign = false;
   keepers = 0;
-  workers = 0;
+  shardWorkers = 0;
   tenures: Tenure[] = [];
   /** What workers reported to each keeper, as `number/sub`, by `kinactWriter`: late writes of an earlier keeper are judged, too. */
   reported = new Map<string, Set<string>>();
@@ -157,7 +157,7 @@ class Harness {
       case 'advance':
         return keeper.advance(command.ms);
       case 'begin': {
-        await keeper.askForTenure(++this.workers);
+        await keeper.askForTenure(++this.shardWorkers);
         return;
       }
       case 'frontier': {
@@ -196,12 +196,12 @@ class Harness {
       case 'release':
         return keeper.tell({ type: 'release', reason: 'stop', deadlineMs: command.deadlineMs });
       case 'down':
-        return this.tenure === undefined ? undefined : keeper.killWorker(this.tenure.workerNumber);
+        return this.tenure === undefined ? undefined : keeper.killShardWorker(this.tenure.shardWorkerNumber);
       case 'drained':
-        return this.tenure === undefined ? undefined : keeper.endWorker(this.tenure, { type: 'drained', open: 1 });
+        return this.tenure === undefined ? undefined : keeper.endShardWorker(this.tenure, { type: 'drained', open: 1 });
       case 'shardEnd':
         if (this.tenure === undefined) return;
-        await keeper.endWorker(this.tenure, { type: 'shardEnd', notFound: false });
+        await keeper.endShardWorker(this.tenure, { type: 'shardEnd', notFound: false });
         return keeper.questions.length === 0 ? undefined : keeper.plan({ type: 'ready', childShardIds: [] });
       case 'crash':
         keeper.stop('crash');

@@ -329,7 +329,7 @@ class Scene {
     else {
       const lease = this.#leases[step.shard]!;
       this.#leases[step.shard] = tenureOf((this.#workers += 1), { shardId: lease.shardId, fence: lease.fence + 10 });
-      await chain.lose(lease.workerNumber, lease);
+      await chain.lose(lease.shardWorkerNumber, lease);
       pipe.lose(lease);
       await pipe.run();
     }

@@ -86,13 +86,13 @@ const itemOf = (leaf: string): string => leaf.replaceAll(/[ab]+$/g, '');
 /** The ranges say which leases and items the leaves come from. */
 function checkRanges(entry: ParkedItem, fed: readonly string[], chain: NodeChain): void {
   const leaves = valuesOf(entry, fed).flat().map(itemOf);
-  const byWorker = new Map<number, string[]>();
+  const byShardWorker = new Map<number, string[]>();
   for (const item of new Set(leaves)) {
-    const worker = Number(item.split(':')[0]);
-    byWorker.set(worker, [...(byWorker.get(worker) ?? []), item]);
+    const shardWorker = Number(item.split(':')[0]);
+    byShardWorker.set(shardWorker, [...(byShardWorker.get(shardWorker) ?? []), item]);
   }
-  const expected = [...byWorker].flatMap(([worker, items]) => {
-    const { fence, ended } = chain.tenures[worker]!;
+  const expected = [...byShardWorker].flatMap(([shardWorker, items]) => {
+    const { fence, ended } = chain.tenures[shardWorker]!;
     const numbers = items.map((item) => Number(item.split(':')[1])).toSorted((one, other) => one - other);
     return ended ? [] : [[fence, String(numbers[0]), String(numbers.at(-1)), items.length]];
   });
@@ -142,19 +142,19 @@ async function run(given: Drawn): Promise<void> {
     }
   };
 
-  for (const workers of given.steps) {
-    for (const worker of workers) {
-      if (lost.has(worker)) continue;
+  for (const shardWorkers of given.steps) {
+    for (const shardWorker of shardWorkers) {
+      if (lost.has(shardWorker)) continue;
       ordinal += 1;
-      fed.push(`${worker}:${ordinal}`);
-      await chain.feedOf(worker, [`${worker}:${ordinal}`]);
+      fed.push(`${shardWorker}:${ordinal}`);
+      await chain.feedOf(shardWorker, [`${shardWorker}:${ordinal}`]);
     }
-    if (workers.length === 0) void (await chain.flush());
+    if (shardWorkers.length === 0) void (await chain.flush());
     check();
     if (given.loses && lost.size === 0 && dice.chance(0.2)) {
-      const worker = dice.between(0, 2);
-      lost.add(worker);
-      await chain.lose(worker);
+      const shardWorker = dice.between(0, 2);
+      lost.add(shardWorker);
+      await chain.lose(shardWorker);
     }
     await chain.harness.advance(dice.between(0, 20_000));
     check();

@@ -52,13 +52,13 @@ describe(`the pipeline, with any settings (KINACT_SEED=${seed})`, function () {
         const pipeline = startPipeline({
           reducers,
           credit,
-          worker: { maxPending, watchdogMs: 10_000 },
+          shardWorker: { maxPending, watchdogMs: 10_000 },
           // Each reducer would acknowledge at its (maxPending + 1)th record, which can never come.
           definition: defineReducer({ init: () => 0, acknowledge: 'manual', reduce: (n: number) => n + 1 }),
         });
         try {
-          const { worker, keeper } = pipeline.read(stream.port, shard0);
-          const ending = pipeline.ending(worker);
+          const { shardWorker, keeper } = pipeline.read(stream.port, shard0);
+          const ending = pipeline.ending(shardWorker);
           await pipeline.clock.advance(15_000);
           const { error } = (await ending) as { error: any };
           expect(error.code).to.equal('PENDING_LIMIT_TOO_SMALL');

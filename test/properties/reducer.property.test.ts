@@ -35,14 +35,14 @@ type Act =
   | readonly ['down', boolean]
   | readonly ['rate', number | undefined];
 
-const worker = fc.integer({ min: 1, max: 3 });
+const shardWorker = fc.integer({ min: 1, max: 3 });
 const place = fc.nat(9);
 const act: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 10,
     arbitrary: fc.tuple(
       fc.constant('items' as const),
-      worker,
+      shardWorker,
       fc.array(fc.nat(15), { minLength: 1, maxLength: 12, size: 'max' }),
     ),
   },
@@ -58,11 +58,15 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 6, arbitrary: fc.tuple(fc.constant('pass' as const), fc.constantFrom(1, 20, 150, 400, 900), fc.boolean()) },
   {
     weight: 4,
-    arbitrary: fc.tuple(fc.constant('punctuate' as const), worker, fc.constantFrom('flush' as const, 'drain' as const)),
+    arbitrary: fc.tuple(
+      fc.constant('punctuate' as const),
+      shardWorker,
+      fc.constantFrom('flush' as const, 'drain' as const),
+    ),
   },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('revoke' as const), worker) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('die' as const), worker) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('late' as const), worker) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('revoke' as const), shardWorker) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('die' as const), shardWorker) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('late' as const), shardWorker) },
   { weight: 4, arbitrary: fc.tuple(fc.constant('ack' as const), place) },
   { weight: 1, arbitrary: fc.tuple(fc.constant('failLate' as const), place) },
   { weight: 1, arbitrary: fc.constant(['heartbeat'] as const) },
@@ -110,14 +114,14 @@ async function perform(drawn: DrawnReducer, [name, ...args]: Act): Promise<void>
   const { on, open, limit } = drawn;
   const [one, two] = args as [never, never];
   /** The worker that has this shard now. */
-  const at = (shard: number): number => (on.workers.get(shard)?.tenure.ended === true ? at(shard + 3) : shard);
+  const at = (shard: number): number => (on.shardWorkers.get(shard)?.tenure.ended === true ? at(shard + 3) : shard);
   if (name === 'items') on.items(at(one), two);
   else if (name === 'deliver') await on.deliver(one);
   else if (name === 'pass') await on.pass(one, two);
   else if (name === 'punctuate') on.punctuate(at(one), two);
   else if (name === 'revoke') on.revoke(at(one));
-  else if (name === 'die') on.worker(at(one)).tenure.ended = true;
-  else if (name === 'late') on.worker(at(one)).tenure.deadline = 0;
+  else if (name === 'die') on.shardWorker(at(one)).tenure.ended = true;
+  else if (name === 'late') on.shardWorker(at(one)).tenure.deadline = 0;
   else if (name === 'heartbeat') on.heartbeat();
   else if (name === 'status') on.status();
   else if (name === 'down') drawn.life.isDown = one;
@@ -130,7 +134,7 @@ async function perform(drawn: DrawnReducer, [name, ...args]: Act): Promise<void>
     const items = [...drawn.unacknowledged.keys()];
     drawn.acknowledge(items[one % items.length]!);
   } else if (name === 'failLate') {
-    const items = [...on.workers.values()].flatMap((each) => each.items);
+    const items = [...on.shardWorkers.values()].flatMap((each) => each.items);
     const item = items[items.length - 1 - one];
     if (item === undefined || drawn.lastContext.context === undefined) return;
     if (drawn.statuses.get(item) !== 'folded') return;
@@ -159,7 +163,7 @@ describe(`a reducer, whatever fails (KINACT_SEED=${seed})`, function () {
             await drawn.recover();
             // An outage may have lost all that it knows of. Items of another lease end it.
             drawn.items(99, [0, 1, 2]);
-            for (const [number] of drawn.workers) drawn.punctuate(number, 'drain');
+            for (const [number] of drawn.shardWorkers) drawn.punctuate(number, 'drain');
             await drawn.recover();
             drawn.check();
             if (drawn.world.crash === undefined) checkEnd({ scene, drawn });

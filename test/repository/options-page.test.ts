@@ -29,7 +29,7 @@ describe('docs/options.md', () => {
         fileSink: fileSinkTable,
         kinesisSink: kinesisSinkTable,
         openPipe: openPipeTable,
-        openPipeCalls: { 'feed, feedAll': feedTable, flush: flushTable, notifyUpstreamFailure: drainTable },
+        openPipeCalls: { 'feed, feedAll': feedTable, flush: flushTable, finish: drainTable },
       },
       { reducer: read('src/api/reducer.ts') },
     );

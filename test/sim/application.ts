@@ -62,8 +62,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
   const { oracle, clock } = world;
   const { incarnations, limits, sources, tenures, hurt, hung, blocked } = watched;
   const piped = world.pipes.of(machine.name);
-  const hasEnded = (worker: number): boolean => {
-    const at = incarnations.endedAt(worker);
+  const hasEnded = (shardWorker: number): boolean => {
+    const at = incarnations.endedAt(shardWorker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
     return clock.now() > known;
   };
@@ -121,10 +121,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
       return true;
     },
     note: (item, together) => {
-      const { tenure } = item as unknown as { tenure: { ended: boolean; workerNumber: number } };
+      const { tenure } = item as unknown as { tenure: { ended: boolean; shardWorkerNumber: number } };
       const { value: id, source, sequenceNumber, fence, attempt } = item;
       const shardId = world.layout.nameOf(source, item.shardId, sequenceNumber);
-      const isOver = tenure.ended || hasEnded(tenure.workerNumber);
+      const isOver = tenure.ended || hasEnded(tenure.shardWorkerNumber);
       const of = { process: machine.name, id, shardId, fence };
       oracle.delivered({ ...of, attempt, isOver, at: machine.worldNow(), together });
       limits.handedOut();

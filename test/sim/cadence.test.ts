@@ -60,14 +60,14 @@ describe('the law on how late a checkpoint comes (I41)', () => {
     });
     lags.notified({
       type: 'notify',
-      tenure: { workerNumber: 1, fence: 1, source: 's', shardId: '1' },
+      tenure: { shardWorkerNumber: 1, fence: 1, source: 's', shardId: '1' },
       ordinals: [],
       records: [],
     });
     lags.look();
     const say = (sequenceNumber: string): void => {
       const position = { sequenceNumber, subSequenceNumber: 0 };
-      lags.reported({ type: 'frontier', frontier: { worker: 1, fence: 1, position, records: 1 } });
+      lags.reported({ type: 'frontier', frontier: { shardWorker: 1, fence: 1, position, records: 1 } });
     };
     say('5');
     [of.now, troubles] = [1_000, 1];

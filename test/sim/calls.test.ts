@@ -8,11 +8,11 @@ import type { Seen } from './tenures.js';
 
 const leaseKey = 'sim/shardId-000000000000';
 const keeper = 'lease-keeper/shardId-000000000000#1';
-const stopShard: Seen = { type: 'workerEnded', worker: 1, end: { type: 'stopShard' } };
-const drained: Seen = { type: 'workerEnded', worker: 1, end: { type: 'drained' } };
+const stopShard: Seen = { type: 'shardWorkerEnded', shardWorker: 1, end: { type: 'stopShard' } };
+const drained: Seen = { type: 'shardWorkerEnded', shardWorker: 1, end: { type: 'drained' } };
 const releaseFor = (reason: string): Seen => ({ type: 'release', reason, deadlineMs: callDeadlineMs });
 const downBy = (code: 'WATCHDOG' | 'LEASE_LOST'): Seen => ({
-  type: 'workerDown',
+  type: 'shardWorkerDown',
   how: { error: new KinactError(code, 'down') },
 });
 
@@ -31,9 +31,9 @@ class Scene {
     this.calls.begins('p0', [{ key: 'k', source: 'sim', shardId: '', sequenceNumber: '1' } as Item<string>]);
   }
 
-  works(worker: number): void {
-    this.calls.keeps('p0', keeper, worker);
-    this.calls.works('p0', worker, leaseKey);
+  works(shardWorker: number): void {
+    this.calls.keeps('p0', keeper, shardWorker);
+    this.calls.works('p0', shardWorker, leaseKey);
   }
 
   /** A message to the keeper, as the simulation hands it to the law. */

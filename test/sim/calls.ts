@@ -28,8 +28,8 @@ const patienceMs = 0.8 * callDeadlineMs;
  */
 export function waitOf(message: Seen): number | undefined {
   if (message.type === 'release') return message.reason.includes('failed') ? callDeadlineMs / 2 : undefined;
-  if (message.type === 'workerEnded') return message.end.type === 'stopShard' ? patienceMs : undefined;
-  if (message.type === 'workerDown') return isOfTheWatchdog(message.how?.error) ? patienceMs : undefined;
+  if (message.type === 'shardWorkerEnded') return message.end.type === 'stopShard' ? patienceMs : undefined;
+  if (message.type === 'shardWorkerDown') return isOfTheWatchdog(message.how?.error) ? patienceMs : undefined;
   return undefined;
 }
 
@@ -39,7 +39,7 @@ const isOfTheWatchdog = (error: unknown): boolean =>
 /** A shard that a process gives up by itself. */
 interface GivingUp {
   /** The worker that has, or had, its records. */
-  readonly worker: number | undefined;
+  readonly shardWorker: number | undefined;
   /** Until then the lease must wait for running calls. */
   readonly until: number;
 }
@@ -66,9 +66,9 @@ export interface Calls {
   /** One of its leases must be released by then, drained or not. */
   draining(process: string, until: number): void;
   /** A worker has records of this shard. */
-  works(process: string, worker: number, leaseKey: string): void;
+  works(process: string, shardWorker: number, leaseKey: string): void;
   /** The keeper of this path grants the worker a tenure. */
-  keeps(process: string, keeper: string, worker: number): void;
+  keeps(process: string, keeper: string, shardWorker: number): void;
   /**
    * The process gives up the shard of this keeper by itself, and waits for calls for this time. If a stop or removal has a later
    * deadline, this one counts (seed 910480).
@@ -95,7 +95,7 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   /** By process and worker: the keeper's path. */
   const keeperOf = new Map<string, string>();
   /** By process and keeper: its last worker, and its lease. */
-  const workerOf = new Map<string, number>();
+  const shardWorkerOf = new Map<string, number>();
   const leaseOf = new Map<string, string>();
   /** By process and lease. */
   const givenUp = new Map<string, GivingUp>();
@@ -165,22 +165,22 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
         oracle.violate('I48', `${said} gives it up`);
     },
     // Once another worker has records of the shard, the shard no longer counts as given up.
-    works: (process, worker, leaseKey) => {
-      const keeper = keeperOf.get(`${process}/${worker}`);
+    works: (process, shardWorker, leaseKey) => {
+      const keeper = keeperOf.get(`${process}/${shardWorker}`);
       if (keeper !== undefined) leaseOf.set(`${process}/${keeper}`, leaseKey);
       const lease = `${process}/${leaseKey}`;
-      if (givenUp.get(lease)?.worker !== worker) givenUp.delete(lease);
+      if (givenUp.get(lease)?.shardWorker !== shardWorker) givenUp.delete(lease);
     },
-    keeps: (process, keeper, worker) => {
-      keeperOf.set(`${process}/${worker}`, keeper);
-      workerOf.set(`${process}/${keeper}`, worker);
+    keeps: (process, keeper, shardWorker) => {
+      keeperOf.set(`${process}/${shardWorker}`, keeper);
+      shardWorkerOf.set(`${process}/${keeper}`, shardWorker);
     },
     givesUp: (process, keeper, waitMs) => {
       const leaseKey = leaseOf.get(`${process}/${keeper}`);
       if (leaseKey === undefined) return;
       const lease = `${process}/${leaseKey}`;
       const until = Math.min(now() + waitMs, givenUp.get(lease)?.until ?? Infinity);
-      givenUp.set(lease, { worker: workerOf.get(`${process}/${keeper}`), until });
+      givenUp.set(lease, { shardWorker: shardWorkerOf.get(`${process}/${keeper}`), until });
     },
     draining: (process, until) => void drainsUntil.set(process, Math.max(until, drainsUntil.get(process) ?? 0)),
     stopping: (process, until) => void stopsAt.set(process, until),

@@ -18,12 +18,12 @@ interface Grant {
 }
 
 /** How many messages without items may wait for a reducer: per worker a punctuation and the news of its end, and a few beats. */
-const messagesPerWorker = 2;
+const messagesPerShardWorker = 2;
 const beats = 8;
 
 export interface Load {
   /** Workers that live now, or did a moment ago: the news of each one's end goes to every reducer. */
-  readonly workers: number;
+  readonly shardWorkers: number;
   /** How many calls of one reducer may end at once. */
   readonly calls: number;
   /** How often one message may arrive. */
@@ -40,8 +40,8 @@ export function createCredits(violate: (invariant: string, text: string) => void
     if (unread <= beats || !to.path.startsWith('reducer/')) return;
     let most = beats;
     for (const [name, { granted }] of grants) if (name.endsWith(`>${to.path}`)) most += granted;
-    const { workers, repeats, calls } = load();
-    most = repeats * (most + messagesPerWorker * workers) + calls;
+    const { shardWorkers, repeats, calls } = load();
+    most = repeats * (most + messagesPerShardWorker * shardWorkers) + calls;
     if (unread > most) violate('I11', `${unread} messages wait at ${to.path}, which may have ${most}`);
   };
   return {

@@ -7,12 +7,12 @@ export interface Incarnations {
   orphaned(actor: string): void;
   /** Starts an effect of this actor, after checking the law. */
   start(actor: string, name: string, start: () => unknown): unknown;
-  /** A shard worker hands records to a stage: `worker` is its number, `actor` its path. */
-  works(worker: number, actor: string): void;
+  /** A shard worker hands records to a stage: `shardWorker` is its number, `actor` its path. */
+  works(shardWorker: number, actor: string): void;
   /** World time at which the worker of this number began to end; undefined while it lives. */
-  endedAt(worker: number): number | undefined;
+  endedAt(shardWorker: number): number | undefined;
   /** Shard workers that live now. */
-  readonly workers: () => number;
+  readonly shardWorkers: () => number;
 }
 
 interface Running {
@@ -31,7 +31,7 @@ export function createIncarnations(
   const pipelineOf = new Map<string, number>();
   const orphans = new Set<string>();
   const ending = new Map<string, number>();
-  const workers = new Map<number, string>();
+  const shardWorkers = new Map<number, string>();
   const living = new Set<string>();
   const running = new Set<Running>();
   return {
@@ -47,9 +47,9 @@ export function createIncarnations(
       else if (/^(reducer|pipe-node)\//.test(to)) pipelineOf.set(to, pipelines);
     },
     orphaned: (actor) => void orphans.add(actor),
-    workers: () => living.size,
-    works: (worker, actor) => void workers.set(worker, actor),
-    endedAt: (worker) => ending.get(workers.get(worker) ?? ''),
+    shardWorkers: () => living.size,
+    works: (shardWorker, actor) => void shardWorkers.set(shardWorker, actor),
+    endedAt: (shardWorker) => ending.get(shardWorkers.get(shardWorker) ?? ''),
     start: (actor, name, start) => {
       // A policy that answers by a promise decides beside the calls.
       if (!/^(reducer|pipe-node)\//.test(actor) || /^(onFailure|park)#/.test(name)) return start();

@@ -15,7 +15,7 @@ export interface IntakeLaw {
   /** A request leaves the process. */
   asks(operation: string): void;
   /** This worker hands records to a stage. */
-  hands(worker: number): void;
+  hands(shardWorker: number): void;
 }
 
 /** What asks for records: the last one is the demand for one more event of a subscription. */
@@ -43,11 +43,11 @@ export function createIntakeLaw({ now, stages, harmed, resumedAt, violate }: Int
       if (!asking.has(operation) || since === undefined || now() - since < readMs) return;
       if (harmed() === harmedBefore && resumedAt() < since) broken('asks for records', since);
     },
-    hands: (worker) => {
+    hands: (shardWorker) => {
       if (since === undefined) return;
       // What was admitted before the pause follows the batch that a stage has not answered yet: one batch for each stage.
-      const times = (batches.get(worker) ?? 0) + 1;
-      batches.set(worker, times);
+      const times = (batches.get(shardWorker) ?? 0) + 1;
+      batches.set(shardWorker, times);
       if (times > stages) broken('admits records', since);
     },
   };

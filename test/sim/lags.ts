@@ -76,9 +76,9 @@ export function createLags(options: LagsOptions): Lags {
     );
   };
   return {
-    notified: ({ tenure }) => void tenures.set(tenure.workerNumber, tenure),
-    reported: ({ frontier: { worker, position } }) => {
-      const tenure = tenures.get(worker);
+    notified: ({ tenure }) => void tenures.set(tenure.shardWorkerNumber, tenure),
+    reported: ({ frontier: { shardWorker, position } }) => {
+      const tenure = tenures.get(shardWorker);
       if (tenure === undefined) return;
       const { sequenceNumber, subSequenceNumber } = position;
       const leaseKey = nameOf(tenure.source, tenure.shardId, sequenceNumber);

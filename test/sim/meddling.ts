@@ -50,7 +50,7 @@ const crashing =
     crashOne(world, handOver[who], kind);
 
 /** Crashes the worker of the shard. */
-const crashingWorker: Deed = (world, { holder, leaseKey }) =>
+const crashingShardWorker: Deed = (world, { holder, leaseKey }) =>
   crashOne(world, holder, `shard-worker/${leaseKey.slice(leaseKey.indexOf('/') + 1)}`);
 
 const splitting: Deed = ({ kinesis, layout, say }, { leaseKey }) => {
@@ -70,8 +70,8 @@ const deeds: readonly Deed[] = [
   stopping('holder'),
   killing('holder'),
   pausing('holder'),
-  crashingWorker,
-  crashingWorker,
+  crashingShardWorker,
+  crashingShardWorker,
   crashing('holder', 'reducer'),
   crashing('holder', 'stage'),
   crashing('holder', 'pipeline'),

@@ -73,7 +73,7 @@ describe('the law on records that stay open although their items are done (I10)'
   const looksAt = (hasHung: boolean, ageMs: number): readonly string[] => {
     const oracle = oracleOfThree();
     oracle.acknowledged(['a', 'b', 'c']);
-    const worker: ActorSnapshot = {
+    const shardWorker: ActorSnapshot = {
       path: `shard-worker/${shardId}#1`,
       kind: 'shard-worker',
       phase: 'running',
@@ -99,7 +99,7 @@ describe('the law on records that stay open although their items are done (I10)'
       maxBytes: 1_000,
       largestAnswerBytes: 0,
       lags: { look: () => {} },
-      consumer: { status: () => ({ tree: [worker], bytes: { held: 10 } }) },
+      consumer: { status: () => ({ tree: [shardWorker], bytes: { held: 10 } }) },
     };
     sample({
       clock: { now: () => 0, wallNow: () => 0 },

@@ -85,10 +85,10 @@ function lag(world: World, { machine }: Process, actors: readonly ActorSnapshot[
 /** I40: the held records of all shards together take at most `maxBytes`, plus one answer for every shard. */
 function bytes({ oracle }: World, process: Process, held: number, actors: readonly ActorSnapshot[]): void {
   const { machine } = process;
-  const workers = actors.filter(({ kind }) => kind === 'shard-worker').length;
-  const most = process.maxBytes + workers * process.largestAnswerBytes;
+  const shardWorkers = actors.filter(({ kind }) => kind === 'shard-worker').length;
+  const most = process.maxBytes + shardWorkers * process.largestAnswerBytes;
   if (held > most)
-    oracle.violate('I40', `${machine.name} holds ${held} bytes of ${process.maxBytes}, for ${workers} shards`);
+    oracle.violate('I40', `${machine.name} holds ${held} bytes of ${process.maxBytes}, for ${shardWorkers} shards`);
 }
 
 const isLimitedAndIdle = (actor: ActorSnapshot): boolean => {

@@ -1,7 +1,7 @@
 // The sink of `park` in the simulation. It refuses, hangs, and is slow, as the settings of the world demand. What it keeps counts as
 // done from that moment, even if kinact never learns of it. I50: it gets only what has failed.
 import type { PlainPolicy } from '../../src/api/failure-policy.js';
-import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
+import type { ParkedItem, ParkingSink } from '../../src/api/parking.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { Dice } from './dice.js';
 import { createParkedOnce } from './parked-once.js';
@@ -15,7 +15,7 @@ export interface Sink {
   readonly messages: MessageSink;
   /** These items have failed. */
   failed(ids: Iterable<string>, items?: readonly Item<string>[]): void;
-  readonly park: ParkSink;
+  readonly park: ParkingSink;
 }
 
 interface SinkOptions {

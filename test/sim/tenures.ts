@@ -6,7 +6,7 @@ import { compareRows } from './stream-log.js';
 export interface Notify {
   readonly type: 'notify';
   readonly tenure: {
-    readonly workerNumber: number;
+    readonly shardWorkerNumber: number;
     readonly fence: number;
     readonly source: string;
     readonly shardId: string;
@@ -22,7 +22,7 @@ export interface Notify {
 export interface FrontierReport {
   readonly type: 'frontier';
   readonly frontier: {
-    readonly worker: number;
+    readonly shardWorker: number;
     readonly fence: number;
     readonly position: { readonly sequenceNumber: string; readonly subSequenceNumber: number };
     readonly records: number;
@@ -54,8 +54,8 @@ export type Seen =
   | Granted
   | { readonly type: 'beginTenure' | 'retire' }
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  | { readonly type: 'workerDown'; readonly how?: { readonly error?: unknown } }
-  | { readonly type: 'workerEnded'; readonly worker: number; readonly end: { readonly type: string } };
+  | { readonly type: 'shardWorkerDown'; readonly how?: { readonly error?: unknown } }
+  | { readonly type: 'shardWorkerEnded'; readonly shardWorker: number; readonly end: { readonly type: string } };
 
 /** Which worker delivers under which fence, over all processes. */
 export type Fences = Map<string, string>;
@@ -81,13 +81,13 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
   const fenceOf = new Map<string, number>();
   const lastOf = new Map<string, { readonly fence: number; readonly log: TenureLog }>();
 
-  const begin = ({ workerNumber: worker, fence, ...of }: Notify['tenure']): TenureLog => {
+  const begin = ({ shardWorkerNumber: shardWorker, fence, ...of }: Notify['tenure']): TenureLog => {
     const shardId = `${of.source}/${of.shardId}`;
     const last = lastOf.get(shardId);
     if (last !== undefined && last.fence >= fence)
       violate('I9', `the fence of ${shardId} at ${process} was ${last.fence} and is now ${fence}`);
     const name = `${shardId}/${fence}`;
-    const mine = `${process}/${worker}`;
+    const mine = `${process}/${shardWorker}`;
     const other = fences.get(name) ?? mine;
     if (other !== mine) violate('I9', `fence ${fence} of ${shardId} is that of ${other} and of ${mine}`);
     fences.set(name, mine);
@@ -98,7 +98,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
     return log;
   };
 
-  const nameOf = (worker: number, fence: number): string => `${worker}/${fence}`;
+  const nameOf = (shardWorker: number, fence: number): string => `${shardWorker}/${fence}`;
 
   return {
     granted: ({ answer: { tenure } }) => {
@@ -106,7 +106,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
     },
     fenceOf: (source, shardId) => fenceOf.get(`${source}/${shardId}`),
     notified: ({ tenure, ordinals, records }) => {
-      const name = nameOf(tenure.workerNumber, tenure.fence);
+      const name = nameOf(tenure.shardWorkerNumber, tenure.fence);
       const log = tenures.get(name) ?? begin(tenure);
       tenures.set(name, log);
       for (const [at, { sequenceNumber, subSequenceNumber, data }] of records.entries()) {
@@ -120,7 +120,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
     acknowledged: (items) => {
       for (const item of items) {
         const { tenure, ordinal } = item as unknown as { readonly tenure: Notify['tenure']; readonly ordinal: number };
-        const log = tenures.get(nameOf(tenure.workerNumber, tenure.fence));
+        const log = tenures.get(nameOf(tenure.shardWorkerNumber, tenure.fence));
         const record = log?.open.get(ordinal);
         if (log === undefined || record === undefined) continue;
         log.acknowledged.add(ordinal);
@@ -134,8 +134,8 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
           if (record.sequenceNumber === sequenceNumber && record.sub === sub) open.delete(ordinal);
       }
     },
-    reported: ({ frontier: { worker, fence, position } }) => {
-      const log = tenures.get(nameOf(worker, fence));
+    reported: ({ frontier: { shardWorker, fence, position } }) => {
+      const log = tenures.get(nameOf(shardWorker, fence));
       const at = { checkpoint: position.sequenceNumber, checkpointSubSequenceNumber: position.subSequenceNumber };
       for (const [ordinal, { sequenceNumber, sub, items }] of log?.open ?? []) {
         if (compareRows({ checkpoint: sequenceNumber, checkpointSubSequenceNumber: sub }, at) > 0) break;
@@ -143,7 +143,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
         const cause = isOld ? '; the tenure before it has acknowledged its own record of that ordinal' : '';
         violate(
           isOld ? 'I9' : 'I10',
-          `the frontier of worker ${worker} (fence ${fence}) of ${process} passes record ${ordinal}, of which ${items} items are open${cause}`,
+          `the frontier of worker ${shardWorker} (fence ${fence}) of ${process} passes record ${ordinal}, of which ${items} items are open${cause}`,
         );
         log?.open.delete(ordinal);
       }

@@ -307,7 +307,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const tenures = createTenures(name, world.fences, violate);
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
-    workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
+    shardWorkers: incarnations.shardWorkers() + retired.filter((at) => at > clock.now() - 1_000).length,
     calls: made.callsAtOnce + (world.throttling.limits ? changesOfLimit : 0),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
@@ -326,9 +326,9 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     violate: oracle.violate,
   });
   const settledOf = new Map<number, number>();
-  const noteSettled = ({ worker, records }: FrontierReport['frontier']): void => {
-    world.callRates.settled(name, Math.max(0, records - (settledOf.get(worker) ?? 0)));
-    settledOf.set(worker, records);
+  const noteSettled = ({ shardWorker, records }: FrontierReport['frontier']): void => {
+    world.callRates.settled(name, Math.max(0, records - (settledOf.get(shardWorker) ?? 0)));
+    settledOf.set(shardWorker, records);
   };
   const { deliver, startEffect } = machine.intercept as Required<typeof machine.intercept>;
   const maxPending = mine.pick([16, 128, 1_024]);
@@ -418,17 +418,17 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             const waitMs = message === undefined ? undefined : waitOf(message);
             if (waitMs !== undefined) world.calls.givesUp(name, delivery.to.path, waitMs);
             if (message?.type === 'notify') {
-              const { workerNumber: worker, source, shardId } = message.tenure;
-              intake.hands(worker);
-              incarnations.works(worker, delivery.from?.path ?? '');
+              const { shardWorkerNumber: shardWorker, source, shardId } = message.tenure;
+              intake.hands(shardWorker);
+              incarnations.works(shardWorker, delivery.from?.path ?? '');
               const first = message.records[0]?.sequenceNumber;
-              world.calls.works(name, worker, world.layout.nameOf(source, shardId, first));
+              world.calls.works(name, shardWorker, world.layout.nameOf(source, shardId, first));
               tenures.notified(message);
               lags.notified(message);
             } else if (message?.type === 'tenure') {
               tenures.granted(message);
               const { tenure } = message.answer;
-              if (tenure !== undefined) world.calls.keeps(name, delivery.from?.path ?? '', tenure.workerNumber);
+              if (tenure !== undefined) world.calls.keeps(name, delivery.from?.path ?? '', tenure.shardWorkerNumber);
               readerBegins(world, name, tenure);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());

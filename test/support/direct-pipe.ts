@@ -76,21 +76,21 @@ export function direct(nodeCount = 3, more: Partial<PipeOptions> = {}) {
     fromStage,
     fromNode,
     /** Items whose values are their ordinals. */
-    items: (ordinals: readonly number[], worker = 1, from: Ref<StageMessage> = stage) =>
-      fromStage({ type: 'items', items: ordinals.map((n) => itemOf(n, tenures[worker]!, from)) }, from),
-    punctuation: (kind: 'flush' | 'drain', id = 5, worker = 1, from = stage) =>
-      fromStage({ type: 'punctuation', kind, id, worker }, from),
-    revoked: (worker: number) => {
-      const tenure = tenures[worker]!;
+    items: (ordinals: readonly number[], shardWorker = 1, from: Ref<StageMessage> = stage) =>
+      fromStage({ type: 'items', items: ordinals.map((n) => itemOf(n, tenures[shardWorker]!, from)) }, from),
+    punctuation: (kind: 'flush' | 'drain', id = 5, shardWorker = 1, from = stage) =>
+      fromStage({ type: 'punctuation', kind, id, shardWorker }, from),
+    revoked: (shardWorker: number) => {
+      const tenure = tenures[shardWorker]!;
       tenure.ended = true;
       const { source, shardId, fence } = tenure;
-      return fromStage({ type: 'revoked', worker, source, shardId, fence });
+      return fromStage({ type: 'revoked', shardWorker, source, shardId, fence });
     },
     /** Answers the open feed of the first node. */
     answerFeed: (effects: Effects) => tell(feedOf(effects).answered(undefined)),
-    settle: (index: number, ordinals: readonly number[], worker = 1, from: Ref<StageMessage> = stage) => {
+    settle: (index: number, ordinals: readonly number[], shardWorker = 1, from: Ref<StageMessage> = stage) => {
       const settled: SettledItems = {
-        tenure: tenures[worker]!,
+        tenure: tenures[shardWorker]!,
         stage: from,
         ordinals: [...ordinals],
         items: ordinals.map(() => 0),

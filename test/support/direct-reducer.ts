@@ -39,16 +39,17 @@ export function direct(definition: Partial<Calls> | Processes = {}, options: Par
     ...step,
     ...{ clock, self, stages, stage, told, tenures },
     /** Items whose values are their ordinals. */
-    items: (ordinals: readonly number[], worker = 1, from: Ref<StageMessage> = stage) =>
-      tell({ type: 'items', items: ordinals.map((n) => itemOf(n, tenures[worker]!, from)) }, from),
+    items: (ordinals: readonly number[], shardWorker = 1, from: Ref<StageMessage> = stage) =>
+      tell({ type: 'items', items: ordinals.map((n) => itemOf(n, tenures[shardWorker]!, from)) }, from),
     /** Items of worker 1: each has a key, and its value is its ordinal. */
     itemsOf: (some: readonly (readonly [key: string, ordinal: number])[]) =>
       tell({ type: 'items', items: some.map(([key, n]) => itemOf(n, tenures[1]!, stage, 0, key)) }),
     deliver: (items: readonly DeliveredItem[]) => tell({ type: 'items', items }),
-    punctuation: (kind: 'flush' | 'drain', id = 5, worker = 1) => tell({ type: 'punctuation', kind, id, worker }),
-    revoked: (worker: number) => {
-      const { source, shardId, fence } = tenures[worker]!;
-      return tell({ type: 'revoked', worker, source, shardId, fence });
+    punctuation: (kind: 'flush' | 'drain', id = 5, shardWorker = 1) =>
+      tell({ type: 'punctuation', kind, id, shardWorker }),
+    revoked: (shardWorker: number) => {
+      const { source, shardId, fence } = tenures[shardWorker]!;
+      return tell({ type: 'revoked', shardWorker, source, shardId, fence });
     },
     /** Finishes every call that begins in these effects and in those that follow. Returns the last effects. */
     drain: async (effects: Effects) => {

@@ -34,16 +34,16 @@ export function address<A>(asker: Ref<never>): ReplyTo<A> {
   return { asker, question: lastQuestion };
 }
 
-/** A tenure that never ends by itself. `worker` is also its fence. */
-export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
-  const shardId = `shardId-${worker}`;
+/** A tenure that never ends by itself. `shardWorker` is also its fence. */
+export function tenureOf(shardWorker: number, more: Partial<Tenure> = {}): Tenure {
+  const shardId = `shardId-${shardWorker}`;
   return {
-    workerNumber: worker,
+    shardWorkerNumber: shardWorker,
     leaseKey: shardId,
     shardId,
     source: 'orders',
     idempotencyPrefix: `orders@1/${shardId}`,
-    fence: worker,
+    fence: shardWorker,
     start: { type: 'trimHorizon' },
     deadline: Infinity,
     wallDeadline: Infinity,

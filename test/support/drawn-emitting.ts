@@ -1,6 +1,6 @@
 // Drawn reducers that emit into a drawn pipe, with what a naive model says about them: a record is done when each value that its calls must
 // emit has reached the sink. A value of several items names them all.
-import type { FlushContext, Item, ReducerContext, ReducerDefinition, Token } from '../../src/api/reducer.js';
+import type { FlushContext, Item, ReducerContext, ReducerDefinition, ItemToken } from '../../src/api/reducer.js';
 import type { Pipe } from '../../src/api/pipe.js';
 import { pipe } from '../../src/pipes/pipe.js';
 
@@ -119,7 +119,7 @@ export function drawnEmitting(
     return kind === 'manual' ? init() : next;
   };
   const raw = async (
-    tokens: Token[],
+    tokens: ItemToken[],
     message: { type: string; items?: readonly Item[] },
     context: ReducerContext<Emitted>,
   ) => {

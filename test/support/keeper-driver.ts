@@ -1,7 +1,7 @@
 // Drives one lease keeper, `me`, message by message: it calls `receive` as a plain function, and carries out the effects. The table
 // is in memory (`store`), and only the test moves the clock (`advance`, `suspend`). The test plays the other actors:
-// - a shard worker: `startWorker` asks for a tenure and gets it, `reportFrontier` says what the worker has settled, `endWorker` sends
-//   its last message, and `killWorker` is its death without a last message;
+// - a shard worker: `startShardWorker` asks for a tenure and gets it, and `reportFrontier` says what the shard worker has settled.
+//   `endShardWorker` sends its last message, and `killShardWorker` is its death without a last message;
 // - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.
 import type { HookMessage } from '../../actors/protocol/hook-call.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -16,7 +16,7 @@ import {
   type LeaseKeeperState,
   type ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Tenure, TenureAnswer, ShardWorkerEnd } from '../../actors/protocol/tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
@@ -47,18 +47,18 @@ export interface KeeperDriver {
   readonly ended: boolean;
   readonly row: LeaseRow;
   tell(message: LeaseKeeperRequest | HookMessage | { readonly type: 'nonsense' }): Promise<void>;
-  askForTenure(worker: number): Promise<TenureAnswer | undefined>;
+  askForTenure(shardWorker: number): Promise<TenureAnswer | undefined>;
   /** Asks for a tenure as this worker, and expects to get it. */
-  startWorker(worker: number): Promise<Tenure>;
+  startShardWorker(shardWorker: number): Promise<Tenure>;
   /** Reports a frontier. `records`: how many records of this worker it covers. Default: one more than before. */
   reportFrontier(
     tenure: Tenure,
     sequenceNumber: string,
     more?: { readonly subSequenceNumber?: number; readonly records?: number },
   ): Promise<void>;
-  endWorker(tenure: Tenure, how: WorkerEnd): Promise<void>;
+  endShardWorker(tenure: Tenure, how: ShardWorkerEnd): Promise<void>;
   /** The worker's actor dies without a last message, and the death watch tells the keeper. */
-  killWorker(worker: number, how?: Partial<Ending>): Promise<void>;
+  killShardWorker(shardWorker: number, how?: Partial<Ending>): Promise<void>;
   plan(plan: ShardEndPlan): Promise<void>;
   /** The coordinator fails to answer the oldest question. */
   unanswered(): Promise<void>;
@@ -119,16 +119,16 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
   let ended = false;
   const [state, first] = behaviour.initial(self);
 
-  const controlOf = (worker: number): Ref<ShardWorkerRequest> => ({
-    path: `shard-worker/s#${worker}`,
-    id: 1_000 + worker,
+  const controlOf = (shardWorker: number): Ref<ShardWorkerRequest> => ({
+    path: `shard-worker/s#${shardWorker}`,
+    id: 1_000 + shardWorker,
   });
 
   function deliver(to: Ref<never>, message: unknown): void {
     if (to.id === coordinator.id) driver.news.push((message as KeeperNotice).news);
     else {
-      const worker = to.id - 1_000;
-      driver.controls.set(worker, [...(driver.controls.get(worker) ?? []), message as ShardWorkerRequest]);
+      const shardWorker = to.id - 1_000;
+      driver.controls.set(shardWorker, [...(driver.controls.get(shardWorker) ?? []), message as ShardWorkerRequest]);
     }
   }
 
@@ -243,35 +243,35 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       mailbox.push(message as LeaseKeeperRequest);
       return untilIdle();
     },
-    async askForTenure(worker: number) {
-      const replyTo: ReplyTo<TenureAnswer> = { asker: self, question: worker };
-      await driver.tell({ type: 'beginTenure', worker, workerRef: controlOf(worker), replyTo });
-      return driver.answers.get(worker);
+    async askForTenure(shardWorker: number) {
+      const replyTo: ReplyTo<TenureAnswer> = { asker: self, question: shardWorker };
+      await driver.tell({ type: 'beginTenure', shardWorker, shardWorkerRef: controlOf(shardWorker), replyTo });
+      return driver.answers.get(shardWorker);
     },
-    async startWorker(worker: number) {
-      const answer = await driver.askForTenure(worker);
+    async startShardWorker(shardWorker: number) {
+      const answer = await driver.askForTenure(shardWorker);
       if (answer?.type !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
       return answer.tenure;
     },
     reportFrontier(
-      { workerNumber: worker, fence }: Tenure,
+      { shardWorkerNumber: shardWorker, fence }: Tenure,
       sequenceNumber: string,
       more: { readonly subSequenceNumber?: number; readonly records?: number } = {},
     ) {
       const { subSequenceNumber = 0, records: given } = more;
-      const records = given ?? (settled.get(worker) ?? 0) + 1;
-      settled.set(worker, records);
+      const records = given ?? (settled.get(shardWorker) ?? 0) + 1;
+      settled.set(shardWorker, records);
       return driver.tell({
         type: 'frontier',
-        frontier: { worker, fence, position: { sequenceNumber, subSequenceNumber }, records },
+        frontier: { shardWorker, fence, position: { sequenceNumber, subSequenceNumber }, records },
       });
     },
-    endWorker({ workerNumber: worker, fence }: Tenure, how: WorkerEnd) {
-      return driver.tell({ type: 'workerEnded', worker, fence, end: how });
+    endShardWorker({ shardWorkerNumber: shardWorker, fence }: Tenure, how: ShardWorkerEnd) {
+      return driver.tell({ type: 'shardWorkerEnded', shardWorker, fence, end: how });
     },
-    killWorker(worker: number, how: Partial<Ending> = {}) {
-      const down = watched.get(worker);
-      if (down === undefined) throw new Error(`worker ${worker} is not watched`);
+    killShardWorker(shardWorker: number, how: Partial<Ending> = {}) {
+      const down = watched.get(shardWorker);
+      if (down === undefined) throw new Error(`worker ${shardWorker} is not watched`);
       mailbox.push(down({ reason: 'crash', orphans: [], ...how }));
       return untilIdle();
     },

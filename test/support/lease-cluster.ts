@@ -17,7 +17,7 @@ import {
   type LeaseKeeperState,
   type ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
-import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Tenure, TenureAnswer, ShardWorkerEnd } from '../../actors/protocol/tenure.js';
 import type { HeldLeases } from '../../actors/protocol/lease-messages.js';
 import type { LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
@@ -32,20 +32,20 @@ export interface Delivery {
 
 type PipelineMessage =
   | HeldLeases
-  | { readonly type: 'control'; readonly worker: number; readonly control: ShardWorkerRequest }
+  | { readonly type: 'control'; readonly shardWorker: number; readonly control: ShardWorkerRequest }
   | {
       readonly type: 'answered';
       readonly leaseKey: string;
-      readonly worker: number;
+      readonly shardWorker: number;
       readonly keeper: Ref<LeaseKeeperRequest>;
       readonly answer: TenureAnswer;
     }
   | { readonly type: 'unanswered'; readonly leaseKey: string }
-  | { readonly type: 'endShard'; readonly leaseKey: string; readonly how: WorkerEnd };
+  | { readonly type: 'endShard'; readonly leaseKey: string; readonly how: ShardWorkerEnd };
 
 interface Running {
   readonly keeper: Ref<LeaseKeeperRequest>;
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly control: Ref<ShardWorkerRequest>;
   delivery: Delivery | undefined;
 }
@@ -65,7 +65,7 @@ export interface Cluster {
   kill(id: string): Promise<void>;
   /** Stops a process as SIGTERM does. The returned function returns the report, once it is there. */
   stop(id: string, deadlineMs?: number): Promise<() => readonly ReleaseOutcome[] | undefined>;
-  endShard(leaseKey: string, how: WorkerEnd): Promise<void>;
+  endShard(leaseKey: string, how: ShardWorkerEnd): Promise<void>;
   /** How many shards each living process delivers, fewest first. */
   counts(): number[];
   /** The process that delivers a shard now. */
@@ -81,12 +81,12 @@ export function leaseCluster(
   const processes = new Map<string, Process>();
   const deliveries: Delivery[] = [];
   const controls = new Map<string, Ref<ShardWorkerRequest>[]>();
-  let workers = 0;
+  let shardWorkers = 0;
 
-  const relay = (worker: number, to: Ref<PipelineMessage>): Behaviour<undefined, ShardWorkerRequest> => ({
+  const relay = (shardWorker: number, to: Ref<PipelineMessage>): Behaviour<undefined, ShardWorkerRequest> => ({
     kind: 'shard-worker',
     initial: () => [undefined, []],
-    receive: (state, control) => [state, [effect.send(to, { type: 'control', worker, control })]],
+    receive: (state, control) => [state, [effect.send(to, { type: 'control', shardWorker, control })]],
   });
 
   function pipeline(
@@ -113,23 +113,27 @@ export function leaseCluster(
             const effects = [];
             for (const lease of message.leases) {
               if (!lease.startable || state.get(lease.leaseKey)?.keeper.id === lease.keeper.id) continue;
-              const worker = ++workers;
+              const shardWorker = ++shardWorkers;
               const { keeper, leaseKey } = lease;
-              const control = harness.spawn(`shard-worker/${leaseKey}`, relay(worker, self));
+              const control = harness.spawn(`shard-worker/${leaseKey}`, relay(shardWorker, self));
               controls.get(process)!.push(control);
-              state.set(leaseKey, { keeper, worker, control, delivery: undefined });
+              state.set(leaseKey, { keeper, shardWorker, control, delivery: undefined });
               effects.push(
-                effect.ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, workerRef: control, replyTo }), {
-                  answered: (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
-                  failed: () => ({ type: 'unanswered', leaseKey }),
-                }),
+                effect.ask(
+                  keeper,
+                  (replyTo) => ({ type: 'beginTenure', shardWorker, shardWorkerRef: control, replyTo }),
+                  {
+                    answered: (answer) => ({ type: 'answered', leaseKey, shardWorker, keeper, answer }),
+                    failed: () => ({ type: 'unanswered', leaseKey }),
+                  },
+                ),
               );
             }
             return [state, effects];
           }
           case 'answered': {
             const running = state.get(message.leaseKey);
-            if (running?.worker !== message.worker || message.answer.type !== 'granted') return [state, []];
+            if (running?.shardWorker !== message.shardWorker || message.answer.type !== 'granted') return [state, []];
             const { tenure } = message.answer;
             running.delivery = {
               process,
@@ -146,14 +150,21 @@ export function leaseCluster(
             state.delete(message.leaseKey);
             return [state, []];
           case 'control': {
-            const running = [...state.values()].find((each) => each.worker === message.worker);
+            const running = [...state.values()].find((each) => each.shardWorker === message.shardWorker);
             if (running === undefined) return [state, []];
             stopDelivering(running);
             const { type, fence } = message.control;
-            const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureEnded' };
+            const how: ShardWorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureEnded' };
             return [
               state,
-              [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, end: how })],
+              [
+                effect.send(running.keeper, {
+                  type: 'shardWorkerEnded',
+                  shardWorker: running.shardWorker,
+                  fence,
+                  end: how,
+                }),
+              ],
             ];
           }
           case 'endShard': {
@@ -164,8 +175,8 @@ export function leaseCluster(
               state,
               [
                 effect.send(running.keeper, {
-                  type: 'workerEnded',
-                  worker: running.worker,
+                  type: 'shardWorkerEnded',
+                  shardWorker: running.shardWorker,
                   fence: running.delivery.fence,
                   end: message.how,
                 }),
@@ -189,7 +200,7 @@ export function leaseCluster(
           store,
           sources: [{ source: stream, initialPosition: 'TRIM_HORIZON' }],
           workerId: id,
-          processNonce: `${id}-${workers++}`,
+          processNonce: `${id}-${shardWorkers++}`,
           clock: harness.clock,
           random: harness.random,
           failoverMs,

@@ -15,16 +15,16 @@ export interface NodeChain {
   readonly refs: readonly Ref<NodeRequest>[];
   readonly reports: readonly NodeReport[];
   readonly tenures: readonly Tenure[];
-  /** The items that are settled, as `worker:ordinal`, in the order of the reports. One that is settled twice is there twice. */
+  /** The items that are settled, as `shardWorker:ordinal`, in the order of the reports. One that is settled twice is there twice. */
   settled(): string[];
   /** Feeds values as items with rising ordinals of worker 1. Resolves when everything that can happen without time has. */
   feed(...values: unknown[]): Promise<() => boolean>;
-  feedOf(worker: number, ...values: unknown[]): Promise<() => boolean>;
+  feedOf(shardWorker: number, ...values: unknown[]): Promise<() => boolean>;
   feedEntries(entries: readonly Entry[]): Promise<() => boolean>;
   /** Sends a flush through the chain; returns whether it has come out. */
   flush(): Promise<boolean>;
   /** Ends the tenure of a worker, and tells all nodes at once. */
-  lose(worker: number, tenure?: Tenure): Promise<void>;
+  lose(shardWorker: number, tenure?: Tenure): Promise<void>;
   tellAll(message: NodeRequest): Promise<void>;
   /** Nothing more comes (`upstreamFailed`). Returns whether the first node has answered. */
   end(): Promise<() => boolean>;
@@ -40,7 +40,7 @@ export interface NodeChainOptions extends Partial<
   readonly endsNodes?: boolean;
 }
 
-type PipeMessage = NodeReport | { readonly type: 'ended' } | { readonly type: 'lost'; readonly worker: number };
+type PipeMessage = NodeReport | { readonly type: 'ended' } | { readonly type: 'lost'; readonly shardWorker: number };
 
 /** The nodes before the one that ends stop at once. It drains, and so do those behind it. */
 function endOf(
@@ -73,8 +73,8 @@ export async function nodeChain(
     receive: (state, report) => {
       if (report.type === 'ended') return [state, []];
       if (report.type === 'lost') {
-        const { worker } = report;
-        return [state, refs.map((each) => effect.send(each, { type: 'revoked', worker }))];
+        const { shardWorker } = report;
+        return [state, refs.map((each) => effect.send(each, { type: 'revoked', shardWorker }))];
       }
       reports.push(report);
       return [state, endsNodes && report.type === 'nodeEnds' ? endOf(refs, report) : []];
@@ -103,11 +103,11 @@ export async function nodeChain(
     const asked = await harness.ask<NodeRequest, void>(first, (replyTo) => ({ type: 'feed', entries, replyTo }));
     return asked.hasAnswer;
   };
-  const feedOf = (worker: number, ...values: unknown[]): Promise<() => boolean> =>
+  const feedOf = (shardWorker: number, ...values: unknown[]): Promise<() => boolean> =>
     feedEntries(
       values.map((value) => {
         ordinals += 1;
-        const tenure = tenures[worker] as Tenure;
+        const tenure = tenures[shardWorker] as Tenure;
         const item = new DeliveredItem(stage, 'k', value, tenure, ordinals, 0, recordOf(ordinals), undefined);
         return new SentMessage(value, item, undefined, 1);
       }),
@@ -121,7 +121,7 @@ export async function nodeChain(
     settled: () =>
       reports.flatMap((report) =>
         report.type === 'settled'
-          ? report.settled.flatMap(({ tenure, ordinals: each }) => each.map((n) => `${tenure.workerNumber}:${n}`))
+          ? report.settled.flatMap(({ tenure, ordinals: each }) => each.map((n) => `${tenure.shardWorkerNumber}:${n}`))
           : [],
       ),
     feed: (...values) => feedOf(1, ...values),
@@ -133,9 +133,9 @@ export async function nodeChain(
       await feedEntries([{ type: 'flushMark', number: mark }]);
       return reports.some((report) => report.type === 'flushed' && report.mark === mark);
     },
-    lose: async (worker, tenure = tenures[worker]) => {
+    lose: async (shardWorker, tenure = tenures[shardWorker]) => {
       if (tenure !== undefined) tenure.ended = true;
-      await harness.tell(pipeRef as Ref<PipeMessage>, { type: 'lost', worker });
+      await harness.tell(pipeRef as Ref<PipeMessage>, { type: 'lost', shardWorker });
     },
     end: async () => {
       const asked = await harness.ask<NodeRequest, void>(first, (replyTo) => ({ type: 'upstreamFailed', replyTo }));

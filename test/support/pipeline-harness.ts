@@ -84,7 +84,7 @@ export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outc
     batchSize,
     batchIntervalMs: 300,
     stage: { extract: ({ data }, { source }) => itemsOf(source, Buffer.from(data).toString(), setting.keys) },
-    worker: { maxPending, maxPendingBytes, spread, watchdogMs },
+    shardWorker: { maxPending, maxPendingBytes, spread, watchdogMs },
     definition: definitionOf(setting, watch, (ms) => pipeline.sleep(ms)),
     runtime: {
       intercept: {
@@ -108,7 +108,7 @@ export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outc
       });
       setting.streams.forEach((_, index) => watch.units.set(`s${index}`, units[index]!));
       await pipeline.clock.advance(1);
-      for (const { worker } of readers) watch.bounds(pipeline.status(worker));
+      for (const { shardWorker } of readers) watch.bounds(pipeline.status(shardWorker));
     }
     await pipeline.clock.advance(watchdogMs < 600_000 ? watchdogMs * 3 : 60_000);
     const crashes = pipeline.events.flatMap((event) => (event.name === 'actorCrashed' ? [event.data.error] : []));
@@ -116,11 +116,11 @@ export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outc
     watch.delivered('before the last acknowledgements');
     watch.release();
     await pipeline.clock.advance(2_000);
-    readers.forEach(({ keeper, worker }, index) => {
+    readers.forEach(({ keeper, shardWorker }, index) => {
       const last = units[index]!.at(-1)?.position;
       const reported = keeper.frontiers.at(-1)?.position;
       watch.same(`frontier of s${index}`, reported, last);
-      watch.same(`open records of s${index}`, (pipeline.status(worker) as { openRecords: number }).openRecords, 0);
+      watch.same(`open records of s${index}`, (pipeline.status(shardWorker) as { openRecords: number }).openRecords, 0);
     });
     for (const ref of pipeline.stages) {
       for (const queue of (pipeline.status(ref) as { queues: { queued: number; credit: number }[] }).queues) {

@@ -5,7 +5,7 @@ import { stage, type StageMessage, type StageOptions } from '../../actors/stage/
 import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { effect, type Behaviour, type Ref, type Ending } from '../../actors/protocol/actor.js';
 import type { LeaseKeeperRequest, ShardWorkerRequest } from '../../actors/lease-keeper/lease-keeper.js';
-import type { FrontierReport, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { FrontierReport, Tenure, ShardWorkerEnd } from '../../actors/protocol/tenure.js';
 import type { StartPosition } from '../../src/core/position.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import type { StreamSource } from '../../src/api/ports.js';
@@ -19,7 +19,7 @@ import type { RuntimeOptions } from '../../supervision/index.js';
 export interface StubKeeper {
   readonly ref: Ref<LeaseKeeperRequest>;
   readonly frontiers: FrontierReport[];
-  readonly ends: WorkerEnd[];
+  readonly ends: ShardWorkerEnd[];
   readonly tenures: Tenure[];
   /** All messages to the keeper, in order. */
   readonly log: LeaseKeeperRequest[];
@@ -35,7 +35,7 @@ export interface PipelineOptions {
   readonly batchSize?: number;
   readonly batchIntervalMs?: number;
   readonly stage?: Partial<StageOptions>;
-  readonly worker?: Partial<ShardWorkerOptions>;
+  readonly shardWorker?: Partial<ShardWorkerOptions>;
   readonly reducer?: Partial<ReducerOptions>;
   readonly runtime?: Partial<RuntimeOptions>;
   /** Replaces members of the stub keeper's tenures. */
@@ -54,8 +54,8 @@ export interface Pipeline {
     source: StreamSource,
     shardId: string,
     start?: StartPosition,
-    worker?: Partial<ShardWorkerOptions>,
-  ): { readonly keeper: StubKeeper; readonly worker: Ref<never> };
+    shardWorker?: Partial<ShardWorkerOptions>,
+  ): { readonly keeper: StubKeeper; readonly shardWorker: Ref<never> };
   counters(): Readonly<Record<string, number>>;
   status(ref: Ref<never>): object | undefined;
   /** Sends any message to an actor, as another actor could. */
@@ -68,7 +68,7 @@ export interface Pipeline {
   stop(): Promise<void>;
 }
 
-let nextWorker = 1;
+let nextShardWorker = 1;
 
 export function startPipeline(options: PipelineOptions): Pipeline {
   const clock = new ManualClock();
@@ -95,7 +95,7 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
       stage({
         reducers: count,
         opaqueOf: () => undefined,
-        maxPending: options.worker?.maxPending ?? 1_024,
+        maxPending: options.shardWorker?.maxPending ?? 1_024,
         flushIntervalMs: 1_000,
         ...shared,
         ...options.stage,
@@ -136,14 +136,14 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
         ref,
         control: (message) => {
           const { fence } = keeper.tenures.at(-1) as Tenure;
-          for (const worker of keeper.workers) tell(worker, { ...message, fence });
+          for (const shardWorker of keeper.shardWorkers) tell(shardWorker, { ...message, fence });
         },
       };
-      const worker = spawnRoot(
+      const shardWorkerRef = spawnRoot(
         runtime,
         shardWorker({
           lease: { leaseKey: shardId, shardId, source: source.name, keeper: ref, startable: true },
-          workerNumber: (nextWorker += 1),
+          shardWorkerNumber: (nextShardWorker += 1),
           source,
           unpack: (record, range) => source.unpack(record, range),
           stages,
@@ -156,13 +156,13 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
           acksEarly: options.definition.acknowledge === 'manual' || options.definition.behaviour !== undefined,
           sendFromOutside,
           ...shared,
-          ...options.worker,
+          ...options.shardWorker,
           ...special,
         }),
         shardId,
       );
-      roots.push(worker, ref);
-      return { keeper: stub, worker };
+      roots.push(shardWorkerRef, ref);
+      return { keeper: stub, shardWorker: shardWorkerRef };
     },
     counters: () => counters(runtime),
     status: (ref) => statusOf(ref)?.state,
@@ -184,9 +184,9 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
 interface StubParts {
   readonly behaviour: Behaviour<null, LeaseKeeperRequest>;
   readonly frontiers: FrontierReport[];
-  readonly ends: WorkerEnd[];
+  readonly ends: ShardWorkerEnd[];
   readonly tenures: Tenure[];
-  readonly workers: Ref<ShardWorkerRequest>[];
+  readonly shardWorkers: Ref<ShardWorkerRequest>[];
   readonly log: LeaseKeeperRequest[];
 }
 
@@ -199,8 +199,8 @@ function stubKeeper(
   start: StartPosition,
   { refuse = false, tenure: differing = {} }: PipelineOptions,
 ): StubParts {
-  const parts: Omit<StubParts, 'behaviour'> = { frontiers: [], ends: [], tenures: [], workers: [], log: [] };
-  const { frontiers, ends, tenures, workers, log } = parts;
+  const parts: Omit<StubParts, 'behaviour'> = { frontiers: [], ends: [], tenures: [], shardWorkers: [], log: [] };
+  const { frontiers, ends, tenures, shardWorkers, log } = parts;
   const behaviour: Behaviour<null, LeaseKeeperRequest> = {
     kind: 'stub-keeper',
     initial: () => [null, []],
@@ -210,7 +210,7 @@ function stubKeeper(
         return [null, [effect.reply(message.replyTo, { type: 'refused', reason: 'not now' })]];
       if (message.type === 'beginTenure') {
         const tenure: Tenure = {
-          workerNumber: message.worker,
+          shardWorkerNumber: message.shardWorker,
           leaseKey: shardId,
           shardId,
           source,
@@ -224,11 +224,11 @@ function stubKeeper(
           ...differing,
         };
         tenures.push(tenure);
-        workers.push(message.workerRef);
+        shardWorkers.push(message.shardWorkerRef);
         return [null, [effect.reply(message.replyTo, { type: 'granted', tenure })]];
       }
       if (message.type === 'frontier') frontiers.push(message.frontier);
-      if (message.type === 'workerEnded') ends.push(message.end);
+      if (message.type === 'shardWorkerEnded') ends.push(message.end);
       return [null, []];
     },
   };

@@ -54,7 +54,7 @@ type Status = 'running' | 'folded' | 'failed' | 'failedByHand' | 'done';
 type State = { readonly items: readonly DeliveredItem[] };
 type Context = { ack(token: unknown): void; fail(token: unknown, error: unknown): void };
 
-const perKey = (item: DeliveredItem): string => `${item.tenure.workerNumber} ${item.key}`;
+const perKey = (item: DeliveredItem): string => `${item.tenure.shardWorkerNumber} ${item.key}`;
 
 export function drawnReducer(scene: Scene) {
   const { kind, limit: drawn } = scene;
@@ -108,7 +108,7 @@ export function drawnReducer(scene: Scene) {
     good: readonly Status[],
     what: string,
   ): void => {
-    for (const earlier of on.worker(item.tenure.workerNumber).items) {
+    for (const earlier of on.shardWorker(item.tenure.shardWorkerNumber).items) {
       if (earlier === item) return;
       if (perKey(earlier) !== perKey(item) || before.includes(earlier)) continue;
       const status = isOver(earlier) ? 'done' : statuses.get(earlier);
@@ -265,7 +265,7 @@ export function drawnReducer(scene: Scene) {
     readonly shardId: string;
   }): Promise<void> => {
     const outcome = life.isWell ? 'kept' : scene.sinks[(count.sink += 1) % scene.sinks.length]!;
-    const items = [...on.workers.values()].flatMap((worker) => worker.items);
+    const items = [...on.shardWorkers.values()].flatMap((shardWorker) => shardWorker.items);
     const item = items.find((each) => each.sequenceNumber === sequenceNumber && each.shardId === shardId)!;
     if (kept.has(item)) on.complain(`parked: item ${item.ordinal} twice`);
     if (outcome === 'refused') throw new Error('full');
@@ -304,7 +304,7 @@ export function drawnReducer(scene: Scene) {
 
   /** What is settled has a reason, and a drain names all that is left. */
   const drained = (mark: Mark, waiting: readonly number[]): void => {
-    const { tenure } = on.worker(mark.worker);
+    const { tenure } = on.shardWorker(mark.shardWorker);
     if (mark.kind !== 'drain' || tenure.ended) return;
     for (const item of mark.before) {
       const isNamed = on.settled.has(item) || waiting.includes(item.ordinal);
@@ -338,7 +338,7 @@ export function drawnReducer(scene: Scene) {
   /** Everything is well from now on: calls end, sinks keep, time passes until nothing is left to do. */
   const recover = async (): Promise<void> => {
     life.isWell = true;
-    for (const [number, { tenure }] of on.workers)
+    for (const [number, { tenure }] of on.shardWorkers)
       if (tenure.ended || tenure.deadline <= on.clock.now()) on.revoke(number);
     for (let round = 0; round < 2_000 && on.world.crash === undefined; round += 1) {
       await on.deliver();
@@ -348,7 +348,7 @@ export function drawnReducer(scene: Scene) {
       } else if (unacknowledged.size > 0) {
         for (const item of [...unacknowledged.keys()]) acknowledge(item);
       } else if (on.mailbox.length === 0) {
-        for (const [number, { tenure }] of on.workers) if (tenure.ended) on.revoke(number);
+        for (const [number, { tenure }] of on.shardWorkers) if (tenure.ended) on.revoke(number);
         if (on.mailbox.length > 0) continue;
         const at = on.nextTimerAt();
         if (at === Infinity) return;
@@ -428,9 +428,9 @@ export function checkEnd({ scene, drawn: d }: { readonly scene: Scene; readonly 
   for (const [name, number] of Object.entries(left)) if (number !== 0) on.complain(`left: ${number} of ${name}`);
   for (const { credit } of on.stages)
     if (credit !== scene.credit) on.complain(`credit: ${scene.credit - credit} are missing`);
-  for (const [id, { isAnswered, worker }] of on.marks)
-    if (!isAnswered && !on.worker(worker).tenure.ended) on.complain(`punctuation: ${id} was never answered`);
-  for (const { tenure, items } of on.workers.values())
+  for (const [id, { isAnswered, shardWorker }] of on.marks)
+    if (!isAnswered && !on.shardWorker(shardWorker).tenure.ended) on.complain(`punctuation: ${id} was never answered`);
+  for (const { tenure, items } of on.shardWorkers.values())
     for (const item of items)
       if (!tenure.ended && !on.settled.has(item))
         on.complain(`settled: item ${item.ordinal} never is (${d.statuses.get(item)})`);

@@ -22,14 +22,14 @@ export interface Timer {
 
 /** A punctuation that was sent, and what must be settled or named when a drain is answered. */
 export interface Mark {
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly kind: 'flush' | 'drain';
   readonly before: readonly DeliveredItem[];
   isAnswered: boolean;
 }
 
 /** A worker of a shard: its items, and whether its end was told. */
-export interface Worker {
+export interface ShardWorker {
   readonly tenure: Tenure;
   readonly items: DeliveredItem[];
   isRevoked: boolean;
@@ -65,7 +65,7 @@ export function reducerWorld(
   const mailbox: { readonly message: Message; readonly claim?: () => boolean }[] = [];
   const timers = new Map<string, Timer>();
   const running = new Map<string, AbortController>();
-  const workers = new Map<number, Worker>();
+  const shardWorkers = new Map<number, ShardWorker>();
   const marks = new Map<number, Mark>();
   const settled = new Map<DeliveredItem, number>();
   /** The workers whose tenures had ended before the message that is handled. */
@@ -86,11 +86,11 @@ export function reducerWorld(
   const disposed = (stage: Stage, message: Extract<StageMessage, { type: 'disposed' }>): void => {
     stage.credit += message.credit;
     if (stage.credit > options.credit) complain(`credit: a stage got ${stage.credit - options.credit} too much`);
-    for (const { worker, ordinals, items, ended } of message.dispositions) {
-      if (ordinals.length > 0 && deadBefore.has(worker))
-        complain(`settled: items of worker ${worker}, whose lease had ended`);
-      const { tenure, items: theirs } = workers.get(worker)!;
-      if (ended === true && !tenure.ended) complain(`dead: worker ${worker} was reported, and its tenure lives`);
+    for (const { shardWorker, ordinals, items, ended } of message.dispositions) {
+      if (ordinals.length > 0 && deadBefore.has(shardWorker))
+        complain(`settled: items of worker ${shardWorker}, whose lease had ended`);
+      const { tenure, items: theirs } = shardWorkers.get(shardWorker)!;
+      if (ended === true && !tenure.ended) complain(`dead: worker ${shardWorker} was reported, and its tenure lives`);
       ordinals.forEach((ordinal, place) => {
         const item = theirs.find((each) => each.ordinal === ordinal && each.index === items[place]);
         if (item === undefined) return complain(`settled: an item that was never sent (${ordinal})`);
@@ -158,11 +158,11 @@ export function reducerWorld(
   let state: ReducerState = begun;
   apply(first);
 
-  const worker = (number: number): Worker => {
-    let known = workers.get(number);
+  const shardWorker = (number: number): ShardWorker => {
+    let known = shardWorkers.get(number);
     if (known === undefined) {
       known = { tenure: tenureOf(number), items: [], isRevoked: false };
-      workers.set(number, known);
+      shardWorkers.set(number, known);
     }
     return known;
   };
@@ -177,7 +177,7 @@ export function reducerWorld(
       const next = mailbox.shift();
       if (next === undefined) return;
       if (next.claim?.() === false) continue;
-      deadBefore = new Set([...workers].flatMap(([number, { tenure }]) => (tenure.ended ? [number] : [])));
+      deadBefore = new Set([...shardWorkers].flatMap(([number, { tenure }]) => (tenure.ended ? [number] : [])));
       const [after, effects] = behaviour.receive(state, next.message);
       state = after;
       apply(effects);
@@ -197,7 +197,7 @@ export function reducerWorld(
   return {
     ...{
       clock,
-      workers,
+      shardWorkers,
       marks,
       settled,
       skipped,
@@ -207,7 +207,7 @@ export function reducerWorld(
       mailbox,
       complain,
       deliver,
-      worker,
+      shardWorker,
       stages,
       world,
     },
@@ -216,9 +216,9 @@ export function reducerWorld(
     stop: (): void => void behaviour.stopped!(state, 'shutdown'),
     /** A stage sends these items of a worker, as far as it has credit. A key belongs to one stage. */
     items: (number: number, keys: readonly number[]): void => {
-      const { tenure, items, isRevoked } = worker(number);
+      const { tenure, items, isRevoked } = shardWorker(number);
       const isDraining = [...marks.values()].some(
-        (mark) => mark.worker === number && mark.kind === 'drain' && !mark.isAnswered,
+        (mark) => mark.shardWorker === number && mark.kind === 'drain' && !mark.isAnswered,
       );
       if (isRevoked || isDraining) return;
       for (const [place, stage] of stages.entries()) {
@@ -235,23 +235,23 @@ export function reducerWorld(
       }
     },
     punctuate: (number: number, kind: 'flush' | 'drain'): void => {
-      const known = workers.get(number);
-      const isOpen = [...marks.values()].some((mark) => mark.worker === number && !mark.isAnswered);
+      const known = shardWorkers.get(number);
+      const isOpen = [...marks.values()].some((mark) => mark.shardWorker === number && !mark.isAnswered);
       if (known === undefined || known.isRevoked || isOpen) return;
       for (const stage of stages) {
         const id = marks.size + 1;
         const before = known.items.filter((item) => item.stage === stage.ref);
-        marks.set(id, { worker: number, kind, before, isAnswered: false });
-        send(stage, { type: 'punctuation', id, worker: number, kind });
+        marks.set(id, { shardWorker: number, kind, before, isAnswered: false });
+        send(stage, { type: 'punctuation', id, shardWorker: number, kind });
       }
     },
     revoke: (number: number): void => {
-      const known = workers.get(number);
+      const known = shardWorkers.get(number);
       if (known === undefined || known.isRevoked) return;
       known.isRevoked = true;
       known.tenure.ended = true;
       const { source, shardId, fence } = known.tenure;
-      for (const stage of stages) send(stage, { type: 'revoked', worker: number, source, shardId, fence });
+      for (const stage of stages) send(stage, { type: 'revoked', shardWorker: number, source, shardId, fence });
     },
     heartbeat: (): void => void mailbox.push({ message: { type: 'heartbeat' } }),
     setRate: (limit: RateLimit, perSecond: number | undefined): void => setRate(limit, perSecond, clock.now()),

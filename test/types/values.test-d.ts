@@ -2,7 +2,7 @@
 import { expectTypeOf } from 'expect-type';
 import {
   defineReducer,
-  type Extract,
+  type ExtractFunction,
   type FoldingReducer,
   type Item,
   type ReducerMessage,
@@ -155,7 +155,7 @@ createConsumer({
 });
 
 // Options that were declared before.
-declare const ofDeclaredNumbers: ConsumerOptions<number> & { readonly extract: Extract<number> };
+declare const ofDeclaredNumbers: ConsumerOptions<number> & { readonly extract: ExtractFunction<number> };
 createConsumer(ofDeclaredNumbers);
 declare const extractMayBeMissing: ConsumerOptions<number>;
 // @ts-expect-error without extract the values are bytes

@@ -7,7 +7,7 @@ import { doubtStream } from '../sources/source-failure.js';
 import { scanWithin, warn, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
 import { readsFail, readsWork } from '../unread/failing-reads.js';
-import { noteAdvanced, noteIdle, noteWorkerBegan } from '../unread/unread-leases.js';
+import { noteAdvanced, noteIdle, noteShardWorkerBegan } from '../unread/unread-leases.js';
 import { compareCheckpoints, type Checkpoint } from '../../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../../src/core/lease-state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -35,7 +35,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
-      noteWorkerBegan(turn, lease);
+      noteShardWorkerBegan(turn, lease);
       return reportIfDue(turn, lease, noteTenureBegan(turn, lease, news));
     case 'advanced':
       noteAdvanced(turn, lease);

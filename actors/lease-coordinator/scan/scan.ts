@@ -97,7 +97,7 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   clearFailure(turn, operation);
   state.table.missing = false;
 
-  // These three compare the new scan with the rows of the last scan, which the state still has.
+  // These three compare the new scan with the rows of the last one, so they come before `storeScan`.
   noteFailoverTimes(turn, result.rows);
   noteDeletedRows(turn, result);
   noteMalformed(turn, result);

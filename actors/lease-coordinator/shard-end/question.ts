@@ -3,8 +3,8 @@
 // these steps through the code:
 //   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-step.ts) finds the shard open, a second begins.
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
-//   1. shard worker   `readDone` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
-//   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
+//   1. shard worker   `readDone` finds the end; when everything is settled, `finish` sends `shardWorkerEnded` with `shardEnd`
+//   2. lease keeper   `shardWorkerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
 //   4. here           `gathered`, `startJudging`; `createRowsOfEnded` (evidence.ts) calls `proveEnd`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a shard worker continues to read) or `blocked` (the keeper asks again)

@@ -16,7 +16,7 @@ export function noteIdle(turn: CoordinatorTurn, lease: Lease, reason: string): v
 }
 
 /** Notes that a shard worker has begun. After a false end this proves nothing: the new shard worker may reach the same false end. */
-export function noteWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
+export function noteShardWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
   noteUnreadWorking(turn, lease);
   if (!lease.falseEnd) noteRead(lease);
 }
@@ -53,7 +53,7 @@ export function unreadMs(
   { now, from }: { readonly now: number; readonly from: number },
 ): number {
   const { waitsForOtherShard, idleSince, phase, stream } = lease;
-  // The excuses: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
+  // Nobody need read a shard whose parent has not ended, or whose end waits for a merge partner. A stop and a failed source excuse, too.
   const isWaiting = !mayStart(lease) && !waitsForItself(state, lease);
   const isExcused = phase !== 'held' || isWaiting || waitsForOtherShard || idleSince === undefined;
   if (

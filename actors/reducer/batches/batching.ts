@@ -208,16 +208,18 @@ export function gatheredCount({ open, lanes }: Batching): number {
 }
 
 /** The tasks with items of this shard worker. */
-export function tasksOf({ tasks }: Batching, worker: number): readonly Task[] {
-  return [...tasks].filter((task) => hasItemOf(task, worker));
+export function tasksOf({ tasks }: Batching, shardWorker: number): readonly Task[] {
+  return [...tasks].filter((task) => hasItemOf(task, shardWorker));
 }
 
 /**
  * The tasks that a drain for this shard worker waits for. An earlier shard worker of the same shard may have left a call behind, and the
  * lease must not be released beside that call. So calls for ended tenures count, too, of whichever shard.
  */
-export function tasksForDrain({ tasks }: Batching, worker: number): readonly Task[] {
-  return [...tasks].filter((task) => hasItemOf(task, worker) || (task.call !== undefined && isOfEndedTenure(task)));
+export function tasksForDrain({ tasks }: Batching, shardWorker: number): readonly Task[] {
+  return [...tasks].filter(
+    (task) => hasItemOf(task, shardWorker) || (task.call !== undefined && isOfEndedTenure(task)),
+  );
 }
 
 function isOfEndedTenure(task: Task): boolean {
@@ -225,8 +227,8 @@ function isOfEndedTenure(task: Task): boolean {
   return false;
 }
 
-function hasItemOf(task: Task, worker: number): boolean {
-  for (const { tenure } of itemsOfTask(task)) if (tenure.workerNumber === worker) return true;
+function hasItemOf(task: Task, shardWorker: number): boolean {
+  for (const { tenure } of itemsOfTask(task)) if (tenure.shardWorkerNumber === shardWorker) return true;
   return false;
 }
 

@@ -14,7 +14,7 @@ export function handleMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
 
-  // A drain that was deferred has been a message already.
+  // A raw behaviour gets a drain as a message once, and not again after the drain was deferred.
   if (options.definition.behaviour === undefined || state.toldMarks.has(mark)) {
     finishOrDefer(turn, mark);
     return;
@@ -35,7 +35,7 @@ export function handleMark(turn: ReducerTurn, mark: Mark): void {
 export function requeueDeferredDrains({ state }: ReducerTurn): void {
   if (state.deferredDrains.length === 0) return;
   for (const drain of state.deferredDrains.splice(0)) {
-    if (awaitsAnswer(state.pendingFailures, drain.worker)) state.deferredDrains.push(drain);
+    if (awaitsAnswer(state.pendingFailures, drain.shardWorker)) state.deferredDrains.push(drain);
     else {
       state.queue.push(drain);
       state.punctuationInQueue += 1;
@@ -50,20 +50,20 @@ export function requeueDeferredDrains({ state }: ReducerTurn): void {
 export function finishOrDefer(turn: ReducerTurn, mark: Mark): void {
   const { state, effects } = turn;
   if (mark.type === 'punctuation') {
-    if (mark.kind === 'drain' && mustDefer(state, mark.worker)) {
+    if (mark.kind === 'drain' && mustDefer(state, mark.shardWorker)) {
       state.deferredDrains.push(mark);
       return;
     }
-    if (state.behind === undefined) answerPunctuation(turn, mark, waitingOf(state, mark.worker));
+    if (state.behind === undefined) answerPunctuation(turn, mark, waitingOf(state, mark.shardWorker));
     else passOn(turn, state.behind, mark);
   } else if (mark.type === 'revoked') {
-    const slot = state.slots.get(mark.worker);
+    const slot = state.slots.get(mark.shardWorker);
     if (slot !== undefined) state.unflushed -= slot.folded.length;
-    state.slots.delete(mark.worker);
+    state.slots.delete(mark.shardWorker);
 
     let handedOut = 0;
     for (const item of state.unacknowledged.keys()) {
-      if (item.tenure.workerNumber !== mark.worker) continue;
+      if (item.tenure.shardWorkerNumber !== mark.shardWorker) continue;
       state.unacknowledged.delete(item);
       handedOut += 1;
     }
@@ -71,8 +71,8 @@ export function finishOrDefer(turn: ReducerTurn, mark: Mark): void {
   }
 }
 
-function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, worker: number): boolean {
-  if (awaitsAnswer(pendingFailures, worker)) return true;
-  // An answer came while a raw behaviour was called with the drain, and let items go.
-  return waitingCall === undefined && carry.some(({ tenure }) => tenure.workerNumber === worker);
+function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, shardWorker: number): boolean {
+  if (awaitsAnswer(pendingFailures, shardWorker)) return true;
+  // While a raw behaviour was called with the drain, an answer may have let items go. They come first.
+  return waitingCall === undefined && carry.some(({ tenure }) => tenure.shardWorkerNumber === shardWorker);
 }

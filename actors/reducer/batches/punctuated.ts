@@ -14,14 +14,14 @@ export function answerPunctuation(turn: ReducerTurn, { stage, id }: Punctuation,
 }
 
 /** The ordinals of this shard worker's records that wait for another attempt, or behind one. */
-export function waitingOf(state: ReducerState, worker: number): readonly number[] {
+export function waitingOf(state: ReducerState, shardWorker: number): readonly number[] {
   const { keys, waitingCall, carry, queue, batching } = state;
   const ordinals = new Set<number>();
   const add = ({ tenure, ordinal }: DeliveredItem): void => {
-    if (tenure.workerNumber === worker) ordinals.add(ordinal);
+    if (tenure.shardWorkerNumber === shardWorker) ordinals.add(ordinal);
   };
 
-  for (const { item } of heldItemsOf(keys, worker)) add(item);
+  for (const { item } of heldItemsOf(keys, shardWorker)) add(item);
   for (const { items } of pendingFlushes(state)) items.forEach(add);
   if (waitingCall !== undefined) {
     if (waitingCall.type === 'batch') for (const { parts } of waitingCall.tasks) parts.flat().forEach(add);

@@ -78,7 +78,7 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
   // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
   if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
-    // The call of an attempt has one item.
+    // Only the call of an attempt can end a failure, and it has one item.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
     callSucceeded(turn);
   }

@@ -51,7 +51,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
 }
 
 function openSlot(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
-  const key = options.definition.stateBy === 'shard' ? item.tenure.workerNumber : sharedSlot;
+  const key = options.definition.stateBy === 'shard' ? item.tenure.shardWorkerNumber : sharedSlot;
   let slot = state.slots.get(key);
   if (slot === undefined) {
     slot = createSlot(options.definition);

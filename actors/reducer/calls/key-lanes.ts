@@ -66,12 +66,12 @@ export function leaveLane(turn: ReducerTurn, item: DeliveredItem): void {
 }
 
 /** Drops the gathered items of a shard worker that has ended. */
-export function dropGathered(turn: ReducerTurn, worker: number): void {
+export function dropGathered(turn: ReducerTurn, shardWorker: number): void {
   const { batching, reports } = turn.state;
   const { lanes } = batching;
   const dropped: DeliveredItem[] = [];
   const keepOrDrop = (item: DeliveredItem): boolean => {
-    if (item.tenure.workerNumber !== worker) return true;
+    if (item.tenure.shardWorkerNumber !== shardWorker) return true;
     dropped.push(item);
     return false;
   };

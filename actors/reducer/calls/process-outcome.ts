@@ -65,7 +65,7 @@ function callAgain({ state }: ReducerTurn, task: Task, items: readonly Delivered
 function succeeded(turn: ReducerTurn, call: ProcessCall, items: readonly DeliveredItem[]): void {
   const { state } = turn;
   if (isHolding(state.keys)) for (const item of items) endWait(turn, item);
-  // The call of an attempt has one item.
+  // Only the call of an attempt can end a failure, and it has one item.
   if (call.handed.length === 1) for (const item of items) reportRecovery(turn, item);
   callSucceeded(turn);
   const { part, emitted } = call;

@@ -219,7 +219,7 @@ function takeMark(turn: ReducerTurn): boolean {
   if (batching.open.length > 0) return false;
   queue.shift();
   state.punctuationInQueue -= 1;
-  batching.marks.push({ mark: head, tasks: tasksOf(batching, head.worker) });
+  batching.marks.push({ mark: head, tasks: tasksOf(batching, head.shardWorker) });
   return true;
 }
 
@@ -246,15 +246,15 @@ function answerMarks(turn: ReducerTurn): boolean {
 function callsHaveEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): boolean {
   const { batching, waitingCall, drainsTriedFor } = state;
   if (mark.kind === 'flush') return tasks.every((task) => !batching.tasks.has(task));
-  if (tasksForDrain(batching, mark.worker).length > 0) return false;
-  if (waitingCall === undefined) return !isToBeCalled(state, mark.worker);
+  if (tasksForDrain(batching, mark.shardWorker).length > 0) return false;
+  if (waitingCall === undefined) return !isToBeCalled(state, mark.shardWorker);
   return waitingCall.undecided === 0 && drainsTriedFor.has(mark);
 }
 
 /** Whether an item of this shard worker is to be called, and waits for no attempt. */
-function isToBeCalled({ batching, carry }: ReducerState, worker: number): boolean {
-  for (const { tenure } of gatheredItems(batching)) if (tenure.workerNumber === worker) return true;
-  return carry.some(({ tenure }) => tenure.workerNumber === worker);
+function isToBeCalled({ batching, carry }: ReducerState, shardWorker: number): boolean {
+  for (const { tenure } of gatheredItems(batching)) if (tenure.shardWorkerNumber === shardWorker) return true;
+  return carry.some(({ tenure }) => tenure.shardWorkerNumber === shardWorker);
 }
 
 /** Whether an attempt is due, and may begin. Without tokens it may not. */

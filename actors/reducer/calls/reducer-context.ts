@@ -2,11 +2,11 @@
 // first call after the actor has taken the lists sends the actor a message.
 import { noPipe } from '../emitting/emission.js';
 import type { Ref } from '../../protocol/actor.js';
-import type { ReducerContext, Token } from '../../../src/api/reducer.js';
+import type { ReducerContext, ItemToken } from '../../../src/api/reducer.js';
 
 export interface Called {
-  readonly acknowledged: readonly Token[];
-  readonly failed: readonly { readonly token: Token; readonly error: unknown }[];
+  readonly acknowledged: readonly ItemToken[];
+  readonly failed: readonly { readonly token: ItemToken; readonly error: unknown }[];
 }
 
 export interface OwnContext {
@@ -27,7 +27,7 @@ export interface ContextController {
   /** Returns the calls since the last `take`. */
   take(): Called;
   /** Takes the `fail` of this token among them. */
-  takeFailed(token: Token): { readonly error: unknown } | undefined;
+  takeFailed(token: ItemToken): { readonly error: unknown } | undefined;
   /** Aborts `ctx.signal`. Idempotent. */
   abort(): void;
 }
@@ -41,8 +41,8 @@ export function createContextController<Message>(
   const abortController = new AbortController();
   /** The controllers of the calls under way that have their own. */
   const linked = new Set<AbortController>();
-  let acknowledged: Token[] = [];
-  let failed: { token: Token; error: unknown }[] = [];
+  let acknowledged: ItemToken[] = [];
+  let failed: { token: ItemToken; error: unknown }[] = [];
   const notify = (): void => {
     if (acknowledged.length + failed.length === 1) sendFromOutside(self, called);
   };
@@ -69,7 +69,7 @@ export function createContextController<Message>(
       return taken;
     },
     takeFailed: (token) => {
-      // It is asked after each call.
+      // Asked after each call, and usually nothing has failed.
       if (failed.length === 0) return undefined;
       const found = failed.find((each) => each.token === token);
       if (found !== undefined) failed = failed.filter((each) => each.token !== token);

@@ -70,7 +70,7 @@ function joined(whole: ItemReferences | undefined, own: ItemReferences): ItemRef
 function takeOwn({ shares, open, marks }: PipeBehind, item: DeliveredItem): ItemReferences {
   if (marks.size > 0)
     for (const mark of marks.values())
-      if (mark.punctuation.worker === item.tenure.workerNumber) mark.isOvertaken = true;
+      if (mark.punctuation.shardWorker === item.tenure.shardWorkerNumber) mark.isOvertaken = true;
   const share = shares.get(item);
   if (share === undefined) noteOpen(open, item);
   else shares.delete(item);

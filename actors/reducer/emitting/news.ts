@@ -26,16 +26,16 @@ function isNews(message: { readonly type: string }): message is PipeNews {
 export function pipeNews(turn: ReducerTurn, news: MessageOf<PipeNews, 'pipeNews'>): void {
   const { options, state, now, effects } = turn;
   const { reports } = state;
-  // `acceptNews` accepts none without a pipe.
+  // A cast, because `acceptNews` accepts no news without a pipe.
   const behind = state.behind as PipeBehind;
   behind.newsAt = now;
   behind.untaken -= news.taken;
-  // Shares of bytes are fractions.
+  // Shares of bytes are fractions, so what is left at the end may not be exactly 0.
   behind.untakenBytes = behind.untaken === 0 ? 0 : behind.untakenBytes - news.takenBytes;
   const { done, stale } = reportSettled(behind.open, reports, news.settled);
   options.progress.settled += done;
   if (stale > 0) effects.push(effect.count('staleSettles', stale));
-  // A node may have ended tenures.
+  // A node may have ended tenures, and the stages must hear of it.
   reportEndedOf(behind.open, reports);
   const begins = news.isWaiting && !behind.isWaiting;
   behind.isWaiting = news.isWaiting;
@@ -44,12 +44,13 @@ export function pipeNews(turn: ReducerTurn, news: MessageOf<PipeNews, 'pipeNews'
 }
 
 /** The tenure of this shard worker has ended: the next owner processes what was emitted for it. */
-export function forgetEmitted({ state, effects }: ReducerTurn, worker: number): void {
+export function forgetEmitted({ state, effects }: ReducerTurn, shardWorker: number): void {
   const { behind, self } = state;
   if (behind === undefined) return;
-  behind.open.delete(worker);
-  for (const item of behind.shares.keys()) if (item.tenure.workerNumber === worker) behind.shares.delete(item);
+  behind.open.delete(shardWorker);
+  for (const item of behind.shares.keys())
+    if (item.tenure.shardWorkerNumber === shardWorker) behind.shares.delete(item);
   for (const item of behind.acknowledgedInCall)
-    if (item.tenure.workerNumber === worker) behind.acknowledgedInCall.delete(item);
-  sendToPipe(effects, behind, (number) => ({ type: 'emittedLost', number, reducer: self, worker }));
+    if (item.tenure.shardWorkerNumber === shardWorker) behind.acknowledgedInCall.delete(item);
+  sendToPipe(effects, behind, (number) => ({ type: 'emittedLost', number, reducer: self, shardWorker }));
 }

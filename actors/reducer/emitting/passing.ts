@@ -14,11 +14,17 @@ import type { ReducerState, ReducerTurn } from '../state.js';
 /** Sends a punctuation into the pipe, behind what was emitted before. `isAhead`: it passes by what waits in the reducer. */
 export function passOn(turn: ReducerTurn, behind: PipeBehind, punctuation: Punctuation, isAhead = false): void {
   const { state, now, effects } = turn;
-  const { worker, kind } = punctuation;
+  const { shardWorker, kind } = punctuation;
   sendEmitted(turn);
   behind.lastMark += 1;
   const mark = behind.lastMark;
-  behind.marks.set(mark, { punctuation, waiting: waitingOf(state, worker), since: now, isAhead, isOvertaken: false });
+  behind.marks.set(mark, {
+    punctuation,
+    waiting: waitingOf(state, shardWorker),
+    since: now,
+    isAhead,
+    isOvertaken: false,
+  });
   sendToPipe(effects, behind, (number) => ({ type: 'emittedMark', number, reducer: state.self, mark, kind }));
 }
 
@@ -37,9 +43,9 @@ export function passBy(turn: ReducerTurn): void {
     return false;
   });
   for (const punctuation of all) {
-    const { kind, worker } = punctuation;
+    const { kind, shardWorker } = punctuation;
     // As in `finishOrDefer`: the answer may settle what the drain would name.
-    if (kind === 'drain' && awaitsAnswer(state.pendingFailures, worker)) state.deferredDrains.push(punctuation);
+    if (kind === 'drain' && awaitsAnswer(state.pendingFailures, shardWorker)) state.deferredDrains.push(punctuation);
     else passOn(turn, behind, punctuation, true);
   }
 }
@@ -65,14 +71,14 @@ export function markPassed(turn: ReducerTurn, { mark }: MessageOf<PipeNews, 'mar
  * call of it is repeated now, or has emitted behind the drain, or a policy or a sink is about to answer: a hand-over must not pass that.
  */
 function mustPassAgain(state: ReducerState, behind: PipeBehind, passed: PassedMark): boolean {
-  const { worker } = passed.punctuation;
+  const { shardWorker } = passed.punctuation;
   if (passed.isOvertaken || (passed.isAhead && !isStuck(behind))) return true;
-  return isCalled(state, behind, worker) || awaitsAnswer(state.pendingFailures, worker);
+  return isCalled(state, behind, shardWorker) || awaitsAnswer(state.pendingFailures, shardWorker);
 }
 
 /** Whether a call runs with items of this shard worker. A flush that has given way to the pipe does not. */
-function isCalled({ running, batching }: ReducerState, { isFlushHeld }: PipeBehind, worker: number): boolean {
-  const isOf = ({ tenure }: DeliveredItem): boolean => tenure.workerNumber === worker;
+function isCalled({ running, batching }: ReducerState, { isFlushHeld }: PipeBehind, shardWorker: number): boolean {
+  const isOf = ({ tenure }: DeliveredItem): boolean => tenure.shardWorkerNumber === shardWorker;
   for (const { items } of batching.calls) if (items.some(isOf)) return true;
   if (running?.type === 'flush') return !isFlushHeld && running.job.groups.some(({ items }) => items.some(isOf));
   return running?.job.items.some(isOf) === true;
@@ -80,11 +86,11 @@ function isCalled({ running, batching }: ReducerState, { isFlushHeld }: PipeBehi
 
 /** The ordinals that the answer names. */
 function openAt(state: ReducerState, behind: PipeBehind, { punctuation, waiting, isAhead }: PassedMark): Set<number> {
-  const { worker, kind } = punctuation;
-  const ordinals = new Set([...waiting, ...waitingOf(state, worker)]);
-  if (kind === 'drain' || behind.isWaiting) for (const ordinal of inPipe(behind, worker)) ordinals.add(ordinal);
+  const { shardWorker, kind } = punctuation;
+  const ordinals = new Set([...waiting, ...waitingOf(state, shardWorker)]);
+  if (kind === 'drain' || behind.isWaiting) for (const ordinal of inPipe(behind, shardWorker)) ordinals.add(ordinal);
   if (!isAhead) return ordinals;
   for (const item of itemsOf(state))
-    if (item.tenure.workerNumber === worker && !state.unacknowledged.has(item)) ordinals.add(item.ordinal);
+    if (item.tenure.shardWorkerNumber === shardWorker && !state.unacknowledged.has(item)) ordinals.add(item.ordinal);
   return ordinals;
 }

@@ -85,17 +85,17 @@ export function isStuck(behind: PipeBehind | undefined): boolean {
  * The ordinals of the shard worker's records of which something is in the pipe. A record of which only the reducer has a share is not
  * among them.
  */
-export function* inPipe({ open, shares }: PipeBehind, worker: number): Generator<number> {
+export function* inPipe({ open, shares }: PipeBehind, shardWorker: number): Generator<number> {
   const own = new Map<number, number>();
   for (const [{ tenure, ordinal }, share] of shares)
-    if (tenure.workerNumber === worker && isLast(share)) own.set(ordinal, (own.get(ordinal) ?? 0) + 1);
-  for (const [ordinal, items] of open.get(worker)?.items ?? []) if (items > (own.get(ordinal) ?? 0)) yield ordinal;
+    if (tenure.shardWorkerNumber === shardWorker && isLast(share)) own.set(ordinal, (own.get(ordinal) ?? 0) + 1);
+  for (const [ordinal, items] of open.get(shardWorker)?.items ?? []) if (items > (own.get(ordinal) ?? 0)) yield ordinal;
 }
 
 /** The lowest of them. They may be too many for the arguments of a call. */
-export function oldestInPipe(behind: PipeBehind, worker: number): number | undefined {
+export function oldestInPipe(behind: PipeBehind, shardWorker: number): number | undefined {
   let oldest: number | undefined;
-  for (const ordinal of inPipe(behind, worker)) if (oldest === undefined || ordinal < oldest) oldest = ordinal;
+  for (const ordinal of inPipe(behind, shardWorker)) if (oldest === undefined || ordinal < oldest) oldest = ordinal;
   return oldest;
 }
 

@@ -4,7 +4,16 @@
 import { effect } from '../../protocol/actor.js';
 import { DeliveredItem } from '../../protocol/item.js';
 import { runFlush, startItems, startRaw } from '../calls/call-start.js';
-import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
+import {
+  beginAttempt,
+  dropShardWorker,
+  dueKey,
+  holdNew,
+  isHolding,
+  makeDue,
+  mustWait,
+  nextAttemptAt,
+} from './held-keys.js';
 import { requestItems, noteHandedOut } from '../batches/item-tokens.js';
 import { finishOrDefer } from '../batches/marks.js';
 import { dropParkingsOf } from './parked-call.js';
@@ -72,8 +81,8 @@ export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
   if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || drainsTriedFor.has(mark))
     return false;
   drainsTriedFor.add(mark);
-  makeDue(keys, mark.worker, turn.now);
-  hurryParkings(turn, (tenure) => tenure.workerNumber === mark.worker);
+  makeDue(keys, mark.shardWorker, turn.now);
+  hurryParkings(turn, (tenure) => tenure.shardWorkerNumber === mark.shardWorker);
   return true;
 }
 
@@ -84,7 +93,7 @@ export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
 export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
   const { state, now } = turn;
   const queued = state.punctuationInQueue > 0 ? punctuationOf(state) : [];
-  // Those beside the queue are answered by process-steps.ts.
+  // Drains beside the queue count as well, although process-steps.ts answers them.
   const all = [...queued.filter(isDrain), ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
   const isLastTry = all.some((drain) => !state.drainsTriedFor.has(drain));
 
@@ -108,7 +117,9 @@ export function proceedWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boo
     return true;
   }
 
-  const answered = queued.filter((each) => !isDrain(each) || tasksForDrain(state.batching, each.worker).length === 0);
+  const answered = queued.filter(
+    (each) => !isDrain(each) || tasksForDrain(state.batching, each.shardWorker).length === 0,
+  );
   if (answered.length > 0) answerQueued(turn, answered);
   return false;
 }
@@ -142,11 +153,11 @@ export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
 }
 
 /** Drops what waits of a shard worker that has ended, without asking a policy. */
-export function dropWaiting(turn: ReducerTurn, worker: number): void {
+export function dropWaiting(turn: ReducerTurn, shardWorker: number): void {
   const { options, state, now } = turn;
-  dropParkingsOf(turn, worker);
-  state.deferredDrains = state.deferredDrains.filter((drain) => drain.worker !== worker);
-  const { dropped, freed } = dropWorker(state.keys, worker, now);
+  dropParkingsOf(turn, shardWorker);
+  state.deferredDrains = state.deferredDrains.filter((drain) => drain.shardWorker !== shardWorker);
+  const { dropped, freed } = dropShardWorker(state.keys, shardWorker, now);
   for (const item of dropped) returnCredit(state.reports, item);
   if (freed.length > 0) state.carry = [...freed, ...state.carry];
 

@@ -148,7 +148,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
 
 /** Whether both are of one shard worker, and `one` comes first. Items of different shard workers have no order. */
 function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
-  if (one.tenure.workerNumber !== other.tenure.workerNumber) return false;
+  if (one.tenure.shardWorkerNumber !== other.tenure.shardWorkerNumber) return false;
   return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
 }
 
@@ -211,12 +211,12 @@ export function endOutage(keys: HeldKeys, now: number): readonly DeliveredItem[]
 }
 
 /** Takes out the items of a shard worker that has ended. Returns them, and the items that no longer wait. */
-export function dropWorker(
+export function dropShardWorker(
   keys: HeldKeys,
-  worker: number,
+  shardWorker: number,
   now: number,
 ): { readonly dropped: readonly DeliveredItem[]; readonly freed: readonly DeliveredItem[] } {
-  const isTheirs = ({ item }: HeldItem): boolean => item.tenure.workerNumber === worker;
+  const isTheirs = ({ item }: HeldItem): boolean => item.tenure.shardWorkerNumber === shardWorker;
   const dropped: DeliveredItem[] = [];
   const freed: DeliveredItem[] = [];
   for (const held of [...keys.byKey.values()]) {
@@ -299,16 +299,18 @@ export function attemptDropped(keys: HeldKeys, now: number): void {
 }
 
 /** Makes what waits of this shard worker due now: all its keys, or in an outage one attempt. */
-export function makeDue(keys: HeldKeys, worker: number, now: number): void {
+export function makeDue(keys: HeldKeys, shardWorker: number, now: number): void {
   keys.nextAt = undefined;
   if (keys.outage !== undefined) keys.outage.dueAt = now;
-  else for (const held of keys.byKey.values()) if (held.head.item.tenure.workerNumber === worker) held.dueAt = now;
+  else
+    for (const held of keys.byKey.values())
+      if (held.head.item.tenure.shardWorkerNumber === shardWorker) held.dueAt = now;
 }
 
 /** The held items of this shard worker. */
-export function* heldItemsOf({ byKey }: HeldKeys, worker: number): Generator<HeldItem> {
+export function* heldItemsOf({ byKey }: HeldKeys, shardWorker: number): Generator<HeldItem> {
   for (const { head, behind } of byKey.values()) {
-    if (head.item.tenure.workerNumber === worker) yield head;
-    for (const each of behind) if (each.item.tenure.workerNumber === worker) yield each;
+    if (head.item.tenure.shardWorkerNumber === shardWorker) yield head;
+    for (const each of behind) if (each.item.tenure.shardWorkerNumber === shardWorker) yield each;
   }
 }

@@ -27,8 +27,8 @@ export function parkingDue(turn: ReducerTurn, message: ParkingDue): void {
 }
 
 /** Ends the parkings for a shard worker that has ended. */
-export function dropParkingsOf(turn: ReducerTurn, worker: number): void {
-  for (const news of dropParkings(turn, worker)) applyNews(turn, news);
+export function dropParkingsOf(turn: ReducerTurn, shardWorker: number): void {
+  for (const news of dropParkings(turn, shardWorker)) applyNews(turn, news);
 }
 
 function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined): void {

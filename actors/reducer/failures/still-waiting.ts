@@ -14,14 +14,14 @@ export function noteLeft(
   { leftItems, definition }: Pick<ReducerOptions, 'leftItems' | 'definition'>,
   state: ReducerState,
   now: number,
-  worker?: number,
+  shardWorker?: number,
 ): void {
   if (leftItems?.isStopping !== true) return;
   const refused = refusals(state.pendingFailures);
   const isManual = definition.acknowledge === 'manual';
   const all = [...waitingItems(state), ...itemsBehind(state, now, isManual), ...calledItems(state)];
   for (const { item, since, at, failures: attempts, error } of all) {
-    if (worker !== undefined && item.tenure.workerNumber !== worker) continue;
+    if (shardWorker !== undefined && item.tenure.shardWorkerNumber !== shardWorker) continue;
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
     const why = waitingText(error, refused.get(item));

@@ -5,10 +5,10 @@ import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../option-values.js';
 import type { Pipe } from '../pipe.js';
 import type { UserRecord } from '../ports.js';
-import type { Extract, ReducerDefinition } from '../reducer.js';
+import type { ExtractFunction, ReducerDefinition } from '../reducer.js';
 import type { AnySource } from '../source.js';
 import type { LeaseOptions } from './lease-options.js';
-import type { LimitOptions } from './limit-options.js';
+import type { RateLimitOptions } from './rate-limit-options.js';
 import type { RuntimeSeams } from './runtime-seams.js';
 
 /**
@@ -66,7 +66,7 @@ export interface ConsumerOptions<Value = any> {
    * extract: ({ data }) => [{ key: 'all', value: data.length }]
    * ```
    */
-  readonly extract?: Extract<Value> | undefined;
+  readonly extract?: ExtractFunction<Value> | undefined;
   /**
    * The key of a record if `extract` is not given.
    *
@@ -365,7 +365,7 @@ export interface ConsumerOptions<Value = any> {
    * limit: { perSecond: 200 }
    * ```
    */
-  readonly limit?: LimitOptions | undefined;
+  readonly limit?: RateLimitOptions | undefined;
   /**
    * How many items from one stage may wait at one reducer until it folds them. Any value works, and there is seldom a
    * reason to change it. A smaller value means smaller batches. Takes: integer >= 1.

@@ -1,6 +1,6 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 
-/** What `notifyUpstreamFailure` of an open pipe takes. */
+/** What `finish` of an open pipe takes. */
 export interface DrainOptions {
   /**
    * How long draining may take. After it, the pipe stops at once. Takes: milliseconds, 0 to 2147483647.

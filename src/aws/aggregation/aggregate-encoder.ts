@@ -6,7 +6,7 @@ import protobuf from 'protobufjs/minimal.js';
 import { KinactError } from '../../api/errors.js';
 import { refuse } from '../../api/refusal.js';
 import { DIGEST_BYTES, MAGIC_BYTES, openAggregate } from './aggregate-wire.js';
-import type { AggregatedRecord } from './aggregate.js';
+import type { PackedRecord } from './aggregate.js';
 import { hashKeyOf, isExplicitHashKey, readExplicitHashKey, type HashKey } from './hash-key.js';
 import { shardMap, type TargetShard } from '../kinesis/shard-map.js';
 
@@ -41,7 +41,7 @@ export interface RecordToPut {
   /** The shard that it will go to, if the shards were given and one of them has the hash key. */
   readonly shardId?: string;
   /** The user records in it, in order. */
-  readonly records: readonly AggregatedRecord[];
+  readonly records: readonly PackedRecord[];
 }
 
 /**
@@ -53,7 +53,7 @@ export interface RecordToPut {
  * user record, and the aggregate at most 10 MiB. `data` must be a Uint8Array: encode a text by `Buffer.from(text)`. `partitionKey`
  * must be a string of 1 to 256 Unicode characters, `explicitHashKey` a string with a decimal number below 2^128.
  */
-export function encodeAggregate(records: readonly AggregatedRecord[]): Buffer {
+export function encodeAggregate(records: readonly PackedRecord[]): Buffer {
   if (!Array.isArray(records)) refuse('records', 'an array of user records', records);
   if (records.length === 0) throw invalid('records', 'at least one user record', 'an empty array');
 
@@ -82,7 +82,7 @@ export function encodeAggregate(records: readonly AggregatedRecord[]): Buffer {
  * for a user record that does not fit by itself.
  */
 export function aggregateRecords(
-  records: readonly AggregatedRecord[],
+  records: readonly PackedRecord[],
   shards?: readonly TargetShard[],
   limits: AggregationLimits = {},
 ): RecordToPut[] {
@@ -114,7 +114,7 @@ export function aggregateRecords(
 /** An aggregate that is being built. The tables keep the order in which keys were first seen, because indices refer to it. */
 interface Draft {
   readonly shardId: string | undefined;
-  readonly records: AggregatedRecord[];
+  readonly records: PackedRecord[];
   readonly partitionKeys: KeyTable;
   readonly explicitHashKeys: KeyTable;
   /** The result of `measure` for each user record. */
@@ -144,7 +144,7 @@ function emptyDraft(shardId: string | undefined): Draft {
   return { shardId, records: [], partitionKeys: table(), explicitHashKeys: table(), costs: [], bytes: 0 };
 }
 
-function measure(draft: Draft, { partitionKey, explicitHashKey, data }: AggregatedRecord): Cost {
+function measure(draft: Draft, { partitionKey, explicitHashKey, data }: PackedRecord): Cost {
   const key = lookUp(draft.partitionKeys, partitionKey);
   const hashKey = explicitHashKey === undefined ? NO_KEY : lookUp(draft.explicitHashKeys, explicitHashKey);
   const inner =
@@ -170,7 +170,7 @@ function lookUp(table: KeyTable, key: string): { index: number; bytes: number } 
     : { index, bytes: 0 };
 }
 
-function add(draft: Draft, record: AggregatedRecord, cost: Cost): void {
+function add(draft: Draft, record: PackedRecord, cost: Cost): void {
   enter(draft.partitionKeys, record.partitionKey);
   if (record.explicitHashKey !== undefined) enter(draft.explicitHashKeys, record.explicitHashKey);
   draft.records.push(record);
@@ -228,14 +228,14 @@ function toPut(draft: Draft): RecordToPut {
 }
 
 /** The hash key that decides where a valid record goes. */
-function effectiveHashKey({ partitionKey, explicitHashKey }: AggregatedRecord): HashKey {
+function effectiveHashKey({ partitionKey, explicitHashKey }: PackedRecord): HashKey {
   return explicitHashKey === undefined ? hashKeyOf(partitionKey) : readExplicitHashKey(explicitHashKey);
 }
 
-function validate(record: AggregatedRecord, index: number): void {
+function validate(record: PackedRecord, index: number): void {
   // Plain JavaScript calls this too, and a string as data would make an aggregate that nobody can read, its neighbours included.
   const path = `records[${index}]`;
-  const given: { readonly [Member in keyof AggregatedRecord]?: unknown } = record;
+  const given: { readonly [Member in keyof PackedRecord]?: unknown } = record;
   if (typeof given !== 'object' || given === null) refuse(path, 'an object with partitionKey and data', given);
   if (typeof given.partitionKey !== 'string') refuse(`${path}.partitionKey`, 'a string', given.partitionKey);
   if (!types.isUint8Array(given.data)) refuse(`${path}.data`, 'a Uint8Array', given.data);

@@ -12,7 +12,7 @@ import { hashKeyOf, readExplicitHashKey, spanContains, spanOf, type HashKeySpan 
 export type { AggregateFormat } from './aggregate-wire.js';
 
 /** A user record inside an aggregate. */
-export interface AggregatedRecord<Data extends Uint8Array = Uint8Array> {
+export interface PackedRecord<Data extends Uint8Array = Uint8Array> {
   /** The key that its producer gave it. It may differ from the key of the whole record. */
   readonly partitionKey: string;
   /** Decimal, as the producer wrote it; absent when it set none. */
@@ -24,7 +24,7 @@ export interface AggregatedRecord<Data extends Uint8Array = Uint8Array> {
 /** What `decodeAggregate` found. */
 export interface DecodedAggregate {
   /** In order. Undefined if the data are those of a plain record. */
-  readonly records: readonly AggregatedRecord<Buffer>[] | undefined;
+  readonly records: readonly PackedRecord<Buffer>[] | undefined;
   /** Present with `records`. */
   readonly format?: AggregateFormat;
   /** What was wrong and which rule was applied. Absent if nothing was wrong, as with plain data. */
@@ -51,7 +51,7 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
   const { format, message } = opened;
   const count = message.records.length / STRIDE;
   const valid = resolvable(message);
-  const records: AggregatedRecord<Buffer>[] = [];
+  const records: PackedRecord<Buffer>[] = [];
   for (let i = 0; i < valid; i++) {
     const partitionKey = partitionKeyAt(message, i);
     const explicitHashKey = explicitHashKeyAt(message, i);

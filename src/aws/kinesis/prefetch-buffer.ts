@@ -1,7 +1,7 @@
 // The records that a reader has fetched ahead of its shard worker. Invariant: fetching waits while any bound is reached, so the buffer
 // holds at most the bounds and one answer. It also waits while the intake is paused (`hold`). Batches come out in order. After them,
 // every read gets the end or the error.
-import { dropAhead, moveToWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
+import { dropAhead, moveToShardWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
 import { createDeque } from '../../core/deque.js';
 import { KinactError } from '../../api/errors.js';
 import type { RawRecord, ReadResult } from '../../api/ports.js';
@@ -61,7 +61,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     if (batch === undefined) return undefined;
     records -= batch.result.records.length;
     bytes -= batch.bytes;
-    if (account !== undefined) moveToWorker(account, batch.bytes);
+    if (account !== undefined) moveToShardWorker(account, batch.bytes);
     if (!mustWait()) fetcher?.resolve();
     return batch.result;
   }

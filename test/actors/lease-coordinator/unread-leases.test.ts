@@ -22,13 +22,18 @@ describe('a held lease that no worker reads', () => {
     await working(driver, one);
     await driver.harness.advance(60_000);
     expect(driver.harness.eventsOf('leaseUnread')).to.deep.equal([]);
-    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
+    await driver.news(zero, {
+      type: 'idle',
+      fence: 7,
+      openRecords: false,
+      reason: 'the shard worker has ended: shardEnd',
+    });
     await driver.harness.advance(failoverMs);
     expect(driver.status().unread).to.deep.equal([]);
     const heard = driver.heard.length;
     await driver.harness.advance(6_000);
     const [said, ...more] = driver.harness.eventsOf('leaseUnread');
-    expect(said).to.deep.include({ source: 'orders', shardId: zero, reason: 'the worker has ended: shardEnd' });
+    expect(said).to.deep.include({ source: 'orders', shardId: zero, reason: 'the shard worker has ended: shardEnd' });
     expect(said?.unreadMs).to.be.within(failoverMs, failoverMs + 6_000);
     expect(more).to.deep.equal([]);
     expect(driver.heard.length).to.be.above(heard);
@@ -67,7 +72,12 @@ describe('a held lease that no worker reads', () => {
     await working(driver, zero);
     const [partner] = stream.split(one);
     const merged = stream.merge(zero, partner);
-    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
+    await driver.news(zero, {
+      type: 'idle',
+      fence: 7,
+      openRecords: false,
+      reason: 'the shard worker has ended: shardEnd',
+    });
     const children = [{ shardId: merged, parentShards: [zero, partner] }];
     for (let beat = 0; beat < 60; beat += 1) {
       store.put({ ...store.row(one), leaseCounter: store.row(one).leaseCounter + 1 });
@@ -84,7 +94,12 @@ describe('a held lease that no worker reads', () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holding({ stream });
     await working(driver, zero);
-    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the worker has ended: shardEnd' });
+    await driver.news(zero, {
+      type: 'idle',
+      fence: 7,
+      openRecords: false,
+      reason: 'the shard worker has ended: shardEnd',
+    });
     stream.faults.listShards.push(...Array.from({ length: 40 }, () => new Error('not now')));
     await driver.askEnd(zero);
     stream.shards = [];

@@ -12,7 +12,7 @@ const renewalMs = failoverMs / 3;
 /** A keeper that holds its lease, with a shard worker in a tenure. */
 async function heldLease(options: Parameters<typeof driveKeeper>[0]) {
   const keeper = await driveKeeper(options);
-  const tenure = await keeper.startWorker(1);
+  const tenure = await keeper.startShardWorker(1);
   const before = keeper.store.calls.length;
   /** The checkpoint of each write to the row since the tenure began; undefined for a write that carried none. */
   const written = () => keeper.store.calls.slice(before).map(({ change }) => change?.checkpoint?.checkpoint);
@@ -65,8 +65,8 @@ describe('a keeper that writes extra checkpoints between renewals', () => {
   it('counts records towards checkpointRecords across workers, although each new worker reports from 0', async () => {
     const { keeper, tenure, written } = await heldLease({ checkpointIntervalMs: 60_000, checkpointRecords: 100 });
     await keeper.reportFrontier(tenure, '1000', { records: 60 });
-    await keeper.killWorker(1);
-    const next = await keeper.startWorker(2);
+    await keeper.killShardWorker(1);
+    const next = await keeper.startShardWorker(2);
     expect(written()).to.deep.equal([undefined]);
     await keeper.reportFrontier(next, '1039', { records: 39 });
     expect(written()).to.have.length(1);

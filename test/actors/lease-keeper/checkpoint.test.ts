@@ -8,7 +8,7 @@ describe('a keeper that writes checkpoints', () => {
   it('writes the frontier with the next renewal, and reports it only once it is durable', async () => {
     const heard: unknown[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at) });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100', { subSequenceNumber: 2 });
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     let answer = (): void => undefined;
@@ -35,7 +35,7 @@ describe('a keeper that writes checkpoints', () => {
     const keeper = await driveKeeper({
       seenRow: leaseRow({ leaseKey: shardId, checkpoint: '200', checkpointSubSequenceNumber: 5 }),
     });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '200', { subSequenceNumber: 4 });
     await keeper.advance(10_000);
     expect(keeper.store.calls.every(({ change }) => change?.checkpoint === undefined)).to.equal(true);
@@ -45,7 +45,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('renews without a checkpoint until checkpointIntervalMs is over', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 10_000 });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     await keeper.advance(9_999);
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
@@ -65,7 +65,7 @@ describe('a keeper that writes checkpoints', () => {
       () => Promise.reject(new Error('async')),
     ]) {
       const keeper = await driveKeeper({ onCheckpoint });
-      const tenure = await keeper.startWorker(1);
+      const tenure = await keeper.startShardWorker(1);
       await keeper.reportFrontier(tenure, '100');
       await keeper.advance(3_000);
       await keeper.reportFrontier(tenure, '101');
@@ -80,7 +80,7 @@ describe('a keeper that writes checkpoints', () => {
   it('recovers a renewal whose reply was lost, and reports the checkpoint that the row has', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
@@ -96,7 +96,7 @@ describe('a keeper that writes checkpoints', () => {
   it('sends a checkpoint again when only an earlier write without that checkpoint took effect', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
     await keeper.reportFrontier(tenure, '100');
@@ -113,7 +113,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('sends a checkpoint of unknown outcome again without waiting for checkpointIntervalMs', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 3_000 });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.advance(3_300);
@@ -122,7 +122,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('keeps to checkpointIntervalMs after a lost reply to a renewal that carried no checkpoint', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 4_000 });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_900);
@@ -131,7 +131,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('moves the deadline for an answered renewal, but not for a recovered one', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     const deadline = tenure.deadline;
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
@@ -146,7 +146,7 @@ describe('a keeper that writes checkpoints', () => {
   it('gives up a write that stays unanswered, and learns its effect from the next write', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -171,7 +171,7 @@ describe('a keeper that writes checkpoints', () => {
       ownerSwitchesSinceCheckpoint: 1,
     });
     const keeper = await driveKeeper({ seenRow });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.store.rows.clear();
     await keeper.reportFrontier(tenure, '100');
     await keeper.advance(3_000);
@@ -189,7 +189,7 @@ describe('a keeper that writes checkpoints', () => {
     expect(tenure.ended).to.equal(true);
     expect(keeper.eventsOf('warning')).to.have.length(1);
     expect(keeper.newsOf('taken'), 'the coordinator knows it as held').to.have.length(1);
-    const next = await keeper.startWorker(2);
+    const next = await keeper.startShardWorker(2);
     expect(next.fence).to.be.above(tenure.fence);
     expect(next.start).to.deep.include({ type: 'after' });
     expect(keeper.row.checkpoint).to.equal('100');
@@ -197,7 +197,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('keeps the lease when the reply to creating a vanished row again is lost', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     keeper.store.rows.clear();
     keeper.store.script('create', { type: 'failAfter' });
     await keeper.advance(4_000);
@@ -207,7 +207,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('loses the lease after a few attempts when the row it created again keeps refusing the take', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     keeper.store.rows.clear();
     const act = (): void => {
       const { leaseOwner: _owner, ...row } = keeper.store.row(shardId);
@@ -227,7 +227,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('backs off when a row vanishes each time after it was created again, and warns once', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     keeper.store.calls.length = 0;
     const gone = { type: 'meanwhile', act: () => keeper.store.rows.clear() } as const;
     for (let time = 0; time < 999; time += 1) keeper.store.script('update', gone);
@@ -239,7 +239,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('loses the lease when another worker has created the vanished row again', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.store.rows.clear();
     keeper.store.script('create', {
       type: 'meanwhile',
@@ -255,7 +255,7 @@ describe('a keeper that writes checkpoints', () => {
     const store = memoryLeaseStore();
     const seenRow = store.put({ leaseKey: shardId });
     const keeper = await driveKeeper({ store, seenRow });
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     for (let times = 0; times < 40; times++) store.script('update', { type: 'failBefore' });
     await keeper.advance(9_000);
     store.rows.clear();

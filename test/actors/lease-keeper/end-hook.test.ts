@@ -29,9 +29,9 @@ async function toTheEnd(setup: KeeperSetup = {}): Promise<{ keeper: KeeperDriver
       }),
     ...setup,
   });
-  const tenure = await keeper.startWorker(1);
+  const tenure = await keeper.startShardWorker(1);
   await keeper.reportFrontier(tenure, '100');
-  await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
+  await keeper.endShardWorker(tenure, { type: 'shardEnd', notFound: false });
   return { keeper, calls };
 }
 

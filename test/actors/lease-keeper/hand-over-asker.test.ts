@@ -57,7 +57,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.row).to.deep.include({ leaseCounter: 6, leaseOwner: me, checkpoint: '200' });
     expect(keeper.newsOf('taken')).to.have.length(1);
     expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you', counter: 6 });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     expect(tenure).to.deep.include({ fence: 7, deadline: keeper.clock.now + failoverMs - 900 });
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '200', subSequenceNumber: 0 } });
   });

@@ -29,7 +29,7 @@ function withdraw(keeper: KeeperDriver): void {
 /** A keeper that holds the lease, delivers, and has answered a wish. */
 async function yielding(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
   const keeper = await driveKeeper(setup);
-  const tenure = await keeper.startWorker(1);
+  const tenure = await keeper.startShardWorker(1);
   tenure.newestHandedOut = { sequenceNumber: '100', subSequenceNumber: 0 };
   await keeper.reportFrontier(tenure, '100');
   ask(keeper);
@@ -62,7 +62,7 @@ describe('a keeper that is asked for its lease', () => {
     tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
     await keeper.reportFrontier(tenure, '200');
     const { leaseCounter } = keeper.row;
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     const at = { checkpoint: '200', subSequenceNumber: 0 };
     expect(keeper.row).to.deep.include({
       ...rowAfterHandOver,
@@ -91,7 +91,7 @@ describe('a keeper that is asked for its lease', () => {
   it('refuses tenures while the hand-over is under way', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.script('update', { type: 'holdBefore', until: new Promise(() => {}) });
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     expect(await keeper.askForTenure(2)).to.deep.equal({ type: 'refused', reason: 'the lease is being handed over' });
   });
 
@@ -101,9 +101,9 @@ describe('a keeper that is asked for its lease', () => {
     await keeper.advance(2_000);
     expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
     expect(tenure.ended, 'what is under way is not cut off').to.equal(false);
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     expect(keeper.row.leaseOwner).to.equal(me);
-    const next = await keeper.startWorker(2);
+    const next = await keeper.startShardWorker(2);
     expect(next.fence).to.be.greaterThan(tenure.fence);
     ask(keeper, 3);
     await keeper.advance(renewalMs + 2_000);
@@ -144,34 +144,34 @@ describe('a keeper that is asked for its lease', () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     ask(keeper, 2);
     await keeper.advance(1_900);
-    const { workerNumber: worker, fence } = tenure;
+    const { shardWorkerNumber: shardWorker, fence } = tenure;
     const position = { sequenceNumber: '100', subSequenceNumber: 0 };
-    await keeper.tell({ type: 'frontier', frontier: { worker, fence: fence - 1, position, records: 9 } });
-    await keeper.tell({ type: 'frontier', frontier: { worker, fence, position, records: 1 } });
+    await keeper.tell({ type: 'frontier', frontier: { shardWorker, fence: fence - 1, position, records: 9 } });
+    await keeper.tell({ type: 'frontier', frontier: { shardWorker, fence, position, records: 1 } });
     await keeper.advance(100);
     expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
   });
 
   it('refuses when its worker crashes, because calls may still run', async () => {
     const [keeper] = await draining();
-    await keeper.killWorker(1);
+    await keeper.killShardWorker(1);
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
   it('refuses when its worker has ended with open records', async () => {
     const [keeper, tenure] = await draining();
     tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
-    await keeper.endWorker(tenure, { type: 'drained', open: 1 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 1 });
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
   it('ignores that an earlier worker cannot drain, and that its worker cannot before it has to', async () => {
     const [keeper, tenure] = await yielding();
-    await keeper.tell({ type: 'cannotDrain', worker: 1, fence: tenure.fence });
+    await keeper.tell({ type: 'cannotDrain', shardWorker: 1, fence: tenure.fence });
     await keeper.advance(1_000);
-    await keeper.tell({ type: 'cannotDrain', worker: 1, fence: tenure.fence - 1 });
+    await keeper.tell({ type: 'cannotDrain', shardWorker: 1, fence: tenure.fence - 1 });
     expect(keeper.controls.get(1)!.map(({ type }) => type)).to.deep.equal(['pause']);
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     expect(keeper.row).to.deep.include(rowAfterHandOver);
   });
 
@@ -181,7 +181,7 @@ describe('a keeper that is asked for its lease', () => {
     await keeper.advance(1_000);
     expect(keeper.controls.get(1)!.map(({ type }) => type)).to.deep.equal(['revoked']);
     expect(keeper.state.receivedWish?.phase).to.equal('draining');
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     expect(keeper.row).to.deep.include(rowAfterHandOver);
   });
 
@@ -192,7 +192,7 @@ describe('a keeper that is asked for its lease', () => {
       refused += 1;
       return { type: 'refused', current: keeper.row };
     };
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     for (let n = 0; n < 10 && !keeper.ended; n += 1) await keeper.advance(200);
     expect(refused).to.equal(4);
     expect(keeper.news.at(-1)).to.include({ type: 'lost', retake: true });
@@ -218,24 +218,24 @@ describe('a keeper that is asked for its lease', () => {
     const [late, tenure] = await draining();
     withdraw(late);
     await late.advance(renewalMs);
-    await late.endWorker(tenure, drained);
+    await late.endShardWorker(tenure, drained);
     expect(late.row.leaseOwner).to.equal(me);
-    expect((await late.startWorker(2)).fence).to.be.greaterThan(tenure.fence);
+    expect((await late.startShardWorker(2)).fence).to.be.greaterThan(tenure.fence);
 
     const [last, lastTenure] = await draining();
     last.store.script('update', { type: 'meanwhile', act: () => withdraw(last) });
-    await last.endWorker(lastTenure, drained);
+    await last.endShardWorker(lastTenure, drained);
     expect(last.row).to.deep.include({ leaseOwner: me });
     expect(last.ended).to.equal(false);
-    expect((await last.startWorker(2)).fence).to.be.greaterThan(lastTenure.fence);
+    expect((await last.startShardWorker(2)).fence).to.be.greaterThan(lastTenure.fence);
   });
 
   it('does not yield to a wish that is no longer raised, until it is raised again', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 60_000 });
     await keeper.advance(failoverMs);
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     expect(keeper.row.leaseOwner).to.equal(me);
-    await keeper.startWorker(2);
+    await keeper.startShardWorker(2);
     await keeper.advance(renewalMs + 2_000);
     expect(keeper.controls.get(2), 'as long as it is not raised').to.equal(undefined);
     ask(keeper, 2);
@@ -245,7 +245,7 @@ describe('a keeper that is asked for its lease', () => {
 
   it('ignores a wish that is addressed to another keeper', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     ask(keeper, 1, 'n1/6');
     await keeper.advance(renewalMs + 2_000);
     expect(keeper.row).to.not.have.property('kinactAnswer');
@@ -262,7 +262,7 @@ describe('a keeper that is asked for its lease', () => {
       const [keeper, tenure] = await draining();
       await keeper.reportFrontier(tenure, '200');
       keeper.store.script('update', { type: 'failAfter' });
-      await keeper.endWorker(tenure, drained);
+      await keeper.endShardWorker(tenure, drained);
       expect(keeper.ended).to.equal(false);
       expect(await keeper.askForTenure(2)).to.deep.include({ type: 'refused' });
       then(keeper);
@@ -276,7 +276,7 @@ describe('a keeper that is asked for its lease', () => {
   it('repeats the hand-over when it did not take effect and the wish still stands', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.script('update', { type: 'failBefore' });
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     await keeper.advance(2_000);
     expect(keeper.row).to.deep.include(rowAfterHandOver);
   });
@@ -284,13 +284,13 @@ describe('a keeper that is asked for its lease', () => {
   it('reports the lease as lost when a Java worker has taken it meanwhile', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.takeAs(shardId, 'java');
-    await keeper.endWorker(tenure, drained);
+    await keeper.endShardWorker(tenure, drained);
     expect(keeper.news.at(-1)).to.deep.include({ type: 'lost', reason: 'taken by java' });
   });
 
   it('ends the shard instead of handing it over', async () => {
     const [keeper, tenure] = await draining();
-    await keeper.endWorker(tenure, { type: 'shardEnd', children: [], notFound: false });
+    await keeper.endShardWorker(tenure, { type: 'shardEnd', children: [], notFound: false });
     await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END', leaseOwner: me });
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
@@ -302,7 +302,7 @@ describe('a keeper that is asked for its lease', () => {
     it('hands the lease over directly to the asking worker if no worker reads it any more', async () => {
       const [keeper, tenure] = await draining();
       keeper.store.script('update', { type: 'failBefore' });
-      await keeper.endWorker(tenure, drained);
+      await keeper.endShardWorker(tenure, drained);
       expect(keeper.row.leaseOwner).to.equal(me);
       await keeper.tell(stopping);
       await keeper.advance(1_000);
@@ -318,7 +318,7 @@ describe('a keeper that is asked for its lease', () => {
     it('releases the lease to any worker if its own worker drains for the stop', async () => {
       const [keeper, tenure] = await yielding();
       await keeper.tell(stopping);
-      await keeper.endWorker(tenure, drained);
+      await keeper.endShardWorker(tenure, drained);
       expect(keeper.row).to.not.have.property('leaseOwner');
       expect(keeper.newsOf('released')[0]!.lease).to.deep.include({
         released: true,
@@ -331,14 +331,14 @@ describe('a keeper that is asked for its lease', () => {
       const [gone, goneTenure] = await yielding();
       await gone.tell(stopping);
       gone.store.script('update', { type: 'meanwhile', act: () => withdraw(gone) });
-      await gone.endWorker(goneTenure, drained);
+      await gone.endShardWorker(goneTenure, drained);
       expect(gone.row).to.not.have.property('leaseOwner');
       expect(gone.newsOf('released')[0]!.lease).to.deep.include({ released: true, recordsLeft: 0 });
 
       const [open, tenure] = await yielding();
       tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
       await open.tell(stopping);
-      await open.endWorker(tenure, { type: 'drained', open: 1 });
+      await open.endShardWorker(tenure, { type: 'drained', open: 1 });
       expect(open.row.leaseOwner, 'a call may run').to.equal(me);
       await open.advance(stopping.deadlineMs);
       expect(open.row).to.not.have.property('leaseOwner');

@@ -24,7 +24,7 @@ const drains = (keeper: KeeperDriver): number =>
 
 async function held(setup: KeeperSetup = {}): Promise<KeeperDriver> {
   const keeper = await driveKeeper({ handOverMs: failoverMs, ...setup });
-  await keeper.startWorker(1);
+  await keeper.startShardWorker(1);
   return keeper;
 }
 
@@ -37,7 +37,7 @@ describe('a holder that is asked for its lease', () => {
     await keeper.advance(2.5 * failoverMs);
     expect(drains(keeper), 'told to pause').to.equal(1);
     await keeper.reportFrontier(tenure, '7');
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs);
     expect(keeper.row.leaseOwner, 'after a wish of three failover times ago').to.equal('me');
   });
@@ -54,7 +54,7 @@ describe('a holder that is asked for its lease', () => {
     await keeper.reportFrontier(tenure, '7');
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdBefore', until: new Promise<void>((resolve) => (answer = resolve)) });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.status()).to.include({ writing: 'handOver' });
     // The table is slow for 200 ms. Meanwhile the asking worker withdraws its wish, and the pipeline asks for a tenure.
     withdrawWish(keeper);
@@ -76,7 +76,7 @@ describe('a holder that is asked for its lease', () => {
     await keeper.reportFrontier(tenure, '7');
     // The hand-over and all later writes are lost on their way. The asking worker takes the lease, whose counter stands still.
     for (let lost = 0; lost < 40; lost++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs / 2);
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 30_000 });
     withdrawWish(keeper);
@@ -95,7 +95,7 @@ describe('a holder that is asked for its lease', () => {
     await keeper.reportFrontier(tenure, '7');
     keeper.store.script('update', { type: 'failAfter' });
     for (let lost = 0; lost < 12; lost++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(5 * failoverMs);
     expect(keeper.row).to.include({ leaseOwner: 'other', checkpoint: '7' });
     expect(keeper.eventsOf('leaseLost')).to.deep.equal([]);
@@ -113,7 +113,7 @@ describe('a holder that is asked for its lease', () => {
     keeper.store.script('update', {
       type: 'failAfter',
     });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner).to.equal('other');
     keeper.store.takeAs(keeper.row.leaseKey, asker.workerId, asker.writer);
     keeper.store.rows.delete(keeper.state.lease.row.leaseKey);
@@ -137,7 +137,7 @@ describe('a holder that is asked for its lease', () => {
       refused += 1;
       return Promise.resolve({ type: 'refused', current: keeper.row });
     };
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(refused).to.be.at.most(2);
   });
 
@@ -154,7 +154,7 @@ describe('a holder that is asked for its lease', () => {
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(running, 'calls that run').to.equal(1);
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.row.leaseOwner, 'beside a call that runs').to.equal('me');
   });
 
@@ -181,7 +181,7 @@ describe('a holder that is asked for its lease', () => {
     await keeper.reportFrontier(tenure, '7');
     // From now on the renewals of other leases take every permit. After a take by force, the new owner would start at an old checkpoint.
     open = false;
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);
     expect(keeper.state.timing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
     expect(entries[0]).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });

@@ -14,14 +14,14 @@ describe('a keeper that releases its lease', () => {
   it('drains its worker, then checkpoints and releases in one conditional write', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     const [drain] = keeper.controls.get(1) ?? [];
     expect(drain).to.deep.include({ type: 'drain', fence: tenure.fence });
     expect(tenure.ended, 'a draining worker delivers').to.equal(false);
     await keeper.reportFrontier(tenure, '100', { subSequenceNumber: 4 });
     const before = updates(keeper).length;
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(updates(keeper).slice(before)).to.have.length(1);
     expect(updates(keeper).at(-1)).to.deep.include({
       expected: { counter: 6, owner: me, writer },
@@ -50,7 +50,7 @@ describe('a keeper that releases its lease', () => {
 
   it('continues to renew while its worker drains', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.reportFrontier(tenure, '50');
     await keeper.advance(9_000);
@@ -60,9 +60,9 @@ describe('a keeper that releases its lease', () => {
 
   it('reports how many records its worker left open', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.endWorker(tenure, { type: 'drained', open: 17 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 17 });
     expect(keeper.newsOf('released')[0]?.lease.recordsLeft).to.equal(17);
   });
 
@@ -78,7 +78,7 @@ describe('a keeper that releases its lease', () => {
 
   it('releases at its frontier by the deadline when the worker does not drain in time', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     const asked = keeper.clock.now;
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
@@ -90,25 +90,25 @@ describe('a keeper that releases its lease', () => {
       recordsLeft: 'unknown',
       released: true,
     });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
   it('revokes a slow worker before the deadline, and waits for its last frontier and end report', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     await keeper.advance(1_550);
     expect(tenure.ended).to.equal(true);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.reportFrontier(tenure, '100');
-    await keeper.endWorker(tenure, { type: 'drained', open: 7 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 7 });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '100', recordsLeft: 7, released: true });
   });
 
   it('does not ask a revoked worker to drain', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     keeper.suspend(60_000);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
@@ -118,7 +118,7 @@ describe('a keeper that releases its lease', () => {
 
   it('releases even with a deadline of 0 ms', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 0 });
     expect(keeper.newsOf('released')[0]?.lease.released).to.equal(true);
     expect(tenure.ended).to.equal(true);
@@ -126,9 +126,9 @@ describe('a keeper that releases its lease', () => {
 
   it('keeps the lease after a draining worker crashes, and releases once its calls have ended', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.killWorker(1);
+    await keeper.killShardWorker(1);
     await keeper.advance(15_000);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.tell({ type: 'callsEnded' });
@@ -138,10 +138,10 @@ describe('a keeper that releases its lease', () => {
   it('waits for calls of a worker that crashed before or during the release only until the deadline', async () => {
     for (const order of ['release first', 'crash first']) {
       const keeper = await driveKeeper();
-      await keeper.startWorker(1);
-      if (order === 'crash first') await keeper.killWorker(1);
+      await keeper.startShardWorker(1);
+      if (order === 'crash first') await keeper.killShardWorker(1);
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-      if (order === 'release first') await keeper.killWorker(1);
+      if (order === 'release first') await keeper.killShardWorker(1);
       await keeper.advance(19_000);
       expect(keeper.row.leaseOwner, order).to.equal(me);
       await keeper.advance(1_000);
@@ -152,13 +152,13 @@ describe('a keeper that releases its lease', () => {
   it('releases a drained lease without waiting for an earlier pipeline whose calls have ended', async () => {
     for (const order of ['the crash is heard of first', 'the crash is heard of last']) {
       const keeper = await driveKeeper();
-      await keeper.startWorker(1);
-      if (order.endsWith('first')) await keeper.killWorker(1);
+      await keeper.startShardWorker(1);
+      if (order.endsWith('first')) await keeper.killShardWorker(1);
       await keeper.tell({ type: 'callsEnded' });
-      if (order.endsWith('last')) await keeper.killWorker(1);
-      const tenure = await keeper.startWorker(2);
+      if (order.endsWith('last')) await keeper.killShardWorker(1);
+      const tenure = await keeper.startShardWorker(2);
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-      await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+      await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released')[0]?.lease, order).to.deep.include({ released: true });
     }
   });
@@ -166,11 +166,11 @@ describe('a keeper that releases its lease', () => {
   it('repeats a release of unknown outcome, and recognises its own release', async () => {
     for (const fault of ['failBefore', 'failAfter'] as const) {
       const keeper = await driveKeeper();
-      const tenure = await keeper.startWorker(1);
+      const tenure = await keeper.startShardWorker(1);
       await keeper.reportFrontier(tenure, '100');
       await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 10_000 });
       keeper.store.script('update', { type: fault });
-      await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+      await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released'), fault).to.deep.equal([]);
       await keeper.advance(1_000);
       expect(keeper.newsOf('released')[0]?.lease, fault).to.deep.include({ released: true, checkpoint: '100' });
@@ -182,12 +182,12 @@ describe('a keeper that releases its lease', () => {
 
   it('sends the release again when a renewal of unknown outcome has taken effect', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.advance(3_000);
     await keeper.reportFrontier(tenure, '100');
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 10_000 });
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.advance(1_000);
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, checkpoint: '100' });
     expect(keeper.row).to.deep.include({ leaseCounter: 8, checkpoint: '100' });
@@ -196,10 +196,10 @@ describe('a keeper that releases its lease', () => {
 
   it('reports an unsuccessful release when every write fails until the deadline', async () => {
     const keeper = await driveKeeper();
-    await keeper.startWorker(1);
+    await keeper.startShardWorker(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 5_000 });
-    await keeper.killWorker(1, { reason: 'shutdown' });
+    await keeper.killShardWorker(1, { reason: 'shutdown' });
     await keeper.advance(4_999);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.advance(1);
@@ -211,10 +211,10 @@ describe('a keeper that releases its lease', () => {
 
   it('reports a lost lease instead of a release when another worker owns the row', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 5_000 });
     keeper.store.takeAs(shardId, 'java');
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     expect(keeper.newsOf('lost')).to.have.length(1);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     expect(keeper.row.leaseOwner).to.equal('java');
@@ -222,7 +222,7 @@ describe('a keeper that releases its lease', () => {
 
   it('keeps the shorter of two release deadlines, and grants no tenure meanwhile', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.tell({ type: 'release', reason: 'again', deadlineMs: 2_000 });
     expect((await keeper.askForTenure(2))?.type).to.equal('refused');
@@ -237,9 +237,9 @@ const readOn: ShardEndPlan = { type: 'readOn', reason: 'a listing shows the shar
 describe('a keeper whose shard has ended', () => {
   async function toTheEnd(how: object = {}): Promise<KeeperDriver> {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
-    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false, ...how });
+    await keeper.endShardWorker(tenure, { type: 'shardEnd', notFound: false, ...how });
     return keeper;
   }
 
@@ -307,17 +307,17 @@ describe('a keeper whose shard has ended', () => {
   it('continues reading a shard that a listing shows as open, with a delay after no progress', async () => {
     const keeper = await toTheEnd();
     await keeper.plan(readOn);
-    let tenure = await keeper.startWorker(2);
+    let tenure = await keeper.startShardWorker(2);
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 0 } });
-    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
+    await keeper.endShardWorker(tenure, { type: 'shardEnd', notFound: false });
     await keeper.plan(readOn);
     expect(await keeper.askForTenure(3)).to.have.property('type', 'refused');
     await keeper.advance(failoverMs);
-    tenure = await keeper.startWorker(4);
+    tenure = await keeper.startShardWorker(4);
     await keeper.reportFrontier(tenure, '101');
-    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
+    await keeper.endShardWorker(tenure, { type: 'shardEnd', notFound: false });
     await keeper.plan(readOn);
-    await keeper.startWorker(5);
+    await keeper.startShardWorker(5);
     expect(keeper.newsOf('ended')).to.deep.equal([]);
   });
 
@@ -380,9 +380,9 @@ describe('a keeper whose shard has ended', () => {
 
   it('ends the shard instead of releasing it when the coordinator answers in time', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: false });
+    await keeper.endShardWorker(tenure, { type: 'shardEnd', notFound: false });
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.plan(ready);
     expect(keeper.newsOf('ended')).to.have.length(1);
@@ -410,9 +410,9 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('counts the time without a worker from the end of the last worker', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.advance(2 * idleLimitMs);
-    await keeper.endWorker(tenure, { type: 'drained', open: 3 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 3 });
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.advance(1);
@@ -434,22 +434,22 @@ describe('a keeper that may release its lease by itself', () => {
     it(`releases after two endings by ${code} at the same frontier, once the calls have ended`, async () => {
       const keeper = await driveKeeper();
       const error = new KinactError(code, 'onShardStarted of s has not ended.');
-      const first = await keeper.startWorker(1);
+      const first = await keeper.startShardWorker(1);
       await keeper.reportFrontier(first, '100');
-      await keeper.killWorker(1, { error });
-      const second = await keeper.startWorker(2);
+      await keeper.killShardWorker(1, { error });
+      const second = await keeper.startShardWorker(2);
       await keeper.reportFrontier(second, '101');
-      await keeper.killWorker(2, { error });
-      await keeper.startWorker(3);
-      await keeper.killWorker(1, { error });
+      await keeper.killShardWorker(2, { error });
+      await keeper.startShardWorker(3);
+      await keeper.killShardWorker(1, { error });
       expect(keeper.newsOf('released'), 'the frontier moved between the two').to.deep.equal([]);
-      await keeper.killWorker(3, { error });
+      await keeper.killShardWorker(3, { error });
       expect(keeper.newsOf('released'), 'its calls may run').to.deep.equal([]);
       await keeper.tell({ type: 'callsEnded' });
       expect(keeper.newsOf('released')[0]).to.deep.include({
         coolDown: true,
         reason:
-          'the watchdog has ended 2 workers in a row at one checkpoint; the last: onShardStarted of s has not ended',
+          'the watchdog has ended 2 shard workers in a row at one checkpoint; the last: onShardStarted of s has not ended',
       });
       expect(keeper.row).to.deep.include({ checkpoint: '101' });
     });
@@ -457,18 +457,18 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('keeps the lease after crashes with other errors', async () => {
     const keeper = await driveKeeper();
-    for (const worker of [1, 2, 3, 4]) {
-      await keeper.startWorker(worker);
-      await keeper.killWorker(worker, { error: new KinactError('PROCESSING_FAILED', 'boom') });
+    for (const shardWorker of [1, 2, 3, 4]) {
+      await keeper.startShardWorker(shardWorker);
+      await keeper.killShardWorker(shardWorker, { error: new KinactError('PROCESSING_FAILED', 'boom') });
     }
     expect(keeper.row.leaseOwner).to.equal(me);
   });
 
   it('releases with a cool-down when the failure policy stops the shard', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     expect(keeper.newsOf('released')[0]).to.deep.include({
       coolDown: true,
       reason: 'the failure policy stopped the shard: poison',
@@ -479,9 +479,9 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('applies the deadline of a later release request to its own unfinished release', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 3_000 });
     await keeper.advance(3_000);
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
@@ -490,9 +490,9 @@ describe('a keeper that may release its lease by itself', () => {
 
   it('keeps the reason of a waiting release, and adds a cool-down, when the policy stops the shard', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 3_000 });
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     expect(keeper.newsOf('released')[0]).to.deep.include({ reason: 'stop', coolDown: true });
   });
 });

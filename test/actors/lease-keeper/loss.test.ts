@@ -7,7 +7,7 @@ import { driveKeeper, me, nonce, shardId } from '../../support/keeper-driver.js'
 /** Lets `change` write to the row of a working keeper, and checks that the next renewal ends tenure and keeper. */
 async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) => void) {
   const keeper = await driveKeeper();
-  const tenure = await keeper.startWorker(1);
+  const tenure = await keeper.startShardWorker(1);
   await keeper.reportFrontier(tenure, '100');
   change(keeper);
   const before = keeper.row;
@@ -47,7 +47,7 @@ describe('a keeper whose row another writer has changed', () => {
   it('keeps its tenure until the deadline if an unreadable row names this worker or no owner', async () => {
     for (const owner of [{ leaseOwner: me }, {}]) {
       const keeper = await driveKeeper();
-      const tenure = await keeper.startWorker(1);
+      const tenure = await keeper.startShardWorker(1);
       const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, ...owner } });
       for (let again = 0; again < 99; again += 1) keeper.store.script('update', { type: 'failBefore', error }, shardId);
       await keeper.advance(3_000);
@@ -59,13 +59,13 @@ describe('a keeper whose row another writer has changed', () => {
 
   it('gives a lease up at once if its release meets an unreadable row: neither a stop nor anything else waits for that', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, leaseOwner: me } });
     for (let again = 0; again < 99; again += 1) keeper.store.script('update', { type: 'failBefore', error }, shardId);
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
     expect(keeper.ended, 'its records are drained first').to.equal(false);
-    await keeper.endWorker(tenure, { type: 'drained', open: 0 });
+    await keeper.endShardWorker(tenure, { type: 'drained', open: 0 });
     await keeper.untilIdle();
     expect(keeper.ended).to.equal(true);
     const [released] = keeper.newsOf('released');
@@ -99,7 +99,7 @@ describe('a keeper whose row another writer has changed', () => {
 
   it('keeps the lease if only kinactWriter was removed from the row, and writes it again', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     const { kinactWriter, ...stripped } = keeper.row;
     keeper.store.rows.set(shardId, stripped);
     await keeper.advance(4_000);
@@ -121,7 +121,7 @@ describe('a keeper whose row another writer has changed', () => {
 
   it('does not mistake a Java worker’s take after a lost reply for its own write', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     keeper.store.script('update', { type: 'failBefore' });
     keeper.store.script('update', { type: 'meanwhile', act: () => keeper.store.takeAs(shardId, 'java') });
@@ -144,7 +144,7 @@ describe('a keeper whose row another writer has changed', () => {
   it('waits for the last onCheckpoint before it ends, and grants no tenure meanwhile', async () => {
     let settle = (): void => undefined;
     const keeper = await driveKeeper({ onCheckpoint: () => new Promise<void>((resolve) => (settle = resolve)) });
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     await keeper.advance(3_000);
     keeper.store.takeAs(shardId, 'java');

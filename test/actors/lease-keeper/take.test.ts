@@ -41,7 +41,7 @@ describe('a keeper that takes a lease', () => {
     });
     expect(keeper.row).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 123 });
     expect(keeper.eventsOf('warning')).to.have.length(1);
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     expect(tenure.start).to.deep.equal({ type: 'atTimestamp', timestampMs: 123 });
   });
 
@@ -87,7 +87,7 @@ describe('a keeper that takes a lease', () => {
     const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.newsOf('taken')).to.have.length(1);
     expect(keeper.row).to.deep.include({ leaseCounter: 10, kinactWriter: writer, ownerSwitchesSinceCheckpoint: 0 });
-    expect((await keeper.startWorker(1)).start).to.deep.equal({
+    expect((await keeper.startShardWorker(1)).start).to.deep.equal({
       type: 'after',
       position: { sequenceNumber: '50', subSequenceNumber: 0 },
     });

@@ -12,10 +12,10 @@ const updates = (keeper: Awaited<ReturnType<typeof driveKeeper>>) =>
 describe('a keeper that grants tenures', () => {
   it('renews before it grants a tenure, whose fence is the counter of that renewal', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(11);
+    const tenure = await keeper.startShardWorker(11);
     expect(keeper.row.leaseCounter).to.equal(6);
     expect(tenure).to.deep.include({
-      workerNumber: 11,
+      shardWorkerNumber: 11,
       leaseKey: shardId,
       shardId,
       source: 'orders',
@@ -35,9 +35,9 @@ describe('a keeper that grants tenures', () => {
 
   it('passes a given hash range to the tenure, and none if the row has none', async () => {
     const range = { startingHashKey: '1', endingHashKey: '2' };
-    expect((await (await driveKeeper({ hashKeyRange: range })).startWorker(1)).hashKeyRange).to.deep.equal(range);
+    expect((await (await driveKeeper({ hashKeyRange: range })).startShardWorker(1)).hashKeyRange).to.deep.equal(range);
     const { startingHashKey: _first, ...row } = leaseRow({ leaseKey: shardId });
-    expect(await (await driveKeeper({ seenRow: row })).startWorker(1)).to.not.have.property('hashKeyRange');
+    expect(await (await driveKeeper({ seenRow: row })).startShardWorker(1)).to.not.have.property('hashKeyRange');
   });
 
   it('renews every third of failoverMs, counted from the start of the last renewal', async () => {
@@ -58,7 +58,7 @@ describe('a keeper that grants tenures', () => {
 
   it('counts the deadline from the start of a renewal, never from its answer', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
     await keeper.advance(3_000);
@@ -86,7 +86,7 @@ describe('a keeper that grants tenures', () => {
 
   it('revokes the tenure at the deadline, continues to renew, and grants a new tenure with a higher fence', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
     await keeper.advance(liveMs - 1);
     expect(tenure.ended).to.equal(false);
@@ -98,7 +98,7 @@ describe('a keeper that grants tenures', () => {
       { type: 'revoked', fence: 6, reason: 'the local deadline has passed without a renewal' },
     ]);
     expect(keeper.newsOf('idle')).to.have.length(1);
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     expect(await keeper.askForTenure(2), 'nothing is granted while the table is away').to.equal(undefined);
     await keeper.advance(60_000);
     const answer = keeper.answers.get(2);
@@ -110,21 +110,21 @@ describe('a keeper that grants tenures', () => {
 
   it('does not move the deadline of a tenure that is marked as ended', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     const { deadline } = tenure;
     tenure.ended = true;
     await keeper.advance(3_000);
     expect(tenure.deadline).to.equal(deadline);
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
     expect(tenure.deadline).to.equal(0);
   });
 
   it('handles the last messages of a worker that has ended its own tenure', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     tenure.ended = true;
     await keeper.reportFrontier(tenure, '100');
-    await keeper.endWorker(tenure, { type: 'shardEnd', notFound: true });
+    await keeper.endShardWorker(tenure, { type: 'shardEnd', notFound: true });
     await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END' });
     expect(keeper.eventsOf('checkpoint')[0]).to.deep.include({ sequenceNumber: '100' });
@@ -133,19 +133,19 @@ describe('a keeper that grants tenures', () => {
 
   it('handles the last messages of a worker whose tenure was revoked', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.suspend(marginMs + 1);
     await keeper.tell({ type: 'startAllowed' });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
     await keeper.reportFrontier(tenure, '100');
-    await keeper.endWorker(tenure, { type: 'stopShard', error: new Error('poison') });
+    await keeper.endShardWorker(tenure, { type: 'stopShard', error: new Error('poison') });
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
   it('revokes the tenure if the wall clock shows a suspension of more than the margin', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.suspend(marginMs);
     await keeper.advance(1);
     await keeper.tell({ type: 'startAllowed' });
@@ -176,14 +176,14 @@ describe('a keeper that grants tenures', () => {
 
   it('revokes an open tenure before it grants the next one', async () => {
     const keeper = await driveKeeper();
-    const first = await keeper.startWorker(1);
-    const second = await keeper.startWorker(2);
+    const first = await keeper.startShardWorker(1);
+    const second = await keeper.startShardWorker(2);
     expect(first.ended).to.equal(true);
     expect(keeper.controls.get(1)).to.deep.equal([
       { type: 'revoked', fence: first.fence, reason: 'another worker begins' },
     ]);
     expect(second.fence).to.be.above(first.fence);
-    await keeper.killWorker(1);
+    await keeper.killShardWorker(1);
     expect(second.ended, "the old worker's end is not the new one's").to.equal(false);
   });
 
@@ -201,7 +201,7 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.askForTenure(1);
-    await keeper.killWorker(1);
+    await keeper.killShardWorker(1);
     await keeper.advance(10_000);
     expect(keeper.answers.has(1)).to.equal(false);
     expect(keeper.newsOf('working')).to.deep.equal([]);
@@ -209,26 +209,26 @@ describe('a keeper that grants tenures', () => {
 
   it('keeps the lease when the worker crashes, and starts the next worker at the frontier', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100', { subSequenceNumber: 3 });
-    await keeper.killWorker(1, { reason: 'crash', error: new Error('boom') });
+    await keeper.killShardWorker(1, { reason: 'crash', error: new Error('boom') });
     expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(keeper.controls.get(1), 'no worker is there to hear of it').to.equal(undefined);
-    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker is down (crash)');
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the shard worker is down (crash)');
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
-    const next = await keeper.startWorker(2);
+    const next = await keeper.startShardWorker(2);
     expect(next.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 3 } });
     expect(next.fence).to.be.above(tenure.fence);
   });
 
   it('drops and counts messages with a stale fence', async () => {
     const keeper = await driveKeeper();
-    const first = await keeper.startWorker(1);
-    const second = await keeper.startWorker(2);
+    const first = await keeper.startShardWorker(1);
+    const second = await keeper.startShardWorker(2);
     await keeper.reportFrontier(first, '100');
     await keeper.reportFrontier({ ...second, fence: first.fence }, '100');
-    await keeper.endWorker(first, { type: 'shardEnd', notFound: true });
-    await keeper.tell({ type: 'reads', worker: 1, fence: first.fence, forMs: 60_000 });
+    await keeper.endShardWorker(first, { type: 'shardEnd', notFound: true });
+    await keeper.tell({ type: 'reads', shardWorker: 1, fence: first.fence, forMs: 60_000 });
     expect(Object.fromEntries(keeper.counts)).to.deep.equal({ staleFrontier: 2, staleWorkerEnd: 1, staleReads: 1 });
     expect(keeper.newsOf('readsFail')).to.deep.equal([]);
     await keeper.advance(10_000);
@@ -251,7 +251,7 @@ describe('a keeper that grants tenures', () => {
 
   it('ends the tenure, aborts its signal, and refuses an open request when it is stopped', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     keeper.stop();
     expect(tenure).to.deep.include({ ended: true, deadline: 0 });
     expect(tenure.signal.aborted).to.equal(true);
@@ -279,10 +279,10 @@ describe('a keeper that grants tenures', () => {
 
   it('keeps the lease when its worker finds that the tenure has ended', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
-    await keeper.endWorker(tenure, { type: 'tenureEnded' });
-    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the worker has ended: tenureEnded');
-    expect((await keeper.startWorker(2)).fence).to.be.above(tenure.fence);
+    const tenure = await keeper.startShardWorker(1);
+    await keeper.endShardWorker(tenure, { type: 'tenureEnded' });
+    expect(keeper.newsOf('idle')[0]?.reason).to.equal('the shard worker has ended: tenureEnded');
+    expect((await keeper.startShardWorker(2)).fence).to.be.above(tenure.fence);
   });
 
   it('counts an unknown message', async () => {
@@ -293,7 +293,7 @@ describe('a keeper that grants tenures', () => {
 
   it('shows its phase, counter, checkpoint, frontier, fence and remaining time in its status', async () => {
     const keeper = await driveKeeper();
-    const tenure = await keeper.startWorker(1);
+    const tenure = await keeper.startShardWorker(1);
     await keeper.reportFrontier(tenure, '100');
     await keeper.advance(1_000);
     expect(keeper.status()).to.deep.include({

@@ -68,7 +68,7 @@ async function held(setup: KeeperSetup = {}): Promise<{ queue: ReturnType<typeof
   const queue = closedQueue();
   queue.setOpen(true);
   const keeper = await driveKeeper({ traffic: queue.traffic, ...setup });
-  await keeper.startWorker(1);
+  await keeper.startShardWorker(1);
   queue.setOpen(false);
   queue.ended.length = 0;
   return { queue, keeper };
@@ -101,7 +101,7 @@ describe('a keeper that needs permits to write', () => {
     const renewalDue = liveUntil + marginMs - failoverMs + failoverMs / 3;
     expect(queue.entry()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
-    await keeper.killWorker(1);
+    await keeper.killShardWorker(1);
     await keeper.tell({ type: 'callsEnded' });
     expect(queue.entry()).to.deep.equal({ kind: 'duty', deadline: Infinity, renewalDue: Infinity });
     await queue.next(keeper);
@@ -164,7 +164,7 @@ describe('a keeper that needs permits to write', () => {
     const { keeper, queue } = await held();
     await keeper.askForTenure(2);
     expect(queue.waits()).to.equal(true);
-    await keeper.killWorker(2);
+    await keeper.killShardWorker(2);
     await queue.next(keeper);
     expect(queue.ended).to.deep.equal(['unused']);
   });
@@ -173,7 +173,7 @@ describe('a keeper that needs permits to write', () => {
     const queue = closedQueue();
     queue.setOpen(true);
     const keeper = await driveKeeper({ traffic: queue.traffic, onCheckpoint: () => new Promise(() => {}) });
-    await keeper.reportFrontier(await keeper.startWorker(1), '7');
+    await keeper.reportFrontier(await keeper.startShardWorker(1), '7');
     await keeper.advance(failoverMs / 3);
     queue.setOpen(false);
     await keeper.advance(failoverMs / 3);

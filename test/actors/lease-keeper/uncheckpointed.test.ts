@@ -7,13 +7,13 @@ import { driveKeeper } from '../../support/keeper-driver.js';
 /** A keeper with a worker that reports frontiers, each over records of which the oldest arrived so long ago. */
 async function reporting(setup: Parameters<typeof driveKeeper>[0] = {}) {
   const keeper = await driveKeeper(setup);
-  const { workerNumber: worker, fence } = await keeper.startWorker(1);
+  const { shardWorkerNumber: shardWorker, fence } = await keeper.startShardWorker(1);
   let records = 0;
   const report = (number: number, ageMs?: number): Promise<void> => {
     records += 1;
     const arrivedAt = ageMs === undefined ? {} : { arrivedAt: keeper.clock.wall - ageMs };
     const position = { sequenceNumber: String(number), subSequenceNumber: 0 };
-    return keeper.tell({ type: 'frontier', frontier: { worker, fence, position, records, ...arrivedAt } });
+    return keeper.tell({ type: 'frontier', frontier: { shardWorker, fence, position, records, ...arrivedAt } });
   };
   return { keeper, report, ageMs: () => (keeper.status() as KeeperStatus).uncheckpointedMs };
 }

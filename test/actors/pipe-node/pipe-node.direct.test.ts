@@ -59,10 +59,10 @@ function unstarted(definition: AnyNode, more: Partial<PipeNodeOptions> = {}) {
     ...{ clock, pipeRef, tenures, run },
     feed: (...entries: readonly SentMessage[]): Effects =>
       it.tell({ type: 'feed', entries, replyTo: address<void>(pipeRef) }),
-    of: (worker: number, ordinal: number, route?: string): SentMessage =>
+    of: (shardWorker: number, ordinal: number, route?: string): SentMessage =>
       new SentMessage(
         ordinal,
-        itemOf(ordinal, tenures[worker]!, stage),
+        itemOf(ordinal, tenures[shardWorker]!, stage),
         route === undefined ? undefined : addHead(undefined, route),
         1,
       ),
@@ -104,7 +104,7 @@ describe('a message of a node that stands for nothing', () => {
     });
     await state.run(state.feed(ofNothing(), state.of(1, 5), state.of(2, 6)));
     state.tenures[1]!.ended = true;
-    state.tell({ type: 'revoked', worker: 1 });
+    state.tell({ type: 'revoked', shardWorker: 1 });
     expect(lost).to.deep.equal([5]);
 
     const queue = await node(
@@ -115,7 +115,7 @@ describe('a message of a node that stands for nothing', () => {
     await queue.run(queue.feed(ofNothing(), queue.of(1, 2)));
     expect(queue.status()).to.include({ queued: 2 });
     queue.tenures[1]!.ended = true;
-    expect(counted(queue.tell({ type: 'revoked', worker: 1 }))).to.deep.equal({ droppedMessages: 1 });
+    expect(counted(queue.tell({ type: 'revoked', shardWorker: 1 }))).to.deep.equal({ droppedMessages: 1 });
     expect(queue.status()).to.include({ queued: 1 });
   });
 });
@@ -246,7 +246,7 @@ describe('the end of a node', () => {
     const it = await node({ ...keeping, handleLost: (_, { messages }) => (lost.push(...messages), expect.fail('no')) });
     await it.run(it.feed(it.of(1, 0, 'r'), it.of(1, 1, 's')));
     it.tenures[1]!.ended = true;
-    const effects = it.tell({ type: 'revoked', worker: 1 });
+    const effects = it.tell({ type: 'revoked', shardWorker: 1 });
     expect(lost).to.have.length(2);
     expect(sent(effects, it.pipeRef).filter(({ type }) => type === 'nodeEnds')).to.have.length(1);
   });

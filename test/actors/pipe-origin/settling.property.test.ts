@@ -37,9 +37,9 @@ describe('the settled prefix of an origin', () => {
           const ordinals = each.map((at) => first + at);
           number += 1;
           const disposed = { type: 'disposed', reducer: 0, number, credit: 0 } as const;
-          tell({ ...disposed, dispositions: [{ worker: 0, ordinals, items: ordinals.map(() => 0) }] });
+          tell({ ...disposed, dispositions: [{ shardWorker: 0, ordinals, items: ordinals.map(() => 0) }] });
           // A repeated message changes nothing.
-          tell({ ...disposed, dispositions: [{ worker: 0, ordinals: [first], items: [0] }] });
+          tell({ ...disposed, dispositions: [{ shardWorker: 0, ordinals: [first], items: [0] }] });
           for (const offset of ordinals) if (offset < first + fed) done.add(offset);
           let firstOpen = first;
           while (done.has(firstOpen)) firstOpen += 1;

@@ -12,20 +12,20 @@ function behind(more: object = {}) {
   let number = 0;
   const fromReducer = (message: object, given = (number += 1)): Effects =>
     it.tell({ ...message, number: given, reducer } as PipeFeed);
-  const messageOf = (ordinal: number, worker: number): SentMessage =>
-    new SentMessage(ordinal, itemOf(ordinal, it.tenures[worker]!, it.stage), undefined, 10);
+  const messageOf = (ordinal: number, shardWorker: number): SentMessage =>
+    new SentMessage(ordinal, itemOf(ordinal, it.tenures[shardWorker]!, it.stage), undefined, 10);
   return {
     ...it,
-    emits: (ordinals: readonly number[], worker = 1) =>
-      fromReducer({ type: 'emitted', messages: ordinals.map((each) => messageOf(each, worker)) }),
+    emits: (ordinals: readonly number[], shardWorker = 1) =>
+      fromReducer({ type: 'emitted', messages: ordinals.map((each) => messageOf(each, shardWorker)) }),
     emitsOfNothing: () =>
       fromReducer({ type: 'emitted', messages: [new SentMessage('nothing', undefined, undefined, 10)] }),
     repeats: (ordinals: readonly number[]) =>
       fromReducer({ type: 'emitted', messages: ordinals.map((each) => messageOf(each, 1)) }, number),
     marks: (mark: number, kind: 'flush' | 'drain') => fromReducer({ type: 'emittedMark', mark, kind }),
-    loses: (worker: number) => {
-      it.tenures[worker]!.ended = true;
-      return fromReducer({ type: 'emittedLost', worker });
+    loses: (shardWorker: number) => {
+      it.tenures[shardWorker]!.ended = true;
+      return fromReducer({ type: 'emittedLost', shardWorker });
     },
     /** What the reducer is told, without numbers. */
     news: (effects: Effects) =>

@@ -1,7 +1,7 @@
 // Items on their way into a pipe, and their dispositions on the way back, message by message.
 import { expect } from 'chai';
 import type { Ref } from '../../../actors/protocol/actor.js';
-import type { Disposed, WorkerDispositions } from '../../../actors/protocol/disposition.js';
+import type { Disposed, ShardWorkerDispositions } from '../../../actors/protocol/disposition.js';
 import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import type { NodeRequest } from '../../../actors/protocol/pipe-messages.js';
 import type { StageMessage } from '../../../actors/protocol/pipeline-messages.js';
@@ -15,11 +15,11 @@ function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'c
   return disposed.map(({ credit, dispositions }) => ({ credit, dispositions }));
 }
 
-function settled(worker: number, ...ordinals: number[]): WorkerDispositions {
-  return { worker, ordinals, items: ordinals.map(() => 0) };
+function settled(shardWorker: number, ...ordinals: number[]): ShardWorkerDispositions {
+  return { shardWorker, ordinals, items: ordinals.map(() => 0) };
 }
 
-const ended = (worker: number): WorkerDispositions => ({ ...settled(worker), ended: true });
+const ended = (shardWorker: number): ShardWorkerDispositions => ({ ...settled(shardWorker), ended: true });
 
 describe('the items of a pipe', () => {
   it('are fed to the first node as messages that stand for them, with the bytes of their records', () => {
@@ -149,7 +149,7 @@ describe('the items of a pipe', () => {
     items([2, 3]);
     const effects = revoked(1);
     expect(returned(effects, stage)).to.deep.equal([{ credit: 2, dispositions: [] }]);
-    for (const node of nodes) expect(sent(effects, node)).to.deep.equal([{ type: 'revoked', worker: 1 }]);
+    for (const node of nodes) expect(sent(effects, node)).to.deep.equal([{ type: 'revoked', shardWorker: 1 }]);
     expect(status()).to.include({ openRecords: 1, queued: 1 });
     const next = answerFeed(first);
     expect(fedBy(next, nodes[0]!)).to.deep.equal([1]);

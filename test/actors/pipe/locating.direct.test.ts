@@ -13,7 +13,7 @@ type Direct = ReturnType<typeof direct>;
 describe('the question to a pipe where a record is', () => {
   const locate = (it1: Direct, ordinal: number, more: object = {}): [Effects, ReplyTo<Whereabouts>] => {
     const replyTo = address<Whereabouts>(it1.stage);
-    const question = { type: 'locate', worker: 1, ordinal, replyTo, next: [], queued: false, ...more } as const;
+    const question = { type: 'locate', shardWorker: 1, ordinal, replyTo, next: [], queued: false, ...more } as const;
     return [it1.tell(question), replyTo];
   };
   const actor = 'pipe/0#1';
@@ -49,7 +49,7 @@ describe('the question to a pipe where a record is', () => {
     it1.items([0]);
     const [effects, replyTo] = locate(it1, 0, { next: [other] });
     const [first] = it1.askedOf(effects, 0);
-    expect(first?.question).to.include({ type: 'locateRecord', worker: 1, ordinal: 0 });
+    expect(first?.question).to.include({ type: 'locateRecord', shardWorker: 1, ordinal: 0 });
     const [second] = it1.askedOf(it1.tell(first!.answered(undefined)), 1);
     const found: Whereabouts = { actor: 'pipe-node/1', state: 'running', forMs: 12 };
     expect(answers(it1.tell(second!.answered(found)), replyTo)).to.deep.equal([found]);
@@ -79,7 +79,7 @@ describe('the question to a pipe where a record is', () => {
 describe('the question to a pipe for how long records have waited', () => {
   const ask = (it1: Direct, heldForMs = Infinity, next: readonly (typeof other)[] = []): [Effects, ReplyTo<number>] => {
     const replyTo = address<number>(it1.stage);
-    return [it1.tell({ type: 'waitsForAck', worker: 1, heldForMs, next, replyTo }), replyTo];
+    return [it1.tell({ type: 'waitsForAck', shardWorker: 1, heldForMs, next, replyTo }), replyTo];
   };
   /** A pipe whose nodes hold record 0 of worker 1, and to which nothing comes. */
   const idle = (): Direct => {

@@ -135,8 +135,8 @@ describe('the status of a pipe', () => {
     it1.punctuation('flush');
     expect(it1.status()).to.deep.equal({
       holding: [
-        { worker: 1, ordinal: 4, state: 'unknown', forMs: 0 },
-        { worker: 2, ordinal: 3, state: 'queued', forMs: 30 },
+        { shardWorker: 1, ordinal: 4, state: 'unknown', forMs: 0 },
+        { shardWorker: 2, ordinal: 3, state: 'queued', forMs: 30 },
       ],
       ...{ doing: 'feeding', queued: 2, openRecords: 3, flushes: 1 },
     });

@@ -19,9 +19,9 @@ function parkable(...all: readonly (ItemReferences | undefined)[]): ParkableMess
 }
 
 /** A bundle of items 3 and up, one of each tenure. */
-function bundleOf(...workers: readonly ReturnType<typeof tenureOf>[]): ItemReferences {
+function bundleOf(...shardWorkers: readonly ReturnType<typeof tenureOf>[]): ItemReferences {
   const bundle: ReturnType<typeof newBundle> = newBundle();
-  for (const tenure of workers) addTo(bundle, itemOf(2 + tenure.workerNumber, tenure, stage));
+  for (const tenure of shardWorkers) addTo(bundle, itemOf(2 + tenure.shardWorkerNumber, tenure, stage));
   return bundle;
 }
 

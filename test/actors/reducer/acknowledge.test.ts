@@ -29,12 +29,12 @@ async function handedOut(count: number, onFailure: OnFailure = 'crash', options:
   const numbers = putNumbered(stream, count);
   const handed: Handed[] = [];
   const pipeline = start({ ...one, definition: manual(handed), reducer: { onFailure }, ...options });
-  const { keeper, worker } = pipeline.read(stream.port, shard0);
+  const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
   await pipeline.clock.advance(10);
   const frontier = (): number => numbers.indexOf(keeper.frontiers.at(-1)?.position.sequenceNumber ?? 'none');
   const ack = (index: number): void => handed[index]!.ctx.ack(handed[index]!.item.token);
   const fail = (index: number): void => handed[index]!.ctx.fail(handed[index]!.item.token, new Error('no'));
-  return { stream, numbers, handed, pipeline, keeper, worker, frontier, ack, fail };
+  return { stream, numbers, handed, pipeline, keeper, shardWorker, frontier, ack, fail };
 }
 
 describe('manual acknowledgement', () => {
@@ -264,14 +264,14 @@ describe('a raw behaviour', () => {
     const open: Item[] = [];
     const pipeline = start({
       ...one,
-      worker: { maxPending: 4 },
+      shardWorker: { maxPending: 4 },
       definition: raw(log, (message, ctx) => {
         if (message.type === 'items') open.push(...message.items);
         if (message.type === 'drain') for (const { token } of open) ctx.ack(token);
       }),
     });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
-    const ending = pipeline.ending(worker);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(10);
     expect(log.map(({ type }) => type)).to.deep.equal(['items', 'flush']);
     expect(keeper.frontiers).to.have.length(0);

@@ -289,7 +289,7 @@ describe('a reducer with `concurrency`', () => {
     await other.end(new Error('down'));
     expect(asked).to.deep.equal([]);
     expect(open).to.deep.equal([]);
-    expect(status().holding).to.containSubset([{ worker: 1, ordinal: 0, state: 'waiting' }]);
+    expect(status().holding).to.containSubset([{ shardWorker: 1, ordinal: 0, state: 'waiting' }]);
   });
 
   it('tells where items are, and how many wait', () => {
@@ -297,7 +297,8 @@ describe('a reducer with `concurrency`', () => {
     begin(itemsOf(each('aabc')));
     const locate = (ordinal: number): Whereabouts['state'] | undefined => {
       const replyTo = address<Whereabouts>(self);
-      return answers(tell({ type: 'locate', worker: 1, ordinal, replyTo, next: [], queued: false }), replyTo)[0]?.state;
+      return answers(tell({ type: 'locate', shardWorker: 1, ordinal, replyTo, next: [], queued: false }), replyTo)[0]
+        ?.state;
     };
     expect([0, 1, 2, 3].map(locate)).to.deep.equal(['running', 'queued', 'running', 'queued']);
     expect(status()).to.deep.include({ doing: 'process', queued: 2 });

@@ -1,6 +1,6 @@
 // ctx.emit of reducers that acknowledge by hand, and of raw behaviours: an item is settled when it is acknowledged and its values are done.
 import { expect } from 'chai';
-import type { FoldingReducer, ReducerContext, ReducerMessage, Token } from '../../../src/api/reducer.js';
+import type { FoldingReducer, ReducerContext, ReducerMessage, ItemToken } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { emitting, type Emitting } from '../../support/direct-emitting.js';
 import { counted } from '../../support/direct.js';
@@ -10,7 +10,7 @@ type Manual = Partial<FoldingReducer<State, number, unknown>>;
 
 /** The context of the last call, and the tokens of all items. */
 function byHand(definition: Manual, options: object = {}) {
-  const tokens: Token[] = [];
+  const tokens: ItemToken[] = [];
   const last: { context?: ReducerContext<unknown> } = {};
   const { reduce } = definition;
   const it = emitting(
@@ -53,7 +53,7 @@ describe('ctx.emit with manual acknowledgement', () => {
     expect(it.ack(0)).to.deep.equal([0]);
   });
 
-  for (const [whose, worker, settles] of [
+  for (const [whose, shardWorker, settles] of [
     ['its lease', 1, []],
     ['another lease', 2, [0]],
   ] as const)
@@ -68,8 +68,8 @@ describe('ctx.emit with manual acknowledgement', () => {
       });
       const call = it.end(it.items([0]));
       it.tell({ type: 'contextCalled' });
-      it.tenures[worker]!.ended = true;
-      it.revoked(worker);
+      it.tenures[shardWorker]!.ended = true;
+      it.revoked(shardWorker);
       resolve();
       const effects = await call;
       expect([it.settledIn(effects), counted(effects)]).to.deep.equal([settles, {}]);
@@ -163,7 +163,7 @@ describe('ctx.emit with manual acknowledgement', () => {
 describe('ctx.emit of a raw behaviour', () => {
   type Act = (message: ReducerMessage<number>, context: ReducerContext<unknown>) => unknown;
   function raw(act: Act, options: object = {}) {
-    const last: { context?: ReducerContext<unknown>; tokens: Token[] } = { tokens: [] };
+    const last: { context?: ReducerContext<unknown>; tokens: ItemToken[] } = { tokens: [] };
     const definition: Emitting = {
       init: () => 0,
       reduce: undefined,

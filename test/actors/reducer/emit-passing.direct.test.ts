@@ -183,7 +183,7 @@ describe('a lost lease of a reducer with a pipe', () => {
     const messages = it.messagesIn(await it.run(it.items([0])));
     it.tenures[1]!.ended = true;
     const effects = it.revoked(1);
-    expect(it.feedsIn(effects)).to.deep.include({ type: 'emittedLost', number: 2, reducer: it.self, worker: 1 });
+    expect(it.feedsIn(effects)).to.deep.include({ type: 'emittedLost', number: 2, reducer: it.self, shardWorker: 1 });
     expect(it.done(messages)).to.deep.equal([]);
     expect(it.status().emitted).to.deep.equal({ untaken: 1, openRecords: 0 });
     expect(it.settledIn(await it.run(it.tell({ type: 'flushDue' })))).to.deep.equal([]);
@@ -194,14 +194,14 @@ describe('a lost lease of a reducer with a pipe', () => {
     await it.run(it.items([0]));
     it.tenures[1]!.ended = true;
     const [disposed] = sent(it.tell({ type: 'heartbeat' }), it.stage) as any[];
-    expect(disposed.dispositions).to.deep.equal([{ worker: 1, ordinals: [], items: [], ended: true }]);
+    expect(disposed.dispositions).to.deep.equal([{ shardWorker: 1, ordinals: [], items: [], ended: true }]);
   });
 });
 
 describe('questions to a reducer with a pipe', () => {
   const locate = (it: ReturnType<typeof many>, ordinal: number): Effects => {
     const replyTo = address<Whereabouts>(it.self);
-    return it.tell({ type: 'locate', worker: 1, ordinal, next: [], queued: false, replyTo });
+    return it.tell({ type: 'locate', shardWorker: 1, ordinal, next: [], queued: false, replyTo });
   };
 
   it('passes the question on to the pipe where a record is that it has emitted', async () => {
@@ -233,13 +233,13 @@ describe('questions to a reducer with a pipe', () => {
     it.done(it.messagesIn(effects).slice(0, 1));
     it.clock.move(500);
     const replyTo = address<number>(it.self);
-    const asked = it.tell({ type: 'waitsForAck', worker: 1, heldForMs: Infinity, next: [], replyTo });
+    const asked = it.tell({ type: 'waitsForAck', shardWorker: 1, heldForMs: Infinity, next: [], replyTo });
     expect(sent(asked, it.pipe)).to.deep.include({
-      ...{ type: 'waitsForAck', worker: 1, ordinal: 1, heldForMs: 500, next: [] },
+      ...{ type: 'waitsForAck', shardWorker: 1, ordinal: 1, heldForMs: 500, next: [] },
       replyTo,
     });
     it.done(it.messagesIn(effects).slice(1));
-    const alone = it.tell({ type: 'waitsForAck', worker: 1, heldForMs: Infinity, next: [], replyTo });
+    const alone = it.tell({ type: 'waitsForAck', shardWorker: 1, heldForMs: Infinity, next: [], replyTo });
     expect([sent(alone, it.pipe), answers(alone, replyTo)]).to.deep.equal([[], [500]]);
   });
 
@@ -247,7 +247,7 @@ describe('questions to a reducer with a pipe', () => {
     const it = many(1_000);
     await it.run(it.items([0, 1]));
     const replyTo = address<Whereabouts>(it.self);
-    const ask = { type: 'locate', worker: 1, ordinal: 1, next: [], queued: false, replyTo } as const;
+    const ask = { type: 'locate', shardWorker: 1, ordinal: 1, next: [], queued: false, replyTo } as const;
     expect(answers(it.tell(ask), replyTo)[0]?.state).to.equal('queued');
     it.waits();
     expect(answers(it.tell(ask), replyTo)[0]?.state).to.equal('waiting');

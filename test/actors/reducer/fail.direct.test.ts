@@ -1,7 +1,7 @@
 // `ctx.fail` under automatic acknowledgement, and calls of `ctx` that have no effect. One message at a time, without a runtime.
 import { expect } from 'chai';
 import type { FailurePolicy } from '../../../src/api/failure-policy.js';
-import type { FoldingReducer, ReducerContext, Token } from '../../../src/api/reducer.js';
+import type { FoldingReducer, ReducerContext, ItemToken } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { direct, type Effects, type State } from '../../support/direct-reducer.js';
 import { counted, ofType, sent, started } from '../../support/direct.js';
@@ -13,7 +13,7 @@ function keeping(
   act: (value: number, fail: (error: string) => void) => unknown = () => undefined,
   { onFailure = retry(), ...definition }: Calls & { readonly onFailure?: FailurePolicy } = {},
 ) {
-  const got: { readonly ctx: ReducerContext; readonly token: Token }[] = [];
+  const got: { readonly ctx: ReducerContext; readonly token: ItemToken }[] = [];
   const harness = direct(
     {
       reduce: (state, { value, token }, ctx) => {
@@ -183,7 +183,7 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
 });
 
 describe('a call of ctx that has no effect', () => {
-  const strays: readonly (readonly [string, (token: Token, ctx: ReducerContext) => void, string])[] = [
+  const strays: readonly (readonly [string, (token: ItemToken, ctx: ReducerContext) => void, string])[] = [
     ['a copy of a token', (token, ctx) => ctx.ack({ idempotencyKey: token.idempotencyKey }), 'pass item.token itself'],
     [
       'a spread token',

@@ -120,10 +120,13 @@ describe('a reducer with flush', () => {
         flush: (_, ctx) => void fences.push(ctx.fences),
       }),
     });
-    const workers = stream.shardIds().map((id) => pipeline.read(stream.port, id));
+    const shardWorkers = stream.shardIds().map((id) => pipeline.read(stream.port, id));
     await pipeline.clock.advance(200);
     const expected = new Map(
-      workers.map(({ keeper: { tenures } }) => [`${tenures[0]!.source}/${tenures[0]!.shardId}`, tenures[0]!.fence]),
+      shardWorkers.map(({ keeper: { tenures } }) => [
+        `${tenures[0]!.source}/${tenures[0]!.shardId}`,
+        tenures[0]!.fence,
+      ]),
     );
     expect(fences).to.deep.equal([expected]);
   });
@@ -135,7 +138,7 @@ describe('a reducer with flush', () => {
     const flushed: Numbers[] = [];
     const pipeline = start({
       ...one,
-      worker: { maxPending: 10 },
+      shardWorker: { maxPending: 10 },
       definition: flushing({ size: 1_000, intervalMs: 100_000 }, flushed),
     });
     pipeline.read(stream.port, shard0);
@@ -149,7 +152,7 @@ describe('a reducer with flush', () => {
     let flushes = 0;
     const pipeline = start({
       ...one,
-      worker: { maxPendingBytes: 100 },
+      shardWorker: { maxPendingBytes: 100 },
       definition: defineReducer({
         init: () => 0,
         batch: { size: 1_000, intervalMs: 100_000 },
@@ -223,14 +226,18 @@ describe('a reducer with flush', () => {
       }),
       reducer: { onFailure: 'stopShard' },
     });
-    const workers = [a, b, c].map((id) => pipeline.read(stream.port, id));
-    for (let index = 0; workers.some((_, at) => at < 2 && stream.recordsOf([a, b][at]!).length === 0); index += 1) {
+    const shardWorkers = [a, b, c].map((id) => pipeline.read(stream.port, id));
+    for (
+      let index = 0;
+      shardWorkers.some((_, at) => at < 2 && stream.recordsOf([a, b][at]!).length === 0);
+      index += 1
+    ) {
       const key = `k${index}`;
       const { shardId } = stream.put({ partitionKey: key, data: '0' })[0]!;
       if (shardId === c) stream.trim(c, 1);
     }
     await pipeline.clock.advance(200);
-    expect(workers.map(({ keeper }) => keeper.ends.map(({ type }) => type))).to.deep.equal([
+    expect(shardWorkers.map(({ keeper }) => keeper.ends.map(({ type }) => type))).to.deep.equal([
       ['stopShard'],
       ['stopShard'],
       [],

@@ -20,7 +20,7 @@ async function failed(onFailure: OnFailure) {
 
 const settledIn = (effects: Effects, stage: any): unknown[] =>
   sent(effects, stage).flatMap((message: any) =>
-    message.dispositions.map(({ worker, ordinals, ended = false }: any) => [worker, ordinals, ended]),
+    message.dispositions.map(({ shardWorker, ordinals, ended = false }: any) => [shardWorker, ordinals, ended]),
   );
 
 describe('a failed flush with an item of a lease that has ended', () => {
@@ -38,7 +38,7 @@ describe('a failed flush with an item of a lease that has ended', () => {
 
   it('stops the shards of the others alone', async () => {
     const { tenures } = await failed('stopShard');
-    expect([1, 2].map((worker) => tenures[worker]!.stopError !== undefined)).to.deep.equal([false, true]);
+    expect([1, 2].map((shardWorker) => tenures[shardWorker]!.stopError !== undefined)).to.deep.equal([false, true]);
   });
 
   it('parks the items of the others alone', async () => {

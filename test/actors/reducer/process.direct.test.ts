@@ -236,14 +236,14 @@ describe('a reducer with `process`', () => {
     const { items, tell, self, status } = processing();
     const locate = (ordinal: number): Whereabouts['state'] | undefined => {
       const replyTo = address<Whereabouts>(self);
-      const effects = tell({ type: 'locate', worker: 1, ordinal, replyTo, next: [], queued: false });
+      const effects = tell({ type: 'locate', shardWorker: 1, ordinal, replyTo, next: [], queued: false });
       return answers(effects, replyTo)[0]?.state;
     };
     items([0, 1, 2, 3]);
     expect([0, 3, 9].map(locate)).to.deep.equal(['running', 'queued', 'unknown']);
     expect(status()).to.deep.include({ doing: 'process', queued: 1 });
     expect(status().current).to.include({ sequenceNumber: '0', key: 'k' });
-    expect(status().holding).to.deep.equal([{ worker: 1, ordinal: 0, state: 'running', forMs: 0 }]);
+    expect(status().holding).to.deep.equal([{ shardWorker: 1, ordinal: 0, state: 'running', forMs: 0 }]);
   });
 
   it('says that nothing waits for an acknowledgement while a call runs or a batch is gathered', () => {
@@ -251,7 +251,7 @@ describe('a reducer with `process`', () => {
     items([0]);
     clock.move(5_000);
     const replyTo = address<number>(self);
-    const effects = tell({ type: 'waitsForAck', worker: 1, heldForMs: Infinity, next: [], replyTo });
+    const effects = tell({ type: 'waitsForAck', shardWorker: 1, heldForMs: Infinity, next: [], replyTo });
     expect(answers(effects, replyTo)).to.deep.equal([0]);
   });
 });

@@ -2,7 +2,7 @@
 // among other actors.
 import { expect } from 'chai';
 import type { Ref } from '../../../actors/protocol/actor.js';
-import type { Disposed, WorkerDispositions, Whereabouts } from '../../../actors/protocol/disposition.js';
+import type { Disposed, ShardWorkerDispositions, Whereabouts } from '../../../actors/protocol/disposition.js';
 import type { ReducerRequest, StageMessage } from '../../../actors/protocol/pipeline-messages.js';
 import type { ReducerActorMessage } from '../../../actors/reducer/reducer.js';
 import type { Item, ReducerContext } from '../../../src/api/reducer.js';
@@ -15,12 +15,12 @@ function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'c
   return disposed.map(({ credit, dispositions }) => ({ credit, dispositions }));
 }
 
-function settled(worker: number, ...ordinals: number[]): WorkerDispositions {
-  return { worker, ordinals, items: ordinals.map(() => 0) };
+function settled(shardWorker: number, ...ordinals: number[]): ShardWorkerDispositions {
+  return { shardWorker, ordinals, items: ordinals.map(() => 0) };
 }
 
-function ended(worker: number, ...ordinals: number[]): WorkerDispositions {
-  return { ...settled(worker, ...ordinals), ended: true };
+function ended(shardWorker: number, ...ordinals: number[]): ShardWorkerDispositions {
+  return { ...settled(shardWorker, ...ordinals), ended: true };
 }
 
 describe('a reducer, message by message', () => {
@@ -215,7 +215,7 @@ describe('a reducer, message by message', () => {
     const before = status();
     const again: ReducerRequest[] = [
       { type: 'items', stage, number: 1, items: [itemOf(0, tenures[1]!, stage)] },
-      { type: 'punctuation', stage, number: 2, id: 5, worker: 1, kind: 'flush' },
+      { type: 'punctuation', stage, number: 2, id: 5, shardWorker: 1, kind: 'flush' },
     ];
     for (const message of again)
       expect(tell(message)).to.deep.equal([{ type: 'count', what: 'repeatedMessages', by: 1 }]);
@@ -227,7 +227,7 @@ describe('a reducer, message by message', () => {
     const next = ref<ReducerRequest>('reducer/1#9');
     const locate = (ordinal: number, ...others: Ref<ReducerRequest>[]) => {
       const replyTo = address<Whereabouts>(self);
-      const effects = tell({ type: 'locate', worker: 1, ordinal, replyTo, next: others, queued: false });
+      const effects = tell({ type: 'locate', shardWorker: 1, ordinal, replyTo, next: others, queued: false });
       return { answer: answers(effects, replyTo)[0], passed: sent(effects, next) };
     };
     await end(items([0]));

@@ -70,7 +70,7 @@ describe('a reducer that folds', () => {
     const { overlaps, call } = alone();
     const pipeline = start({
       ...one,
-      worker: { maxPending: 20 },
+      shardWorker: { maxPending: 20 },
       credit: 100,
       definition: defineReducer({
         init: () => 0,
@@ -245,7 +245,7 @@ describe('a reducer whose reduce fails', () => {
     });
     const stopped = pipeline.read(bad.port, shard0);
     const goesOn = pipeline.read(good.port, shard0);
-    const ending = pipeline.ending(stopped.worker);
+    const ending = pipeline.ending(stopped.shardWorker);
     await pipeline.clock.advance(1);
     const last = putNumbered(good, 10).at(-1);
     await pipeline.clock.advance(1);

@@ -2,7 +2,7 @@
 // fail together, and an attempt may return long before it succeeds.
 import { expect } from 'chai';
 import type { FailurePolicy } from '../../../src/api/failure-policy.js';
-import type { ReducerContext, Token } from '../../../src/api/reducer.js';
+import type { ReducerContext, ItemToken } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { direct, type Effects } from '../../support/direct-reducer.js';
 import { started } from '../../support/direct.js';
@@ -12,7 +12,7 @@ describe('items of one key that fail together, under a policy that answers by pr
   async function bothFail() {
     const answers: ((policy: FailurePolicy) => void)[] = [];
     const calls: number[] = [];
-    const tokens: [Token, ReducerContext][] = [];
+    const tokens: [ItemToken, ReducerContext][] = [];
     const harness = direct(
       {
         acknowledge: 'manual',

@@ -320,9 +320,9 @@ describe('for how long records have waited for an acknowledgement alone', () => 
   const flush = (): readonly number[] => [];
 
   function asking({ tell, self }: ReturnType<typeof failing>) {
-    return (worker: number): number | undefined => {
+    return (shardWorker: number): number | undefined => {
       const replyTo = address<number>(self);
-      return answers(tell({ type: 'waitsForAck', worker, heldForMs: Infinity, next: [], replyTo }), replyTo)[0];
+      return answers(tell({ type: 'waitsForAck', shardWorker, heldForMs: Infinity, next: [], replyTo }), replyTo)[0];
     };
   }
 
@@ -369,7 +369,7 @@ describe('what the status of a reducer says of what waits', () => {
       forMs: 50,
       error: 'no 0',
     });
-    expect(holding).to.deep.equal([{ worker: 1, ordinal: 0, state: 'waiting', forMs: 50 }]);
+    expect(holding).to.deep.equal([{ shardWorker: 1, ordinal: 0, state: 'waiting', forMs: 50 }]);
   });
 
   it('names the failed flush, and what is queued behind it', async () => {
@@ -381,7 +381,7 @@ describe('what the status of a reducer says of what waits', () => {
     items([1], 2);
     const { waiting, holding } = status();
     expect(waiting.map(({ at, error }) => [at, error])).to.deep.equal([['flush', 'down']]);
-    expect(holding.map(({ worker, state }) => [worker, state])).to.deep.equal([
+    expect(holding.map(({ shardWorker, state }) => [shardWorker, state])).to.deep.equal([
       [1, 'waiting'],
       [2, 'waiting'],
     ]);

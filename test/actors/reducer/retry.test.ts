@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { FailedItem } from '../../../src/api/failed-item.js';
 import { NonRetryableError, type OnFailure } from '../../../src/api/failure-policy.js';
-import { defineReducer, type Item, type ReducerContext, type Token } from '../../../src/api/reducer.js';
+import { defineReducer, type Item, type ReducerContext, type ItemToken } from '../../../src/api/reducer.js';
 import { retry } from '../../../src/options/retry-policy.js';
 import { drive, type Driver } from '../../../src/testing/drive.js';
 import type { DrivenItem } from '../../../src/testing/driven-items.js';
@@ -206,7 +206,7 @@ describe('an outage', () => {
 describe('manual acknowledgement under retry', () => {
   it('delivers an item for which ctx.fail was called again, with a higher attempt', async () => {
     const calls: string[] = [];
-    const failed: { token: Token; ctx: ReducerContext }[] = [];
+    const failed: { token: ItemToken; ctx: ReducerContext }[] = [];
     const definition = defineReducer<number, string>({
       init: () => 0,
       acknowledge: 'manual',

@@ -92,16 +92,16 @@ describe('what a reducer says of items that it has taken out of its queue', () =
       { reduce: (state, { value }) => (value > 0 ? (hung as never) : bad.first ? expect.fail('no') : state) },
       { onFailure: retry({ minMs: 100, maxMs: 100 }) },
     );
-    const of = (worker: number, ordinal: number) => itemOf(ordinal, it1.tenures[worker]!, it1.stage);
+    const of = (shardWorker: number, ordinal: number) => itemOf(ordinal, it1.tenures[shardWorker]!, it1.stage);
     await it1.end(it1.deliver([of(1, 0)]));
     await it1.drain(it1.deliver([of(1, 1), of(1, 2), of(2, 3)]));
     bad.first = false;
     it1.clock.move(100);
     // Three items are let go, and the next call takes two of them.
     begin(await it1.end(it1.tell({ type: 'attemptDue' })));
-    const heldForMs = (worker: number): unknown => {
+    const heldForMs = (shardWorker: number): unknown => {
       const replyTo = address<number>(it1.self);
-      return answers(it1.tell({ type: 'waitsForAck', worker, heldForMs: 500, next: [], replyTo }), replyTo)[0];
+      return answers(it1.tell({ type: 'waitsForAck', shardWorker, heldForMs: 500, next: [], replyTo }), replyTo)[0];
     };
     expect([0, 1, 2].map(heldForMs)).to.deep.equal([500, 0, 0]);
   });

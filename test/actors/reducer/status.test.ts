@@ -71,7 +71,7 @@ describe('a reducer that shows its status', () => {
     const stream = fakeStream();
     putNumbered(stream, 4);
     const pipeline = start({ reducers: 1, definition });
-    const { worker } = pipeline.read(stream.port, shard0);
+    const { shardWorker } = pipeline.read(stream.port, shard0);
     const other = fakeStream({ name: 'other' });
     await pipeline.clock.advance(10);
     pipeline.read(other.port, shard0);
@@ -83,7 +83,7 @@ describe('a reducer that shows its status', () => {
       [0, 'folded'],
       [0, 'queued'],
     ]);
-    expect(pipeline.status(worker)).to.include({ openRecords: 4 });
+    expect(pipeline.status(shardWorker)).to.include({ openRecords: 4 });
   });
 
   it('crashes with the error of init when the state of a shard cannot be created', async () => {
@@ -124,7 +124,7 @@ describe('a stage whose reducers have not joined yet', () => {
   const later = Object.freeze({ asker: other, question: 2 });
   const tenure = {
     ...{
-      workerNumber: 1,
+      shardWorkerNumber: 1,
       leaseKey: 's',
       shardId: 's',
       source: 'x',
@@ -147,21 +147,22 @@ describe('a stage whose reducers have not joined yet', () => {
         );
     const typesOf = (effects: readonly Effect<StageMessage>[]): string[] =>
       effects.map((effect) => (effect.type === 'send' ? (effect.message as { type: string }).type : effect.type));
-    const locate = (ordinal: number): any => tell({ type: 'locate', worker: 1, ordinal, replyTo } as StageMessage)[0];
+    const locate = (ordinal: number): any =>
+      tell({ type: 'locate', shardWorker: 1, ordinal, replyTo } as StageMessage)[0];
     tell({
       type: 'notify',
       tenure,
-      workerRef: other,
+      shardWorkerRef: other,
       ordinals: [0],
       records: [record],
       fetches: [],
       replyTo,
     } as StageMessage);
-    tell({ type: 'punctuate', worker: 1, kind: 'drain', replyTo: later });
+    tell({ type: 'punctuate', shardWorker: 1, kind: 'drain', replyTo: later });
     expect(typesOf(tell({ type: 'beat' }))).to.deep.equal(['after']);
     expect(locate(0).answer).to.include({ actor: self.path, state: 'queued' });
     expect(locate(7).answer).to.include({ actor: self.path, state: 'unknown' });
-    expect(behaviour.status!(state)).to.have.property('workers', 1);
+    expect(behaviour.status!(state)).to.have.property('shardWorkers', 1);
     const joined = tell({ type: 'join', reducer: 0, ref: other, credit: 5 });
     expect(typesOf(joined)).to.deep.equal(['items', 'punctuation']);
     expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 1, id: 0, waiting: [] }))).to.deep.equal(['reply']);
@@ -171,18 +172,18 @@ describe('a stage whose reducers have not joined yet', () => {
   it('answers no collect of an unknown worker, and forgets the punctuation of a retired worker', () => {
     const [state] = behaviour.initial(self);
     const tell = (message: StageMessage): readonly Effect<StageMessage>[] => behaviour.receive(state, message)[1];
-    expect(tell({ type: 'collect', worker: 5, replyTo } as StageMessage)).to.deep.equal([]);
+    expect(tell({ type: 'collect', shardWorker: 5, replyTo } as StageMessage)).to.deep.equal([]);
     tell({
       type: 'notify',
       tenure: { ...tenure },
-      workerRef: other,
+      shardWorkerRef: other,
       ordinals: [0],
       records: [record],
       fetches: [],
       replyTo,
     } as StageMessage);
-    tell({ type: 'punctuate', worker: 1, kind: 'flush', replyTo: later });
-    expect(tell({ type: 'retire', worker: 1 })).to.deep.equal([]);
+    tell({ type: 'punctuate', shardWorker: 1, kind: 'flush', replyTo: later });
+    expect(tell({ type: 'retire', shardWorker: 1 })).to.deep.equal([]);
     expect(state.punctuations.size).to.equal(0);
     expect(() => tell({ type: 'join', reducer: 9, ref: other, credit: 1 })).to.throw(/no reducer 9/);
   });

@@ -166,11 +166,11 @@ describe('a pipeline that loses a lease', () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const pipeline = start({ ...one, definition: defineReducer({ init: () => 0, reduce: (n: number) => n }) });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(1);
     const stale = keeper.tenures[0]!.fence - 1;
-    pipeline.tell(worker, { type: 'revoked', fence: stale, reason: 'old' });
-    pipeline.tell(worker, { type: 'drain', fence: stale });
+    pipeline.tell(shardWorker, { type: 'revoked', fence: stale, reason: 'old' });
+    pipeline.tell(shardWorker, { type: 'drain', fence: stale });
     const numbers = putNumbered(stream, 3, undefined, 3);
     await pipeline.clock.advance(1);
     expect(pipeline.counters()['staleControls']).to.equal(2);

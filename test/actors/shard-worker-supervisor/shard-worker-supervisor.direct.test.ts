@@ -14,14 +14,14 @@ const lease: HeldLease = {
 };
 
 function direct() {
-  const worker = { kind: 'stub' } as unknown as Behaviour<never, never>;
-  let known: Behaviour<never, never> | undefined = worker;
-  const behaviour = shardWorkerSupervisor({ coordinators: () => [], makeWorker: () => known, againMs: 1_000 });
+  const shardWorker = { kind: 'stub' } as unknown as Behaviour<never, never>;
+  let known: Behaviour<never, never> | undefined = shardWorker;
+  const behaviour = shardWorkerSupervisor({ coordinators: () => [], makeShardWorker: () => known, againMs: 1_000 });
   const { tell, status } = stepped(behaviour, ref<ShardWorkerSupervisorMessage>('shard-worker-supervisor#2'));
   return {
     tell,
     status,
-    sourceRemoved: (isRemoved: boolean) => void (known = isRemoved ? undefined : worker),
+    sourceRemoved: (isRemoved: boolean) => void (known = isRemoved ? undefined : shardWorker),
     held: (version: number) => ofType(tell({ type: 'held', table: 'app', version, leases: [lease] }), 'spawn'),
   };
 }
@@ -31,10 +31,10 @@ describe('the shard worker supervisor, message by message', () => {
     const { held, sourceRemoved, status } = direct();
     sourceRemoved(true);
     expect(held(1)).to.deep.equal([]);
-    expect(status()).to.deep.equal({ workers: 0 });
+    expect(status()).to.deep.equal({ shardWorkers: 0 });
     sourceRemoved(false);
     expect(held(2)).to.have.length(1);
-    expect(status()).to.deep.equal({ workers: 1 });
+    expect(status()).to.deep.equal({ shardWorkers: 1 });
   });
 
   it('does nothing for the end of a shard worker that it does not know', () => {

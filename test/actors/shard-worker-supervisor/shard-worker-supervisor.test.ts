@@ -14,7 +14,7 @@ import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '.
 let clock: ManualClock;
 const roots: Ref<never>[] = [];
 
-type WorkerMessage = { readonly type: 'end' } | { readonly type: 'crash' };
+type StubMessage = { readonly type: 'end' } | { readonly type: 'crash' };
 
 /** The supervisor with stub coordinators. `tell` makes a stub worker end or crash. */
 async function running(coordinators = 1) {
@@ -29,19 +29,19 @@ async function running(coordinators = 1) {
     },
   };
   const refs = Array.from({ length: coordinators }, (_, index) => spawnRoot(runtime, coordinator, String(index)));
-  const started: { lease: HeldLease; ref: Ref<WorkerMessage> }[] = [];
-  const makeWorker = (lease: HeldLease): Behaviour<never, never> => {
-    const behaviour: Behaviour<null, WorkerMessage> = {
+  const started: { lease: HeldLease; ref: Ref<StubMessage> }[] = [];
+  const makeShardWorker = (lease: HeldLease): Behaviour<never, never> => {
+    const behaviour: Behaviour<null, StubMessage> = {
       kind: 'stub-worker',
       initial: (ref) => (started.push({ lease, ref }), [null, []]),
       receive: (_, { type }) => {
-        const effect: Effect<WorkerMessage> = type === 'end' ? { type } : { type: 'fail', error: new Error('worker') };
+        const effect: Effect<StubMessage> = type === 'end' ? { type } : { type: 'fail', error: new Error('worker') };
         return [null, [effect]];
       },
     };
     return behaviour as unknown as Behaviour<never, never>;
   };
-  const options = { coordinators: () => refs, makeWorker, againMs: 1_000, callDeadlineMs: 100 };
+  const options = { coordinators: () => refs, makeShardWorker, againMs: 1_000, callDeadlineMs: 100 };
   const self = spawnRoot(runtime, shardWorkerSupervisor(options), '');
   roots.push(self, ...refs);
   await clock.advance(1);

@@ -2,14 +2,14 @@
 // carries out the reads by hand.
 import { expect } from 'chai';
 import type { LeasedRead, ReadResult, StreamSource } from '../../../src/api/ports.js';
-import { createByteBudget, openAccount, setWorkerBytes } from '../../../src/core/byte-budget.js';
+import { createByteBudget, openAccount, setShardWorkerBytes } from '../../../src/core/byte-budget.js';
 import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../../src/core/intake.js';
 import { createSettledTally, openEntry } from '../../../src/core/settled-tally.js';
 import { ofType, recordOf } from '../../support/direct.js';
-import { directWorker, type WorkerEffects } from '../../support/direct-worker.js';
+import { directShardWorker, type ShardWorkerEffects } from '../../support/direct-shard-worker.js';
 
 /** A shard worker with an open record, in a budget whose other account holds more than everything. */
-function inFullBudget(options: Parameters<typeof directWorker>[0] = {}) {
+function inFullBudget(options: Parameters<typeof directShardWorker>[0] = {}) {
   const budget = createByteBudget(100);
   const other = openAccount(budget, () => undefined);
   const reads: AbortSignal[] = [];
@@ -22,18 +22,18 @@ function inFullBudget(options: Parameters<typeof directWorker>[0] = {}) {
     close: () => undefined,
   };
   const open: StreamSource['open'] = (_, __, ___, lease) => (leased.push(lease!), reader);
-  const worker = directWorker({
+  const shardWorker = directShardWorker({
     budget,
     source: { name: 'orders', open, answersIdle: true } as StreamSource,
     ...options,
   });
-  worker.grant();
-  setWorkerBytes(other, 1_000, false);
-  const begin = async (effects: WorkerEffects, signal: AbortSignal): Promise<unknown> =>
+  shardWorker.grant();
+  setShardWorkerBytes(other, 1_000, false);
+  const begin = async (effects: ShardWorkerEffects, signal: AbortSignal): Promise<unknown> =>
     ofType(effects, 'run')
       .find(({ name }) => name === 'read')!
       .start(signal);
-  return { ...worker, budget, other, reads, held, leased, nextRead: worker.read(1), begin };
+  return { ...shardWorker, budget, other, reads, held, leased, nextRead: shardWorker.read(1), begin };
 }
 
 const turnOfLoop = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
@@ -44,7 +44,7 @@ describe('a read of a reader that counts no bytes', () => {
     const read = begin(nextRead, new AbortController().signal);
     await turnOfLoop();
     expect([reads.length, budget.waiting.size]).to.deep.equal([0, 1]);
-    setWorkerBytes(other, 10, false);
+    setShardWorkerBytes(other, 10, false);
     await read;
     expect([reads.length, budget.waiting.size, budget.heldBytes]).to.deep.equal([1, 0, 14]);
   });
@@ -57,7 +57,7 @@ describe('a read of a reader that counts no bytes', () => {
     controller.abort(reason);
     expect(await read).to.equal(reason);
     expect(budget.waiting.size).to.equal(0);
-    setWorkerBytes(other, 0, false);
+    setShardWorkerBytes(other, 0, false);
     await turnOfLoop();
     expect(reads).to.deep.equal([]);
   });

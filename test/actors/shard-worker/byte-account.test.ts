@@ -21,12 +21,12 @@ function aggregateOf(sizes: readonly number[], format: keyof typeof MAGIC = 'kpl
 }
 
 /** A worker whose items stay open until `settle` acknowledges them, by their places in the order of arrival. */
-async function held(budget: ByteBudget, datas: readonly Buffer[], worker = {}) {
+async function held(budget: ByteBudget, datas: readonly Buffer[], shardWorker = {}) {
   const stream = fakeStream({ maxRecords: 3 });
   for (const data of datas) stream.put({ partitionKey: key, data });
   const acks: (() => void)[] = [];
   const pipeline = start({
-    worker: { budget, ...worker },
+    shardWorker: { budget, ...shardWorker },
     definition: defineReducer({
       init: () => 0,
       acknowledge: 'manual',
@@ -46,11 +46,11 @@ describe('the byte budget of a shard worker', () => {
   it('counts every open record once, from its arrival until it is settled', async () => {
     const budget = createByteBudget(1_000_000);
     const datas = [10, 20, 30, 40].map((size) => Buffer.alloc(size));
-    const { acks, settle, worker, pipeline } = await held(budget, datas, { maxPending: 2 });
+    const { acks, settle, shardWorker, pipeline } = await held(budget, datas, { maxPending: 2 });
     // Two records are admitted, the third was fetched with them, and the fourth is not fetched.
     expect(acks).to.have.length(2);
     expect(budget.heldBytes).to.equal(10 + 20 + 30 + 3);
-    expect(pipeline.status(worker)).to.include({ heldBytes: 63, openBytes: 32, prefetchedBytes: 0 });
+    expect(pipeline.status(shardWorker)).to.include({ heldBytes: 63, openBytes: 32, prefetchedBytes: 0 });
     await settle(0);
     expect(budget.heldBytes).to.equal(20 + 30 + 2);
     await settle(1);
@@ -89,7 +89,7 @@ describe('the byte budget of a shard worker', () => {
   it('holds nothing once the worker has lost its lease, was stopped or has crashed', async () => {
     const endings = [
       ({ keeper }: Awaited<ReturnType<typeof held>>) => keeper.control({ type: 'revoked', reason: 'for the test' }),
-      ({ pipeline, worker }: Awaited<ReturnType<typeof held>>) => void pipeline.kill(worker),
+      ({ pipeline, shardWorker }: Awaited<ReturnType<typeof held>>) => void pipeline.kill(shardWorker),
       ({ stream, acks }: Awaited<ReturnType<typeof held>>) => {
         stream.failReads(shard0, new Error('for the test'));
         for (const ack of acks) ack();

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { StreamSource } from '../../../src/api/ports.js';
 import { createIntake, intakeOfShard, pauseIntake } from '../../../src/core/intake.js';
 import { recordOf, sent } from '../../support/direct.js';
-import { directWorker, settled } from '../../support/direct-worker.js';
+import { directShardWorker, settled } from '../../support/direct-shard-worker.js';
 
 const never = new Promise<never>(() => {});
 const silentSource = {
@@ -13,18 +13,18 @@ const silentSource = {
 } as unknown as StreamSource;
 
 /** A worker in its tenure. `records`: what a read brings, with the age of each record. */
-function reading(options: Parameters<typeof directWorker>[0] = {}) {
-  const worker = directWorker({ maxPending: 100, ...options });
-  worker.grant();
-  const { clock } = worker;
+function reading(options: Parameters<typeof directShardWorker>[0] = {}) {
+  const shardWorker = directShardWorker({ maxPending: 100, ...options });
+  shardWorker.grant();
+  const { clock } = shardWorker;
   return {
-    ...worker,
+    ...shardWorker,
     lag: () => {
-      const { lagMs, readLagMs } = worker.status();
+      const { lagMs, readLagMs } = shardWorker.status();
       return [lagMs, readLagMs];
     },
     records: (ages: Readonly<Record<number, number | undefined>>, millisBehindLatest?: number, fetchedMsAgo?: number) =>
-      worker.heard({
+      shardWorker.heard({
         type: 'records',
         records: Object.entries(ages).map(([n, ageMs]) => ({
           ...recordOf(Number(n)),

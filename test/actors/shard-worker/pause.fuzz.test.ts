@@ -89,7 +89,7 @@ describe('shard workers that are paused and resumed', () => {
         reducers: 1 + pick(3),
         stages: 1 + pick(3),
         credit: 2 + pick(20),
-        worker: {
+        shardWorker: {
           maxPending: 1 + pick(12),
           spread: pick(2) === 0 ? 'round-robin' : 'by-shard',
           ...(pick(3) === 0 ? { budget: createByteBudget(200 + pick(2_000)) } : {}),
@@ -123,7 +123,7 @@ describe('shard workers that are paused and resumed', () => {
         if (tenure === undefined) return;
         trace.push(`${pipeline.clock.now()} ${type}`);
         if (type === 'pause') number += 1;
-        pipeline.tell(reader.worker, { type, fence: tenure.fence, number });
+        pipeline.tell(reader.shardWorker, { type, fence: tenure.fence, number });
       };
       const follow = (): void => {
         if (reader.keeper.ends.length === 0) return;

@@ -27,7 +27,7 @@ describe('a shard worker that pauses', () => {
       const seen: string[] = [];
       const acks = new Map<string, () => void>();
       const pipeline = start({
-        worker: { maxPending: 2, intake: intakeOfShard(intake, { source: 'orders', shardId: shard0 }) },
+        shardWorker: { maxPending: 2, intake: intakeOfShard(intake, { source: 'orders', shardId: shard0 }) },
         definition: defineReducer({
           init: () => 0,
           acknowledge: 'manual',
@@ -63,7 +63,7 @@ describe('a shard worker that pauses', () => {
     const stream = fakeStream();
     const intake = createIntake();
     const pipeline = start({
-      worker: { intake: intakeOfShard(intake, { source: 'orders', shardId: shard0 }) },
+      shardWorker: { intake: intakeOfShard(intake, { source: 'orders', shardId: shard0 }) },
       definition: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
     });
     putNumbered(stream, 3);
@@ -82,7 +82,7 @@ describe('a shard worker that pauses', () => {
   it('tells its keeper at once that only records that wait for another attempt are open, whatever it has fetched behind them', async () => {
     const stream = fakeStream();
     const pipeline = start({
-      worker: { maxPending: 2, onFailure: retry() },
+      shardWorker: { maxPending: 2, onFailure: retry() },
       reducer: { onFailure: retry() },
       definition: defineReducer({
         init: () => 0,

@@ -1,15 +1,15 @@
 // When a full shard asks its reducers whether they wait for more items, message by message. pending-limit.test.ts has the reducers, too.
 import { expect } from 'chai';
 import { asked, counted, emitted, ofType } from '../../support/direct.js';
-import { directWorker, settled } from '../../support/direct-worker.js';
+import { directShardWorker, settled } from '../../support/direct-shard-worker.js';
 
 /** A shard worker that is full with one record, ten seconds later. */
-function fullFor10s(options: Parameters<typeof directWorker>[0] = {}, stageCount = 2) {
-  const worker = directWorker({ maxPending: 1, ...options }, stageCount);
-  worker.grant();
-  const effects = worker.read(1);
-  worker.clock.move(10_000);
-  return { ...worker, effects, due: () => worker.tell({ type: 'limitDue' }) };
+function fullFor10s(options: Parameters<typeof directShardWorker>[0] = {}, stageCount = 2) {
+  const shardWorker = directShardWorker({ maxPending: 1, ...options }, stageCount);
+  shardWorker.grant();
+  const effects = shardWorker.read(1);
+  shardWorker.clock.move(10_000);
+  return { ...shardWorker, effects, due: () => shardWorker.tell({ type: 'limitDue' }) };
 }
 
 describe('a full shard, message by message', () => {

@@ -2,7 +2,7 @@
 // would find it only after `watchdogMs`. Slow calls, and reducers that settle something, are not reported.
 import { expect } from 'chai';
 import { reducerIndexOf } from '../../../src/core/routing.js';
-import { defineReducer, type ReducerDefinition, type Token } from '../../../src/api/reducer.js';
+import { defineReducer, type ReducerDefinition, type ItemToken } from '../../../src/api/reducer.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { ConsumerEvents } from '../../../src/api/events.js';
 import { fakeStream, type FakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
@@ -18,7 +18,7 @@ const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => redu
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-type Reduce = (token: Token, ack: (token: Token) => void, n: number) => unknown;
+type Reduce = (token: ItemToken, ack: (token: ItemToken) => void, n: number) => unknown;
 const manual = (reduce: Reduce): ReducerDefinition =>
   defineReducer({
     init: () => 0,
@@ -43,7 +43,7 @@ async function run(
   const pipeline = start({
     reducers: 1,
     ...options,
-    worker: { maxPending: 10, watchdogMs: 600_000, ...options.worker },
+    shardWorker: { maxPending: 10, watchdogMs: 600_000, ...options.shardWorker },
   });
   pipeline.read(stream.port, shard0);
   await pipeline.clock.advance(forMs);
@@ -56,7 +56,7 @@ describe('a bound that is too small for the reducer', () => {
     ['a raw behaviour', { definition: raw, stage: { flushIntervalMs: 1_000 } }],
     [
       'several reducers and stages',
-      { definition: manual(() => undefined), reducers: 3, stages: 2, worker: { spread: 'round-robin' } },
+      { definition: manual(() => undefined), reducers: 3, stages: 2, shardWorker: { spread: 'round-robin' } },
     ],
     [
       'items that wait for a flush and for an acknowledgement',
@@ -81,7 +81,7 @@ describe('a bound that is too small for the reducer', () => {
 
   it('names the bytes of the shard if they are what is full', async () => {
     const pipeline = await run(
-      { definition: manual(() => undefined), worker: { maxPendingBytes: 250 } },
+      { definition: manual(() => undefined), shardWorker: { maxPendingBytes: 250 } },
       12_000,
       (stream) => {
         for (let index = 0; index < 3; index += 1) stream.put({ partitionKey: 'k', data: 'x'.repeat(100) });
@@ -91,14 +91,16 @@ describe('a bound that is too small for the reducer', () => {
   });
 
   it('names the span if records far behind the oldest open one are what is full', async () => {
-    let first: Token | undefined;
+    let first: ItemToken | undefined;
     const definition = manual((token, ack) => (first === undefined ? void (first = token) : ack(token)));
-    const pipeline = await run({ definition, worker: { maxPending: 2 } }, 30_000, (stream) => putNumbered(stream, 200));
+    const pipeline = await run({ definition, shardWorker: { maxPending: 2 } }, 30_000, (stream) =>
+      putNumbered(stream, 200),
+    );
     expect(warnings(pipeline)[0]?.message).to.match(/64 × maxPending: 128 records follow.*Raise maxPending/);
   });
 
   it('is not reported while a call runs, or shortly after: what it holds may be acknowledged next', async () => {
-    const held: Token[] = [];
+    const held: ItemToken[] = [];
     const definition = manual(async (token, ack, n) => {
       held.push(token);
       if (n % 10 !== 9) return;
@@ -148,7 +150,7 @@ describe('a bound that is too small for the reducer', () => {
 
   it('is not reported sooner than ten seconds after the shard has settled something', async () => {
     const definition = manual((token, ack, n) => void (n === 1 && setTimeout(() => ack(token), 8_000)));
-    const options = { definition, reducers: 2, worker: { maxPendingBytes: 250 } };
+    const options = { definition, reducers: 2, shardWorker: { maxPendingBytes: 250 } };
     const pipeline = await run(options, 17_500, (stream) => {
       stream.put({ partitionKey: left, data: '0'.padEnd(100) });
       stream.put({ partitionKey: right, data: '1'.padEnd(100) });

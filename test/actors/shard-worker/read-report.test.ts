@@ -20,7 +20,7 @@ describe('a shard worker that reads', () => {
     // A shard worker in its tenure, with a read under way, and none that has succeeded.
     state = {
       keeper: { path: 'lease-keeper/s', id: 1 },
-      tenure: { workerNumber: 3, fence: 9 },
+      tenure: { shardWorkerNumber: 3, fence: 9 },
       reading: true,
       hasRead: false,
       failingSince: undefined,
@@ -33,7 +33,7 @@ describe('a shard worker that reads', () => {
     noteReadSuccess(turn());
     noteReadSuccess(turn());
     expect(reported()).to.deep.equal([0]);
-    expect(effects[0]).to.have.property('message').that.includes({ type: 'reads', worker: 3, fence: 9 });
+    expect(effects[0]).to.have.property('message').that.includes({ type: 'reads', shardWorker: 3, fence: 9 });
   });
 
   it('reports failures after five seconds, then every ten seconds and after a minute, until a read succeeds', () => {

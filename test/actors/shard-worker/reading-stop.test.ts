@@ -21,7 +21,7 @@ function said<Name extends 'readingStopped' | 'readingResumed'>(
 }
 
 interface Scene {
-  readonly worker?: PipelineOptions['worker'];
+  readonly shardWorker?: PipelineOptions['shardWorker'];
   readonly records?: number;
   readonly bytes?: number;
   readonly fails: (item: Item) => boolean;
@@ -31,12 +31,12 @@ interface Scene {
 }
 
 /** A pipeline whose calls fail for some records, and its sequence numbers. */
-function scene({ worker, records = 100, bytes, fails, keyOf, slowMs = 0 }: Scene) {
+function scene({ shardWorker, records = 100, bytes, fails, keyOf, slowMs = 0 }: Scene) {
   const stream = fakeStream();
   const pipeline = start({
     reducers: 2,
     reducer: { onFailure: retry({ minMs: 1_000, maxMs: 1_000 }) },
-    worker: { maxPending: 10, ...worker },
+    shardWorker: { maxPending: 10, ...shardWorker },
     definition: defineReducer({
       init: () => 0,
       reduce: (count: number, item) => {
@@ -54,7 +54,7 @@ function scene({ worker, records = 100, bytes, fails, keyOf, slowMs = 0 }: Scene
             ...Array.from({ length: records }, (_, id) => ({ partitionKey: `k${id}`, data: String(id).padEnd(bytes) })),
           )
           .map(({ sequenceNumber }) => sequenceNumber);
-  const { keeper, worker: ref } = pipeline.read(stream.port, shard0);
+  const { keeper, shardWorker: ref } = pipeline.read(stream.port, shard0);
   return { stream, pipeline, numbers, keeper, ref };
 }
 
@@ -65,7 +65,7 @@ describe('a shard whose reading stops behind a record that waits for another att
     [
       'maxPendingBytes',
       /maxPendingBytes: \d+ of 1000/,
-      { fails: () => true, bytes: 100, worker: { maxPendingBytes: 1_000, maxPending: 100 } },
+      { fails: () => true, bytes: 100, shardWorker: { maxPendingBytes: 1_000, maxPending: 100 } },
     ],
     [
       'maxBytes',
@@ -74,7 +74,7 @@ describe('a shard whose reading stops behind a record that waits for another att
         fails: () => true,
         bytes: 100,
         records: 3_000,
-        worker: { budget: createByteBudget(1_000), maxPending: 10_000 },
+        shardWorker: { budget: createByteBudget(1_000), maxPending: 10_000 },
       },
     ],
   ];
@@ -120,7 +120,7 @@ describe('a shard whose reading stops behind a record that waits for another att
     const pipeline = start({
       reducers: 1,
       reducer: { onFailure: retry() },
-      worker: { maxPending: 10 },
+      shardWorker: { maxPending: 10 },
       definition: defineReducer({
         init: () => 0,
         reduce: (count: number) => count + 1,
@@ -146,7 +146,7 @@ describe('a shard whose reading stops behind a record that waits for another att
       defineReducer({ init: () => 0, acknowledge: 'manual', reduce: (count: number) => count + 1 }),
     ]) {
       const stream = fakeStream();
-      const pipeline = start({ definition, worker: { maxPending: 10 } });
+      const pipeline = start({ definition, shardWorker: { maxPending: 10 } });
       putNumbered(stream, 100);
       pipeline.read(stream.port, shard0);
       await pipeline.clock.advance(100_000);
@@ -166,7 +166,7 @@ describe('a shard whose reading stops behind a record that waits for another att
     const { pipeline } = scene({
       fails: () => isDown,
       keyOf: () => 'k0',
-      worker: { maxPending: 2 },
+      shardWorker: { maxPending: 2 },
       slowMs: 700,
     });
     await pipeline.clock.advance(30_000);
@@ -181,7 +181,7 @@ describe('a shard whose reading stops behind a record that waits for another att
     const { pipeline } = scene({
       fails: () => true,
       keyOf: () => 'k0',
-      worker: { intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) },
+      shardWorker: { intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) },
     });
     await pipeline.clock.advance(500);
     pauseIntake(intake, pipeline.clock.now());
@@ -197,7 +197,7 @@ describe('a shard whose reading stops behind a record that waits for another att
     const { pipeline } = scene({
       fails: () => true,
       keyOf: () => 'k0',
-      worker: { intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) },
+      shardWorker: { intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) },
     });
     await pipeline.clock.advance(10_000);
     pauseIntake(intake, pipeline.clock.now());

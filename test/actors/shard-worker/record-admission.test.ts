@@ -19,17 +19,17 @@ interface Run {
   readonly from?: Position;
   readonly policy?: OutOfRangePolicy;
   readonly onFailure?: OnFailure;
-  readonly worker?: Partial<ShardWorkerOptions>;
+  readonly shardWorker?: Partial<ShardWorkerOptions>;
   readonly edit?: (source: StreamSource) => StreamSource;
 }
 
 /** Delivers a stream, and acknowledges the records for which `acked` is true. The name of a record is its data. */
 async function deliver(stream: ReturnType<typeof fakeStream>, run: Partial<Run> = {}) {
-  const { acked = () => true, from, policy, onFailure, worker, edit = (source) => source } = run;
+  const { acked = () => true, from, policy, onFailure, shardWorker, edit = (source) => source } = run;
   const seen: string[] = [];
   const acks = new Map<string, () => void>();
   const pipeline = start({
-    worker: { ...worker, ...(onFailure === undefined ? {} : { onFailure }) },
+    shardWorker: { ...shardWorker, ...(onFailure === undefined ? {} : { onFailure }) },
     definition: defineReducer({
       init: () => 0,
       acknowledge: 'manual',
@@ -48,7 +48,7 @@ async function deliver(stream: ReturnType<typeof fakeStream>, run: Partial<Run> 
     policy === undefined ? port : { ...port, unpack: (record) => unpackRecord(record, range, policy) },
   );
   const reader = pipeline.read(source, shard0, from === undefined ? undefined : { type: 'after', position: from });
-  const ending = pipeline.ending(reader.worker);
+  const ending = pipeline.ending(reader.shardWorker);
   await pipeline.clock.advance(10);
   const positions = reader.keeper.frontiers.map(({ position }) => position);
   return { ...reader, ending, seen: seen.toSorted(), acks, pipeline, positions };
@@ -108,7 +108,7 @@ describe('a shard worker that admits aggregates', () => {
   it('moves the frontier past aggregates without user records', async () => {
     const stream = fakeStream();
     const [first, last] = put(stream, envelope(message(['k'], [])), envelope(message(['k', 'l'], [])));
-    const { positions, seen, pipeline } = await deliver(stream, { worker: { maxPending: 1 } });
+    const { positions, seen, pipeline } = await deliver(stream, { shardWorker: { maxPending: 1 } });
     expect(seen).to.deep.equal([]);
     expect(positions.at(-1)).to.deep.equal({ sequenceNumber: last, subSequenceNumber: 0 });
     await pipeline.stop();
@@ -194,7 +194,7 @@ describe('an aggregate that cannot be decoded to its end', () => {
   it('is passed as a whole under `skip` in erlmld’s format', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, aggregate(['a', 'b', 'c'], 'erlmld', 1));
-    const { seen, positions } = await deliver(stream, { onFailure: 'skip', worker: { maxPending: 1 } });
+    const { seen, positions } = await deliver(stream, { onFailure: 'skip', shardWorker: { maxPending: 1 } });
     expect(seen).to.deep.equal(['a']);
     expect(positions).to.deep.equal([{ sequenceNumber, subSequenceNumber: 1 }]);
   });
@@ -288,17 +288,17 @@ describe('a record that comes twice', () => {
   it('is skipped and counted by default, and does not hold up the frontier', async () => {
     const stream = fakeStream();
     const numbers = put(stream, 'a', aggregate(['b', 'c']), 'd');
-    const { seen, positions, pipeline, worker } = await deliver(stream, { edit: twice });
+    const { seen, positions, pipeline, shardWorker } = await deliver(stream, { edit: twice });
     expect(seen).to.deep.equal(['a', 'b', 'c', 'd']);
     expect(positions.at(-1)?.sequenceNumber).to.equal(numbers[2]);
     expect(pipeline.counters()['duplicateRecords']).to.equal(4);
-    expect(pipeline.status(worker)).to.include({ duplicates: 4, admitted: 4, settled: 4 });
+    expect(pipeline.status(shardWorker)).to.include({ duplicates: 4, admitted: 4, settled: 4 });
   });
 
   it('crashes the worker under `exit`, and the error names the record', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, 'a', 'b');
-    const { ending, seen } = await deliver(stream, { edit: twice, worker: { onDuplicate: 'crash' } });
+    const { ending, seen } = await deliver(stream, { edit: twice, shardWorker: { onDuplicate: 'crash' } });
     const { error } = (await ending) as { error: any };
     expect(error.code).to.equal('DUPLICATE_RECORD');
     expect(error.data).to.include({ shardId: shard0, sequenceNumber });
@@ -309,7 +309,7 @@ describe('a record that comes twice', () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 4);
     const from = { sequenceNumber: numbers[1]!, subSequenceNumber: 0 };
-    const { seen, pipeline } = await deliver(stream, { from, worker: { onDuplicate: 'crash' } });
+    const { seen, pipeline } = await deliver(stream, { from, shardWorker: { onDuplicate: 'crash' } });
     expect(seen).to.deep.equal(['2', '3']);
     expect(pipeline.counters()['duplicateRecords']).to.equal(undefined);
   });

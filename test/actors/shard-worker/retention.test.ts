@@ -20,7 +20,7 @@ const historyOf = (retentionMs?: number): SourceHistory => ({
   ...(retentionMs === undefined ? {} : { retentionMs }),
 });
 
-function scene(history: SourceHistory, worker: PipelineOptions['worker'] = {}) {
+function scene(history: SourceHistory, shardWorker: PipelineOptions['shardWorker'] = {}) {
   const state = { isDown: true };
   const pipeline = start({
     reducer: { onFailure: retry({ minMs: 10_000, maxMs: 10_000 }) },
@@ -31,7 +31,7 @@ function scene(history: SourceHistory, worker: PipelineOptions['worker'] = {}) {
         return count + 1;
       },
     }),
-    worker: { history, ...worker },
+    shardWorker: { history, ...shardWorker },
   });
   const stream = fakeStream({ clock: pipeline.clock });
   return { pipeline, stream, state };
@@ -41,7 +41,7 @@ describe('the age of the oldest record of a shard', () => {
   it('is reported once when it passes half of the retention, with the record, its key and its error', async () => {
     const { pipeline, stream } = scene(historyOf(4 * hour));
     const [first] = putNumbered(stream, 3, () => 'k');
-    const { worker } = pipeline.read(stream.port, shard0);
+    const { shardWorker } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(2 * hour - 60_000);
     expect(warnings(pipeline)).to.deep.equal([]);
     await pipeline.clock.advance(2 * hour);
@@ -59,7 +59,7 @@ describe('the age of the oldest record of a shard', () => {
     expect(warning?.message).to.equal(
       `the oldest record of ${shard0} that is not done is 2 h old, and the stream keeps records for 4 h: it waits for another attempt`,
     );
-    expect(pipeline.status(worker)).to.have.property('retentionAtRisk').that.includes('is 4 h old');
+    expect(pipeline.status(shardWorker)).to.have.property('retentionAtRisk').that.includes('is 4 h old');
   });
 
   it('counts from the time when the record came, not from when it was read', async () => {
@@ -79,12 +79,12 @@ describe('the age of the oldest record of a shard', () => {
     await pipeline.clock.advance(3 * hour);
     keeper.control({ type: 'revoked', reason: 'test' });
     await pipeline.clock.advance(1_000);
-    const { worker } = pipeline.read(stream.port, shard0);
+    const { shardWorker } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(120_000);
     expect(warnings(pipeline)).to.have.length(1);
     state.isDown = false;
     await pipeline.clock.advance(120_000);
-    expect(pipeline.status(worker)).to.not.have.property('retentionAtRisk');
+    expect(pipeline.status(shardWorker)).to.not.have.property('retentionAtRisk');
     state.isDown = true;
     putNumbered(stream, 1);
     await pipeline.clock.advance(3 * hour);

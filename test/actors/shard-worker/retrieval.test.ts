@@ -21,8 +21,8 @@ function reading() {
     },
   };
   const pipeline = start({ definition: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }) });
-  const { worker, keeper } = pipeline.read(source, shard0);
-  const retrieval = () => (pipeline.status(worker) as { readonly retrieval: object }).retrieval;
+  const { shardWorker, keeper } = pipeline.read(source, shard0);
+  const retrieval = () => (pipeline.status(shardWorker) as { readonly retrieval: object }).retrieval;
   return { pipeline, keeper, retrieval, say: (notice: SourceNotice) => say(notice), lease: () => lease };
 }
 

@@ -1,27 +1,27 @@
 // What a shard worker's `receive` returns, one message at a time and without a runtime. The test itself answers as keeper, reader and
 // stages. The other files shard-worker*.test.ts test workers among other actors.
 import { expect } from 'chai';
-import type { WorkerEnd } from '../../../actors/protocol/tenure.js';
+import type { ShardWorkerEnd } from '../../../actors/protocol/tenure.js';
 import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-worker.js';
 import type { StartPosition } from '../../../src/core/position.js';
 import { asked, counted, emitted, ofType, sent, started } from '../../support/direct.js';
-import { directWorker, nothing, settled } from '../../support/direct-worker.js';
+import { directShardWorker, nothing, settled } from '../../support/direct-shard-worker.js';
 
-const drained: WorkerEnd = { type: 'drained', open: 0 };
+const drained: ShardWorkerEnd = { type: 'drained', open: 0 };
 
 describe('a shard worker, message by message', () => {
   it('asks its keeper for a tenure first, and ends if the tenure is refused', () => {
-    const { first, keeper, self, tell, opened, status } = directWorker();
+    const { first, keeper, self, tell, opened, status } = directShardWorker();
     expect(first).to.have.length(1);
     const [begin] = asked(first, keeper);
-    expect(begin?.question).to.include({ type: 'beginTenure', worker: 1, workerRef: self });
+    expect(begin?.question).to.include({ type: 'beginTenure', shardWorker: 1, shardWorkerRef: self });
     expect(ofType(tell(begin!.answered({ type: 'refused', reason: 'no' })), 'end')).to.have.length(1);
     expect(opened).to.deep.equal([]);
     expect(status().doing).to.equal('ended');
   });
 
   it('opens its reader at the start position of the tenure, and reads', () => {
-    const { grant, opened } = directWorker();
+    const { grant, opened } = directShardWorker();
     const start: StartPosition = { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } };
     const { effects } = grant({ start });
     expect(opened).to.deep.equal([start]);
@@ -31,7 +31,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('has one read open at a time, and only while the ledger has room', () => {
-    const { grant, read, answer, tell, notified, status } = directWorker({ maxPending: 2 });
+    const { grant, read, answer, tell, notified, status } = directShardWorker({ maxPending: 2 });
     grant();
     expect(started(tell({ type: 'askedToFlush' })), 'while it reads').to.deep.equal([]);
     expect(started(read(1))).to.deep.equal(['read']);
@@ -43,14 +43,14 @@ describe('a shard worker, message by message', () => {
   });
 
   it('starts no read while a fetched record does not fit into the ledger', () => {
-    const { grant, read, status } = directWorker({ maxPendingBytes: 5 });
+    const { grant, read, status } = directShardWorker({ maxPendingBytes: 5 });
     grant();
     expect(started(read(1, 2, 3))).to.deep.equal([]);
     expect(status()).to.include({ admitted: 2, openBytes: 4 });
   });
 
   it('has at most one `notify` and one `collect` open per stage, and none without need', () => {
-    const { grant, read, answer, asks, notified } = directWorker({ maxPending: 100 }, 2);
+    const { grant, read, answer, asks, notified } = directShardWorker({ maxPending: 100 }, 2);
     expect(asks(grant().effects)).to.deep.equal([]);
     const first = read(1, 2, 3);
     expect([notified(first, 0), notified(first, 1)]).to.deep.equal([[[0, 2]], [[1]]]);
@@ -65,7 +65,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('reports only a frontier that moves forward, in whatever order records are settled', () => {
-    const { grant, read, answer, frontiers } = directWorker();
+    const { grant, read, answer, frontiers } = directShardWorker();
     grant();
     read(10, 11, 12);
     expect(frontiers(answer('collect', settled(1)))).to.deep.equal([]);
@@ -75,7 +75,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('settles a record with its last item, and a record without items at once', () => {
-    const { grant, read, answer, frontiers, status } = directWorker();
+    const { grant, read, answer, frontiers, status } = directShardWorker();
     grant();
     read(10, 11);
     expect(frontiers(answer('notify', { ...settled(1), itemCounts: [0, 0, 1, 2] }))).to.deep.equal([['10', 1]]);
@@ -84,7 +84,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('skips duplicates and records that the checkpoint covers, and counts the duplicates', () => {
-    const { grant, read, notified, status } = directWorker();
+    const { grant, read, notified, status } = directShardWorker();
     grant({ start: { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } } });
     const effects = read(6, 7, 8, 8, 9);
     expect(notified(effects)).to.deep.equal([[0, 1]]);
@@ -93,7 +93,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('aborts its read on `drain`, sends the drain punctuation, and ends when everything is settled', () => {
-    const { grant, read, answer, control, asks, endOf, keeper, stages, closed, status } = directWorker();
+    const { grant, read, answer, control, asks, endOf, keeper, stages, closed, status } = directShardWorker();
     const { tenure } = grant();
     read(1, 2);
     const effects = control('drain');
@@ -105,13 +105,13 @@ describe('a shard worker, message by message', () => {
     const last = answer('collect', settled(1));
     expect(endOf(last)).to.deep.equal(drained);
     expect(tenure.ended).to.equal(true);
-    expect(sent(last, stages[0]!)).to.deep.equal([{ type: 'retire', worker: 1 }]);
-    expect(sent(last, keeper).map(({ type }) => type)).to.deep.equal(['frontier', 'workerEnded']);
+    expect(sent(last, stages[0]!)).to.deep.equal([{ type: 'retire', shardWorker: 1 }]);
+    expect(sent(last, keeper).map(({ type }) => type)).to.deep.equal(['frontier', 'shardWorkerEnded']);
     expect(last.at(-1)).to.deep.equal({ type: 'end' });
   });
 
   it('is not drained while a call that has acknowledged early may still run', () => {
-    const { grant, read, answer, control, asks, endOf } = directWorker({ acksEarly: true });
+    const { grant, read, answer, control, asks, endOf } = directShardWorker({ acksEarly: true });
     grant();
     read(1);
     answer('collect', settled(0));
@@ -122,7 +122,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('reads and admits nothing while paused, and ends only after a drain punctuation behind the last settle', () => {
-    const { grant, read, answer, pause, asks, endOf, status } = directWorker();
+    const { grant, read, answer, pause, asks, endOf, status } = directShardWorker();
     grant();
     read(1);
     expect(asks(pause(1))).to.deep.equal(['drain']);
@@ -135,7 +135,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('sends the drain punctuation at a pause even if nothing is open, because a call may run', () => {
-    const { grant, read, answer, pause, asks, endOf } = directWorker();
+    const { grant, read, answer, pause, asks, endOf } = directShardWorker();
     grant();
     read(1);
     answer('notify', settled(0));
@@ -146,7 +146,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('obeys only a `resume` with the number of its last pause', () => {
-    const { grant, read, pause, resume, answer, notified, status } = directWorker();
+    const { grant, read, pause, resume, answer, notified, status } = directShardWorker();
     grant();
     read(1);
     pause(2);
@@ -162,7 +162,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('ends with shardEnd only when everything is settled', () => {
-    const { grant, read, shardEnd, answer, asks, endOf } = directWorker();
+    const { grant, read, shardEnd, answer, asks, endOf } = directShardWorker();
     grant();
     read(1, 2);
     const effects = shardEnd();
@@ -174,7 +174,7 @@ describe('a shard worker, message by message', () => {
 
   it('ends when its tenure has ended, is revoked or stopped by policy, after its last frontier', () => {
     for (const how of ['ended', 'revoked', 'stopShard'] as const) {
-      const { grant, read, answer, control, tell, endOf, frontiers } = directWorker();
+      const { grant, read, answer, control, tell, endOf, frontiers } = directShardWorker();
       const { tenure } = grant();
       read(1, 2);
       if (how !== 'revoked') tenure.ended = true;
@@ -187,7 +187,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('counts and ignores a control message with another fence', () => {
-    const { grant, control, pause, status } = directWorker();
+    const { grant, control, pause, status } = directShardWorker();
     expect(counted(pause(1)), 'before its tenure').to.deep.equal({ staleControls: 1 });
     grant();
     for (const type of ['drain', 'revoked'] as const) {
@@ -197,7 +197,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('asks for a flush when its ledger is full, and again only after a change', () => {
-    const { grant, read, answer, tell, asks } = directWorker({ maxPending: 2, flushes: true });
+    const { grant, read, answer, tell, asks } = directShardWorker({ maxPending: 2, flushes: true });
     grant();
     expect(asks(read(1, 2))).to.deep.equal(['notify', 'collect', 'flush']);
     answer('punctuate', true);
@@ -208,7 +208,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('locates its oldest record when the frontier stands still, and fails if that record is stuck', () => {
-    const { grant, read, tell, answer, clock, asks } = directWorker();
+    const { grant, read, tell, answer, clock, asks } = directShardWorker();
     grant();
     read(1);
     const watchdog: ShardWorkerMessage = { type: 'watchdog' };
@@ -223,7 +223,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('reports once that reading has stopped, although `locatedForReadingStop` is repeated', () => {
-    const { grant, read, tell, clock, answer } = directWorker({ maxPending: 1 });
+    const { grant, read, tell, clock, answer } = directShardWorker({ maxPending: 1 });
     grant();
     read(1);
     clock.move(1_000);
@@ -236,7 +236,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('ends its tenure as soon as it crashes or is stopped, although its keeper may hear of it later', () => {
-    const { grant, read, stop } = directWorker();
+    const { grant, read, stop } = directShardWorker();
     const { tenure } = grant();
     read(1);
     expect(tenure.ended).to.equal(false);
@@ -245,7 +245,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('counts a repeated allowance to go on with admission, and admits nothing for it', () => {
-    const { grant, tell, status } = directWorker();
+    const { grant, tell, status } = directShardWorker();
     grant();
     const effects = tell({ type: 'admit', slice: 0 });
     expect([counted(effects), status().admitted]).to.deep.equal([{ repeatedMessages: 1 }, 0]);

@@ -47,12 +47,12 @@ describe('a shard worker that reads', () => {
       },
     };
     const pipeline = start({
-      worker: { maxPending: 10 },
+      shardWorker: { maxPending: 10 },
       definition: counting(seen, (n) => (n === 0 ? held.opened : undefined)),
     });
-    const { worker, keeper } = pipeline.read(source, shard0);
+    const { shardWorker, keeper } = pipeline.read(source, shard0);
     await pipeline.clock.advance(10);
-    const status = pipeline.status(worker) as { openRecords: number; admitted: number };
+    const status = pipeline.status(shardWorker) as { openRecords: number; admitted: number };
     expect(status.openRecords).to.be.at.most(10);
     expect(status.admitted).to.be.greaterThan(10);
     held.open();
@@ -68,7 +68,7 @@ describe('a shard worker that reads', () => {
     const seen: number[] = [];
     const pipeline = start({
       reducers: 8,
-      worker: { maxPending: 5 },
+      shardWorker: { maxPending: 5 },
       definition: counting(seen, (n) => (n === 0 ? held.opened : undefined)),
     });
     const { keeper } = pipeline.read(stream.port, shard0);
@@ -83,7 +83,7 @@ describe('a shard worker that reads', () => {
   });
 
   it('counts records, not items, against maxPending, and their bytes against maxPendingBytes', async () => {
-    for (const [worker, expected] of [
+    for (const [shardWorker, expected] of [
       [{ maxPending: 4 }, 4],
       [{ maxPendingBytes: 1_050 }, 10],
       // A record larger than the bound is admitted alone.
@@ -92,13 +92,13 @@ describe('a shard worker that reads', () => {
       const stream = fakeStream();
       for (let index = 0; index < 30; index += 1) stream.put({ partitionKey: 'k', data: 'x'.repeat(100) });
       const pipeline = start({
-        worker,
+        shardWorker,
         stage: { extract: ({ data }) => Array.from({ length: 9 }, (_, index) => ({ key: `k${index}`, value: data })) },
         definition: defineReducer({ init: () => 0, acknowledge: 'manual', reduce: (n: number) => n + 1 }),
       });
       const reader = pipeline.read(stream.port, shard0);
       await pipeline.clock.advance(10);
-      const status = pipeline.status(reader.worker) as { openRecords: number; openBytes: number };
+      const status = pipeline.status(reader.shardWorker) as { openRecords: number; openBytes: number };
       expect(status.openRecords).to.equal(expected);
       expect(status.openBytes).to.equal(expected * 101);
       await pipeline.stop();
@@ -123,7 +123,7 @@ describe('a shard worker that reads', () => {
     const open: (() => void)[] = [];
     const pipeline = start({
       reducers: 3,
-      worker: { maxPending: 5 },
+      shardWorker: { maxPending: 5 },
       stage: { extract: ({ data }) => ['a', 'b', 'c'].map((key) => ({ key, value: data })) },
       definition: defineReducer({
         init: () => 0,
@@ -141,14 +141,14 @@ describe('a shard worker that reads', () => {
           deliver: ({ message }, go) => {
             go();
             if (replies.has(message as object) || (message as { type: string }).type !== 'collected') return;
-            for (const earlier of [...replies].slice(-40)) pipeline.tell(worker, earlier);
+            for (const earlier of [...replies].slice(-40)) pipeline.tell(shardWorker, earlier);
             replies.add(message as object);
           },
         },
       },
     });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
-    const crashed = pipeline.ending(worker).then(() => true);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
+    const crashed = pipeline.ending(shardWorker).then(() => true);
     for (let round = 0; round < 20; round += 1) {
       await pipeline.clock.advance(1);
       const done = numbers.findIndex((number) => ['a', 'b', 'c'].some((key) => !acked.has(`${number}/${key}`)));
@@ -167,7 +167,7 @@ describe('a shard worker that reads', () => {
     const tap = wiretap();
     const pipeline = start({
       credit: 2,
-      worker: { maxPending: 60 },
+      shardWorker: { maxPending: 60 },
       definition: counting([], (n) => (n === 0 ? held.opened : undefined)),
       runtime: { intercept: { deliver: tap.deliver } },
     });
@@ -197,8 +197,8 @@ describe('a shard worker that reads', () => {
     const stream = fakeStream();
     stream.failReads(shard0, new KinactError('ACCESS_DENIED', 'no'));
     const pipeline = start({ definition: counting() });
-    const { worker } = pipeline.read(stream.port, shard0);
-    const ending = pipeline.ending(worker);
+    const { shardWorker } = pipeline.read(stream.port, shard0);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(1);
     expect(await ending).to.include({ reason: 'crash' });
     expect((await ending).error).to.have.property('code', 'ACCESS_DENIED');
@@ -235,17 +235,22 @@ describe('a shard worker that reads', () => {
   it('shows its phase, fence and oldest open record in its status', async () => {
     const stream = fakeStream();
     const pipeline = start({ definition: counting([], () => new Promise(() => {})) });
-    const { worker, keeper } = pipeline.read(stream.port, shard0);
-    expect(pipeline.status(worker)).to.include({ doing: 'starting', fence: undefined });
+    const { shardWorker, keeper } = pipeline.read(stream.port, shard0);
+    expect(pipeline.status(shardWorker)).to.include({ doing: 'starting', fence: undefined });
     const [first] = putNumbered(stream, 2);
     await pipeline.clock.advance(30);
     const { fence } = keeper.tenures[0]!;
-    expect(pipeline.status(worker)).to.deep.include({ doing: 'reading', fence, openRecords: 2, millisBehindLatest: 0 });
-    const { oldestOpen } = pipeline.status(worker) as { oldestOpen: object };
+    expect(pipeline.status(shardWorker)).to.deep.include({
+      doing: 'reading',
+      fence,
+      openRecords: 2,
+      millisBehindLatest: 0,
+    });
+    const { oldestOpen } = pipeline.status(shardWorker) as { oldestOpen: object };
     expect(oldestOpen).to.deep.equal({ sequenceNumber: first, subSequenceNumber: 0, ordinal: 0, ageMs: 30 });
     keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
-    expect(pipeline.status(worker)).to.include({ doing: 'draining' });
+    expect(pipeline.status(shardWorker)).to.include({ doing: 'draining' });
   });
 });
 
@@ -257,7 +262,7 @@ describe('a shard worker with several stages', () => {
       const seen: number[] = [];
       const pipeline = start({
         stages: 3,
-        worker: { spread },
+        shardWorker: { spread },
         runtime: { intercept: { deliver: tap.deliver } },
         definition: counting(seen),
       });
@@ -285,7 +290,7 @@ describe('a shard worker with several stages', () => {
     const held = gate();
     const pipeline = start({
       stages: 2,
-      worker: { spread: 'round-robin' },
+      shardWorker: { spread: 'round-robin' },
       definition: counting([], (n) => (n === 0 || n === 1 ? held.opened : undefined)),
     });
     const { keeper } = pipeline.read(stream.port, shard0);
@@ -299,7 +304,7 @@ describe('a shard worker with several stages', () => {
   });
 
   it('does not start without a stage', () => {
-    const pipeline = start({ definition: counting(), worker: { stages: [] } });
+    const pipeline = start({ definition: counting(), shardWorker: { stages: [] } });
     expect(() => pipeline.read(fakeStream().port, shard0)).to.throw(/did not start/);
   });
 });
@@ -318,8 +323,8 @@ describe('a shard worker that ends', () => {
         flush: () => held.opened,
       }),
     });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
-    const ending = pipeline.ending(worker);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(10);
     expect(keeper.ends).to.deep.equal([]);
     held.open();
@@ -330,7 +335,7 @@ describe('a shard worker that ends', () => {
     expect(end.children.map(({ shardId }: any) => shardId)).to.deep.equal(children);
     expect(frontierOf(keeper)).to.equal(numbers[4]);
     // The keeper must know the last frontier before it writes the end.
-    expect(keeper.log.map(({ type }) => type).slice(-2)).to.deep.equal(['frontier', 'workerEnded']);
+    expect(keeper.log.map(({ type }) => type).slice(-2)).to.deep.equal(['frontier', 'shardWorkerEnded']);
   });
 
   it('ends with a shard that no longer exists, and with one that never had records', async () => {
@@ -349,9 +354,13 @@ describe('a shard worker that ends', () => {
     putNumbered(stream, 30);
     const held = gate();
     const seen: number[] = [];
-    const pipeline = start({ reducers: 1, worker: { maxPending: 10 }, definition: counting(seen, () => held.opened) });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
-    const ending = pipeline.ending(worker);
+    const pipeline = start({
+      reducers: 1,
+      shardWorker: { maxPending: 10 },
+      definition: counting(seen, () => held.opened),
+    });
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(1);
     keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
@@ -366,8 +375,8 @@ describe('a shard worker that ends', () => {
   it('ends drained at once when idle at the tip, and does not fail for its aborted read', async () => {
     const stream = fakeStream();
     const pipeline = start({ definition: counting() });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
-    const ending = pipeline.ending(worker);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(1_000);
     keeper.control({ type: 'drain' });
     await pipeline.clock.advance(1);
@@ -411,8 +420,8 @@ describe('a shard worker that ends', () => {
     putNumbered(stream, 3);
     const seen: number[] = [];
     const pipeline = start({ definition: counting(seen), refuse: true });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
-    const ending = pipeline.ending(worker);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
+    const ending = pipeline.ending(shardWorker);
     await pipeline.clock.advance(1);
     expect((await ending).reason).to.equal('normal');
     expect(keeper.ends).to.deep.equal([]);
@@ -432,9 +441,9 @@ describe('a shard worker that ends', () => {
         },
       };
       const pipeline = start({ definition: counting() });
-      const { keeper, worker } = pipeline.read(source, shard0);
+      const { keeper, shardWorker } = pipeline.read(source, shard0);
       await pipeline.clock.advance(1);
-      if (how === 'kill') await pipeline.kill(worker);
+      if (how === 'kill') await pipeline.kill(shardWorker);
       else keeper.control(how === 'drain' ? { type: 'drain' } : { type: 'revoked', reason: 'x' });
       await pipeline.clock.advance(1);
       expect(closed, how).to.be.greaterThan(0);

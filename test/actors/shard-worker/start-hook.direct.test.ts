@@ -6,20 +6,20 @@ import type { ShardWorkerMessage } from '../../../actors/shard-worker/shard-work
 import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../../src/core/intake.js';
 import type { StartedShard } from '../../../src/api/options.js';
 import { counted, emitted, ofType, started } from '../../support/direct.js';
-import { directWorker } from '../../support/direct-worker.js';
+import { directShardWorker } from '../../support/direct-shard-worker.js';
 
 type Effects = readonly Effect<ShardWorkerMessage>[];
 
 const place = { source: 'orders', shardId: 'shardId-1' };
 
 /** A worker in its tenure, whose hook is called when the effects are run by `call`. */
-function hooked(options: Parameters<typeof directWorker>[0] = {}) {
+function hooked(options: Parameters<typeof directShardWorker>[0] = {}) {
   const calls: StartedShard[] = [];
-  const worker = directWorker({ onShardStarted: (shard) => void calls.push(shard), ...options });
-  const granted = worker.grant({ hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } });
+  const shardWorker = directShardWorker({ onShardStarted: (shard) => void calls.push(shard), ...options });
+  const granted = shardWorker.grant({ hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } });
   const ended = (attempt: number, error?: Error): Effects =>
-    worker.tell({ type: 'hookEnded', attempt, failure: error === undefined ? undefined : { error } });
-  return { ...worker, ...granted, calls, ended };
+    shardWorker.tell({ type: 'hookEnded', attempt, failure: error === undefined ? undefined : { error } });
+  return { ...shardWorker, ...granted, calls, ended };
 }
 
 const hook = (effects: Effects) => ofType(effects, 'run').find(({ name }) => name.startsWith('onShardStarted'));
@@ -40,7 +40,7 @@ describe('onShardStarted of a shard worker', () => {
   });
 
   it('is not called for a worker that reads nothing, and not before a pause of the application is over', () => {
-    const waits = directWorker({ onShardStarted: () => expect.fail('not here') });
+    const waits = directShardWorker({ onShardStarted: () => expect.fail('not here') });
     expect(hook(waits.grant({ onlyAwaitsCalls: true }).effects)).to.equal(undefined);
     const intake = createIntake();
     pauseIntake(intake, 0);
@@ -89,7 +89,7 @@ describe('onShardStarted of a shard worker', () => {
     const { calls, effects } = hooked();
     hook(effects)!.start(new AbortController().signal);
     expect(calls[0]!.signal.aborted).to.equal(false);
-    const lost = directWorker({ onShardStarted: (shard) => void calls.push(shard) });
+    const lost = directShardWorker({ onShardStarted: (shard) => void calls.push(shard) });
     hook(lost.grant({ signal: lease.signal }).effects)!.start(new AbortController().signal);
     lease.abort(new Error('lost'));
     expect(calls[1]!.signal.reason).to.have.property('message', 'lost');

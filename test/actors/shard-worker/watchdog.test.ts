@@ -2,7 +2,7 @@
 // Slow reducers that make progress, and shards without records, never trigger the watchdog.
 import { expect } from 'chai';
 import { reducerIndexOf } from '../../../src/core/routing.js';
-import { defineReducer, type ReducerDefinition, type Token } from '../../../src/api/reducer.js';
+import { defineReducer, type ReducerDefinition, type ItemToken } from '../../../src/api/reducer.js';
 import { fakeStream, type FakeStream } from '../../../src/testing/fake-stream/fake-stream.js';
 import { stallError } from '../../../actors/shard-worker/watchdog.js';
 import type { Whereabouts } from '../../../actors/protocol/disposition.js';
@@ -28,17 +28,17 @@ async function watched(
   forMs: number,
 ) {
   const stream = fakeStream();
-  const pipeline = start({ ...options, worker: { watchdogMs, ...options.worker } });
-  const { worker } = pipeline.read(stream.port, shard0);
+  const pipeline = start({ ...options, shardWorker: { watchdogMs, ...options.shardWorker } });
+  const { shardWorker } = pipeline.read(stream.port, shard0);
   await pipeline.clock.advance(1_000);
   put(stream);
   let crash: { error: any; at: number } | undefined;
-  void pipeline.ending(worker).then(({ error }) => (crash = { error, at: pipeline.clock.now() }));
+  void pipeline.ending(shardWorker).then(({ error }) => (crash = { error, at: pipeline.clock.now() }));
   await pipeline.clock.advance(forMs);
   return { pipeline, stream, crash };
 }
 
-const manual = (reduce: (token: Token, ack: (token: Token) => void, n: number) => void): ReducerDefinition =>
+const manual = (reduce: (token: ItemToken, ack: (token: ItemToken) => void, n: number) => void): ReducerDefinition =>
   defineReducer({
     init: () => 0,
     acknowledge: 'manual',
@@ -63,14 +63,14 @@ async function endBehind(
   maxPending: number,
 ): Promise<number | undefined> {
   putNumbered(ours, 1);
-  const { worker } = pipeline.read(ours.port, shard0);
+  const { shardWorker } = pipeline.read(ours.port, shard0);
   await pipeline.clock.advance(1);
   putNumbered(theirs, 100);
   pipeline.read(theirs.port, shard0, undefined, { maxPending });
   await pipeline.clock.advance(10);
   ours.split(shard0);
   let ended: number | undefined;
-  void pipeline.ending(worker).then(() => (ended = pipeline.clock.now()));
+  void pipeline.ending(shardWorker).then(() => (ended = pipeline.clock.now()));
   await pipeline.clock.advance(watchdogMs * 10);
   expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
   return ended;
@@ -160,7 +160,7 @@ describe('the watchdog (I24)', () => {
           reducers: 1,
           credit,
           stages: 2,
-          worker: { spread: 'round-robin' },
+          shardWorker: { spread: 'round-robin' },
           definition: defineReducer({
             init: () => 0,
             reduce: async (n: number, item) => (item.source === 'wedge' ? new Promise<number>(() => {}) : n),
@@ -176,7 +176,7 @@ describe('the watchdog (I24)', () => {
       await pipeline.clock.advance(1);
       const other = fakeStream({ name: 'other' });
       putNumbered(other, 5);
-      const ending = pipeline.ending(pipeline.read(other.port, shard0).worker);
+      const ending = pipeline.ending(pipeline.read(other.port, shard0).shardWorker);
       await pipeline.clock.advance(watchdogMs * 1.2);
       const { error } = (await ending) as { error: any };
       expect(error.code).to.equal('WATCHDOG');
@@ -216,7 +216,7 @@ describe('the watchdog (I24)', () => {
       const { crash, pipeline, stream } = await watched(
         {
           reducers: 1,
-          worker: { maxPending: 10 },
+          shardWorker: { maxPending: 10 },
           definition: {
             ...manual(() => undefined),
             ...(flushes ? { flush: () => undefined } : {}),
@@ -234,7 +234,7 @@ describe('the watchdog (I24)', () => {
 
   it('fails with PENDING_LIMIT_TOO_SMALL when the bytes are full and the next record does not fit', async () => {
     const { crash } = await watched(
-      { worker: { maxPendingBytes: 250 }, definition: manual(() => undefined) },
+      { shardWorker: { maxPendingBytes: 250 }, definition: manual(() => undefined) },
       (stream) => {
         for (let index = 0; index < 3; index += 1) stream.put({ partitionKey: 'k', data: 'x'.repeat(100) });
       },
@@ -284,7 +284,7 @@ describe('the watchdog (I24)', () => {
       reducers: 1,
       stages: 2,
       credit: 12,
-      worker: { watchdogMs, spread: 'round-robin' },
+      shardWorker: { watchdogMs, spread: 'round-robin' },
       definition: defineReducer({ init: () => 0, reduce: (n: number) => pipeline.sleep(9_000).then(() => n) }),
     });
     putNumbered(theirs, 100);
@@ -302,7 +302,7 @@ describe('the watchdog (I24)', () => {
     const pipeline = start({
       reducers: 1,
       credit: 12,
-      worker: { watchdogMs },
+      shardWorker: { watchdogMs },
       definition: acknowledgingEarly((ms) => pipeline.sleep(ms)),
     });
     expect(await endBehind(pipeline, [ours, theirs], 40)).to.be.above(watchdogMs * 1.5);
@@ -314,7 +314,7 @@ describe('the watchdog (I24)', () => {
       reducers: 1,
       stages: 2,
       credit: 3,
-      worker: { watchdogMs, spread: 'round-robin' },
+      shardWorker: { watchdogMs, spread: 'round-robin' },
       // Every second record makes no item, so all items go through one of the two stages.
       stage: {
         extract: (record, { source }) =>
@@ -388,7 +388,7 @@ describe('the watchdog (I24)', () => {
     const { crash } = await watched(
       {
         reducers: 1,
-        worker: { maxPending: 3 },
+        shardWorker: { maxPending: 3 },
         definition: manual((token, ack) => setTimeout(() => ack(token), watchdogMs * 0.9)),
       },
       (stream) => putNumbered(stream, 30),

@@ -78,7 +78,7 @@ describe('a stage whose extraction takes long', () => {
     await pipeline.clock.advance(2_000);
     expect(keeper.ends).to.deep.equal([{ type: 'tenureEnded' }]);
     expect(extracted).to.be.lessThan(9);
-    expect(pipeline.status(pipeline.stages[0]!)).to.include({ workers: 0 });
+    expect(pipeline.status(pipeline.stages[0]!)).to.include({ shardWorkers: 0 });
   });
 
   it('drops the rest of a batch at the deadline of the tenure, and the worker ends', async () => {
@@ -101,7 +101,7 @@ describe('a stage whose extraction takes long', () => {
     const pipeline: Pipeline = start({
       reducers: 1,
       batchIntervalMs: 1_000_000,
-      worker: { maxPending: 100 },
+      shardWorker: { maxPending: 100 },
       stage: {
         extract: (record) => {
           pipeline.clock.spend(10);

@@ -49,7 +49,7 @@ describe('extract', () => {
     const seen: number[] = [];
     const pipeline = start({
       ...two,
-      worker: { maxPending: 10 },
+      shardWorker: { maxPending: 10 },
       stage: { extract: () => [] },
       definition: collecting(seen),
     });

@@ -2,7 +2,7 @@
 // stages among other actors.
 import { expect } from 'chai';
 import type { Ref } from '../../../actors/protocol/actor.js';
-import type { Dispositions, WorkerDispositions, Whereabouts } from '../../../actors/protocol/disposition.js';
+import type { Dispositions, ShardWorkerDispositions, Whereabouts } from '../../../actors/protocol/disposition.js';
 import type { ReducerRequest } from '../../../actors/protocol/pipeline-messages.js';
 import { stage, type StageMessage, type StageOptions } from '../../../actors/stage/stage.js';
 import { reducerIndexOf } from '../../../src/core/routing.js';
@@ -49,11 +49,11 @@ function direct(options: Partial<StageOptions> = {}) {
   const reducers = [ref<ReducerRequest>('reducer/0#2'), ref<ReducerRequest>('reducer/1#3')] as const;
   const step = stepped(stage({ clock, ...plain, ...options }), self);
   const tenures = [tenureOf(0), tenureOf(1), tenureOf(2)];
-  const workers = tenures.map(({ workerNumber: worker }) => ref<never>(`shard-worker/s#${worker}`));
+  const shardWorkers = tenures.map(({ shardWorkerNumber: shardWorker }) => ref<never>(`shard-worker/s#${shardWorker}`));
   const numbers = [0, 0];
   const number = (reducer: number): number => (numbers[reducer]! += 1);
-  const ask = <A>(worker: number, question: object) => {
-    const replyTo = address<A>(workers[worker]!);
+  const ask = <A>(shardWorker: number, question: object) => {
+    const replyTo = address<A>(shardWorkers[shardWorker]!);
     const message = { ...question, replyTo } as unknown as StageMessage;
     return { message, replyTo, effects: step.tell(message) };
   };
@@ -63,12 +63,12 @@ function direct(options: Partial<StageOptions> = {}) {
     join: (reducer: number, credit: number, as: Ref<ReducerRequest> = reducers[reducer]!) =>
       step.tell({ type: 'join', reducer, ref: as, credit }),
     /** Hands over records with these keys. */
-    notify: (keys: readonly string[], first = 0, worker = 1) => {
+    notify: (keys: readonly string[], first = 0, shardWorker = 1) => {
       const records = keys.map((key, index) => recordOf(first + index, key));
       const ordinals = keys.map((_, index) => first + index);
       const batch = { ordinals, records, fetches: keys.map(() => fetch) };
-      const asker = { tenure: tenures[worker], workerRef: workers[worker] };
-      return ask<Dispositions>(worker, { type: 'notify', ...asker, ...batch });
+      const asker = { tenure: tenures[shardWorker], shardWorkerRef: shardWorkers[shardWorker] };
+      return ask<Dispositions>(shardWorker, { type: 'notify', ...asker, ...batch });
     },
     /** The slice of extraction that these effects ask for. */
     extract: (effects: ReturnType<typeof step.tell>) => {
@@ -76,11 +76,12 @@ function direct(options: Partial<StageOptions> = {}) {
       expect(more).to.deep.equal([]);
       return step.tell(slice!);
     },
-    collect: () => ask<Dispositions>(1, { type: 'collect', worker: 1 }),
-    punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', worker: 1, kind }),
-    locate: (ordinal: number | undefined) => ask<Whereabouts>(1, { type: 'locate', worker: 1, ordinal }),
-    waitsForAck: (...nextStages: Ref<StageMessage>[]) => ask<number>(1, { type: 'waitsForAck', worker: 1, nextStages }),
-    disposed: (reducer: number, credit: number, ...dispositions: WorkerDispositions[]) =>
+    collect: () => ask<Dispositions>(1, { type: 'collect', shardWorker: 1 }),
+    punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', shardWorker: 1, kind }),
+    locate: (ordinal: number | undefined) => ask<Whereabouts>(1, { type: 'locate', shardWorker: 1, ordinal }),
+    waitsForAck: (...nextStages: Ref<StageMessage>[]) =>
+      ask<number>(1, { type: 'waitsForAck', shardWorker: 1, nextStages }),
+    disposed: (reducer: number, credit: number, ...dispositions: ShardWorkerDispositions[]) =>
       step.tell({ type: 'disposed', reducer, number: number(reducer), credit, dispositions }),
     punctuated: (reducer: number, id: number, waiting: readonly number[] = []) =>
       step.tell({ type: 'punctuated', reducer, number: number(reducer), id, waiting }),
@@ -88,8 +89,8 @@ function direct(options: Partial<StageOptions> = {}) {
   };
 }
 
-function settled(...ordinals: number[]): WorkerDispositions {
-  return { worker: 1, ordinals, items: ordinals.map(() => 0) };
+function settled(...ordinals: number[]): ShardWorkerDispositions {
+  return { shardWorker: 1, ordinals, items: ordinals.map(() => 0) };
 }
 
 /** What goes to a reducer: the ordinals of items, and the types of other messages. */
@@ -213,7 +214,7 @@ describe('a stage, message by message', () => {
     expect(status()).to.deep.equal(before);
   });
 
-  for (const type of ['retire', 'workerDown'] as const) {
+  for (const type of ['retire', 'shardWorkerDown'] as const) {
     it(`drops queued items at ${type}, tells the reducers, and gives the credit to other workers`, () => {
       const { join, notify, extract, disposed, tell, status, queue, reducers, tenures } = direct();
       join(0, 1);
@@ -221,19 +222,24 @@ describe('a stage, message by message', () => {
       extract(notify([left, left, left]).effects);
       extract(notify([left], 0, 2).effects);
       expect(queue(0)?.queued).to.equal(3);
-      const effects = tell({ type, worker: 1 });
+      const effects = tell({ type, shardWorker: 1 });
       expect(tenures[1]!.ended).to.equal(true);
       expect(queue(0)).to.include({ queued: 1, credit: 0 });
-      expect(status().workers).to.equal(1);
+      expect(status().shardWorkers).to.equal(1);
       for (const reducer of reducers) {
         expect(sent(effects, reducer)).to.have.length(1);
-        expect(sent(effects, reducer)[0]).to.include({ type: 'revoked', worker: 1, shardId: 'shardId-1', fence: 1 });
+        expect(sent(effects, reducer)[0]).to.include({
+          type: 'revoked',
+          shardWorker: 1,
+          shardId: 'shardId-1',
+          fence: 1,
+        });
       }
-      expect(ofType(tell({ type, worker: 1 }), 'send'), 'again').to.deep.equal([]);
+      expect(ofType(tell({ type, shardWorker: 1 }), 'send'), 'again').to.deep.equal([]);
       const back = disposed(0, 1, settled(0));
       expect(counted(back)).to.deep.equal({ staleSettles: 1 });
       const [items] = sent(back, reducers[0]);
-      expect(items?.type === 'items' && items.items.map(({ tenure }) => tenure.workerNumber)).to.deep.equal([2]);
+      expect(items?.type === 'items' && items.items.map(({ tenure }) => tenure.shardWorkerNumber)).to.deep.equal([2]);
     });
   }
 
@@ -241,7 +247,7 @@ describe('a stage, message by message', () => {
     const { join, notify, extract, tell, clock, tenures, reducers } = direct();
     join(0, 10);
     const gone = notify([left], 0, 2).effects;
-    tell({ type: 'retire', worker: 2 });
+    tell({ type: 'retire', shardWorker: 2 });
     expect(sent(extract(gone), reducers[0])).to.deep.equal([]);
     tenures[1]!.deadline = clock.now() + 10;
     const { effects, replyTo } = notify([left]);
@@ -273,7 +279,7 @@ describe('a stage, message by message', () => {
     expect(answers(punctuated(0, 0, [3, 4]), replyTo)).to.deep.equal([[3, 3, 4]]);
     const late = punctuate('drain');
     punctuated(0, 1);
-    tell({ type: 'retire', worker: 1 });
+    tell({ type: 'retire', shardWorker: 1 });
     expect(answers(punctuated(1, 1), late.replyTo)).to.deep.equal([]);
   });
 
@@ -320,11 +326,11 @@ describe('a stage, message by message', () => {
     join(0, 10);
     const runs = ofType(extract(notify([left, left]).effects), 'run');
     clock.move(5);
-    expect(status().holding).to.deep.equal([{ worker: 1, ordinal: 0, state: 'waiting', forMs: 5 }]);
+    expect(status().holding).to.deep.equal([{ shardWorker: 1, ordinal: 0, state: 'waiting', forMs: 5 }]);
     const decided = await finish([runs[0]!]);
     expect(emitted(tell(decided))).to.deep.equal(['recordSkipped']);
     expect(tell(decided), 'a repeat').to.deep.equal([]);
-    expect(status().holding).to.deep.equal([{ worker: 1, ordinal: 1, state: 'waiting', forMs: 5 }]);
+    expect(status().holding).to.deep.equal([{ shardWorker: 1, ordinal: 1, state: 'waiting', forMs: 5 }]);
     const { effects, replyTo } = collect();
     expect(answers(effects, replyTo)[0]).to.deep.include({ ordinals: [0], items: [0] });
   });

@@ -132,7 +132,7 @@ describe('a stage that answers a shard worker', () => {
     const pipeline = start({
       ...two,
       credit: 4,
-      worker: { maxPending: 20 },
+      shardWorker: { maxPending: 20 },
       runtime: { intercept: { deliver: tap.deliver } },
       definition: collecting([], (n) => (n === 0 || n === 6 ? held.opened : undefined)),
     });
@@ -161,7 +161,7 @@ describe('a stage that answers a shard worker', () => {
     const pipeline = start({
       ...two,
       credit: 2,
-      worker: { maxPending: 20 },
+      shardWorker: { maxPending: 20 },
       runtime: { intercept: { deliver: tap.deliver } },
       definition: collecting([], (_, reducer) => (reducer === 0 ? held.opened : undefined)),
     });
@@ -177,10 +177,10 @@ describe('a stage that answers a shard worker', () => {
     putNumbered(stream, 100);
     const held = gate();
     const pipeline = start({ ...two, definition: collecting([], (n) => (n === 99 ? held.opened : undefined)) });
-    const workers = stream.shardIds().map((id) => pipeline.read(stream.port, id));
+    const shardWorkers = stream.shardIds().map((id) => pipeline.read(stream.port, id));
     await pipeline.clock.advance(10);
     held.open();
-    const lasts = (): unknown[] => workers.map(({ keeper }) => keeper.frontiers.at(-1)?.position.sequenceNumber);
+    const lasts = (): unknown[] => shardWorkers.map(({ keeper }) => keeper.frontiers.at(-1)?.position.sequenceNumber);
     const ofAll = (): unknown[] => stream.shardIds().map((id) => stream.recordsOf(id).at(-1)?.sequenceNumber);
     await pipeline.clock.advance(10);
     expect(lasts()).to.deep.equal(ofAll());
@@ -189,18 +189,18 @@ describe('a stage that answers a shard worker', () => {
   it('drops and counts dispositions of an unknown worker, and keeps those of others', async () => {
     const stream = fakeStream();
     const pipeline = start({ ...two, definition: collecting([]) });
-    const dispositions = [{ worker: 987_654, ordinals: [0, 1], items: [0, 0] }];
+    const dispositions = [{ shardWorker: 987_654, ordinals: [0, 1], items: [0, 0] }];
     pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 1, credit: 0, dispositions });
-    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    const { keeper, shardWorker } = pipeline.read(stream.port, shard0);
     pipeline.tell(pipeline.stages[0]!, { type: 'disposed', reducer: 1, number: 2, credit: 0, dispositions });
     const numbers = putNumbered(stream, 20, () => left);
     await pipeline.clock.advance(10);
     expect(pipeline.counters()['staleSettles']).to.equal(4);
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[19]);
     // The stage forgets a worker that has died.
-    await pipeline.kill(worker);
+    await pipeline.kill(shardWorker);
     await pipeline.clock.advance(10);
-    expect(pipeline.status(pipeline.stages[0]!)).to.have.property('workers', 0);
+    expect(pipeline.status(pipeline.stages[0]!)).to.have.property('shardWorkers', 0);
   });
 });
 
@@ -239,8 +239,8 @@ describe('a stage that receives repeated, unknown or late messages', () => {
     const seen: number[] = [];
     const pipeline = start({ ...two, definition: collecting(seen) });
     for (const ref of [...pipeline.stages, ...pipeline.reducers]) pipeline.tell(ref, { type: 'nonsense' });
-    const { worker } = pipeline.read(stream.port, shard0);
-    pipeline.tell(worker, { type: 'nonsense' });
+    const { shardWorker } = pipeline.read(stream.port, shard0);
+    pipeline.tell(shardWorker, { type: 'nonsense' });
     await pipeline.clock.advance(10);
     expect(pipeline.counters()['unknownMessage']).to.equal(4);
     expect(seen).to.have.length(5);
@@ -252,16 +252,16 @@ describe('a stage that receives repeated, unknown or late messages', () => {
     const held = gate();
     const seen: number[] = [];
     const pipeline = start({ ...two, credit: 5, definition: collecting(seen, () => held.opened) });
-    const { worker } = pipeline.read(stream.port, shard0);
+    const { shardWorker } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
     expect(seen).to.deep.equal([0]);
-    await pipeline.kill(worker);
+    await pipeline.kill(shardWorker);
     await pipeline.clock.advance(10);
     held.open();
     await pipeline.clock.advance(10);
     expect(seen).to.deep.equal([0]);
-    const state = pipeline.status(pipeline.stages[0]!) as { workers: number; queues: object[] };
-    expect(state.workers).to.equal(0);
+    const state = pipeline.status(pipeline.stages[0]!) as { shardWorkers: number; queues: object[] };
+    expect(state.shardWorkers).to.equal(0);
     expect(state.queues[0]).to.deep.equal({ reducer: 0, queued: 0, credit: 5 });
   });
 });

@@ -47,13 +47,16 @@ export const settlesByShard = (base: Actors = actors): Actors => {
     'stage',
     {
       before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
+        if (message.type === 'notify') shardOf.set(message.tenure.shardWorkerNumber, message.tenure.shardId);
         if (message.type !== 'disposed') return message;
-        const known = [...state.workerEntries.keys()];
-        const dispositions = message.dispositions.map((ofWorker) => {
-          if (state.workerEntries.has(ofWorker.worker)) return ofWorker;
-          const shard = shardOf.get(ofWorker.worker);
-          return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? -1 };
+        const known = [...state.shardWorkerEntries.keys()];
+        const dispositions = message.dispositions.map((ofShardWorker) => {
+          if (state.shardWorkerEntries.has(ofShardWorker.shardWorker)) return ofShardWorker;
+          const shard = shardOf.get(ofShardWorker.shardWorker);
+          return {
+            ...ofShardWorker,
+            shardWorker: known.findLast((shardWorker) => shardOf.get(shardWorker) === shard) ?? -1,
+          };
         });
         return { ...message, dispositions };
       },
@@ -67,12 +70,15 @@ const withoutStream: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.shardWorkerNumber, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
-      const known = [...state.workerEntries.keys()];
-      const dispositions = message.dispositions.map((ofWorker) => {
-        const shard = shardOf.get(ofWorker.worker);
-        return { ...ofWorker, worker: known.find((worker) => shardOf.get(worker) === shard) ?? ofWorker.worker };
+      const known = [...state.shardWorkerEntries.keys()];
+      const dispositions = message.dispositions.map((ofShardWorker) => {
+        const shard = shardOf.get(ofShardWorker.shardWorker);
+        return {
+          ...ofShardWorker,
+          shardWorker: known.find((shardWorker) => shardOf.get(shardWorker) === shard) ?? ofShardWorker.shardWorker,
+        };
       });
       return { ...message, dispositions };
     },
@@ -86,7 +92,7 @@ const namesReused = (base: Actors = actors): Actors => {
     'leaseKeeper',
     {
       before: (state, message) => {
-        if (message.type === 'beginTenure') state.workers.last = undefined;
+        if (message.type === 'beginTenure') state.shardWorkers.last = undefined;
         return message;
       },
     },
@@ -96,9 +102,9 @@ const namesReused = (base: Actors = actors): Actors => {
     'shardWorker',
     (options) => {
       const { leaseKey } = options.lease;
-      const workerNumber = numbers.get(leaseKey) ?? numbers.size + 1;
-      numbers.set(leaseKey, workerNumber);
-      return { ...options, workerNumber };
+      const shardWorkerNumber = numbers.get(leaseKey) ?? numbers.size + 1;
+      numbers.set(leaseKey, shardWorkerNumber);
+      return { ...options, shardWorkerNumber };
     },
     keepers,
   );

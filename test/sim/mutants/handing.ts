@@ -73,13 +73,13 @@ const robbedUnheard: Mutant['make'] = () => {
       goesOn = outcome.type === 'refused' && isJava(outcome.current?.leaseOwner ?? '');
       return goesOn ? { type: 'writeFailed' as const, id, error: new Error('no answer') } : message;
     },
-    after: ({ workers, tenure, receivedWish }, _message, effects) => {
+    after: ({ shardWorkers, tenure, receivedWish }, _message, effects) => {
       if (!goesOn || receivedWish === undefined || tenure === undefined) return effects;
       goesOn = false;
       receivedWish.phase = 'stale';
       return [
         ...effects,
-        send(tenure.workerRef, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses }),
+        send(tenure.shardWorkerRef, { type: 'resume', fence: tenure.shared.fence, number: shardWorkers.pauses }),
       ];
     },
   });
@@ -123,7 +123,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
-      if (message.type === 'workerEnded' && message.end.type === 'stopShard') stoppedByFailure.add(state);
+      if (message.type === 'shardWorkerEnded' && message.end.type === 'stopShard') stoppedByFailure.add(state);
       if (stoppedByFailure.has(state) && state.leftovers.callsLeftBehind === 'awaited')
         state.leftovers.callsLeftBehind = 'possible';
     }),
@@ -178,7 +178,8 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'what a worker that crashed has left open is handed over',
     make: nudged((state, message) => {
-      if (message.type === 'workerDown' && state.receivedWish?.phase === 'draining') state.receivedWish.phase = 'ready';
+      if (message.type === 'shardWorkerDown' && state.receivedWish?.phase === 'draining')
+        state.receivedWish.phase = 'ready';
     }),
   },
   {

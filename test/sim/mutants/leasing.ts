@@ -51,7 +51,7 @@ const betweenBatches: Mutant['make'] = ({ machine }) => {
       return store.update(leaseKey, update, signal);
     },
   });
-  const workers: Actors = {
+  const shardWorkers: Actors = {
     ...actors,
     shardWorker: (options) => {
       const behaviour = actors.shardWorker(options);
@@ -69,7 +69,7 @@ const betweenBatches: Mutant['make'] = ({ machine }) => {
       };
     },
   };
-  return given('leaseKeeper', (options) => ({ ...options, store: patient(options.store) }), workers);
+  return given('leaseKeeper', (options) => ({ ...options, store: patient(options.store) }), shardWorkers);
 };
 
 /** Only the first parent of a merge counts. */

@@ -3,7 +3,7 @@ import { effect } from '../../../actors/protocol/actor.js';
 import type { PendingFailure } from '../../../actors/protocol/pending-failures.js';
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import type { FailurePolicy, OnFailure } from '../../../src/api/failure-policy.js';
-import type { ParkSink } from '../../../src/api/parking.js';
+import type { ParkingSink } from '../../../src/api/parking.js';
 import { given, wrapped, type AroundOf, type MessageTo, type Mutant, type StateOf } from './around.js';
 
 /** Actors that call sinks. */
@@ -20,7 +20,7 @@ const refusedIsKept = <Kind extends Parker>(kind: Kind): Mutant['make'] => {
 };
 
 const withSink =
-  (change: (sink: ParkSink) => ParkSink) =>
+  (change: (sink: ParkingSink) => ParkingSink) =>
   <Options extends { readonly onFailure: OnFailure }>(options: Options): Options => {
     const changed = (policy: FailurePolicy): FailurePolicy =>
       typeof policy === 'object' && policy.type === 'park' ? { ...policy, sink: change(policy.sink) } : policy;
@@ -62,13 +62,13 @@ const keyOfTheTenure: Mutant['make'] = () =>
 /** What no sink has kept yet counts as parked once the lease is lost. */
 const lostIsKept: Mutant['make'] = () => {
   let lost: readonly DeliveredItem[] = [];
-  const leftOf = (state: StateOf<'reducer'>, worker: number): readonly DeliveredItem[] =>
+  const leftOf = (state: StateOf<'reducer'>, shardWorker: number): readonly DeliveredItem[] =>
     [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
       .flatMap(({ parking }) => (parking?.notParked ?? []) as readonly DeliveredItem[])
-      .filter(({ tenure }) => tenure.workerNumber === worker);
+      .filter(({ tenure }) => tenure.shardWorkerNumber === shardWorker);
   return wrapped('reducer', {
     before: (state, message) => {
-      lost = message.type === 'revoked' ? leftOf(state, message.worker) : [];
+      lost = message.type === 'revoked' ? leftOf(state, message.shardWorker) : [];
       return message;
     },
     after: (_state, _message, effects) => [

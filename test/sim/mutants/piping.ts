@@ -118,7 +118,7 @@ const settlesEnded = (): Actors =>
       if (message.type !== 'settled') return message;
       for (const { tenure, stage, ordinals, items } of message.settled) {
         if (!tenure.ended) continue;
-        const dispositions = dispositionsFor(state.reports as never, stage as never, tenure.workerNumber);
+        const dispositions = dispositionsFor(state.reports as never, stage as never, tenure.shardWorkerNumber);
         dispositions.ordinals.push(...ordinals);
         dispositions.items.push(...items);
       }

@@ -100,8 +100,8 @@ const endsAtOnce: Mutant['make'] = () =>
   wrapped('shardWorker', {
     after: (state, message, effects) => {
       if (message.type !== 'readDone' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
-      const { workerNumber: worker, fence } = state.tenure!;
-      const end = { type: 'workerEnded', worker, fence, end: state.ending };
+      const { shardWorkerNumber: shardWorker, fence } = state.tenure!;
+      const end = { type: 'shardWorkerEnded', shardWorker, fence, end: state.ending };
       return [...effects, effect.send(state.keeper, end as never)];
     },
   });

@@ -54,7 +54,8 @@ const keepsQueued = (base: Actors = actors): Actors =>
   wrapped(
     'stage',
     {
-      before: (_state, message) => (message.type === 'retire' || message.type === 'workerDown' ? undefined : message),
+      before: (_state, message) =>
+        message.type === 'retire' || message.type === 'shardWorkerDown' ? undefined : message,
     },
     base,
   );
@@ -68,8 +69,9 @@ const deaf = (base: Actors = actors): Actors => {
       before: (state, message) => {
         if (message.type !== 'disposed') return message;
         const dispositions = message.dispositions;
-        for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(worker);
-        return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(worker)) };
+        for (const { shardWorker } of dispositions)
+          if (!state.shardWorkerEntries.has(shardWorker)) unknown.add(shardWorker);
+        return { ...message, dispositions: dispositions.filter(({ shardWorker }) => !unknown.has(shardWorker)) };
       },
     },
     base,
@@ -84,11 +86,15 @@ const deafByShard = (base: Actors = actors): Actors => {
     'stage',
     {
       before: (state, message) => {
-        if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
+        if (message.type === 'notify') shardOf.set(message.tenure.shardWorkerNumber, message.tenure.shardId);
         if (message.type !== 'disposed') return message;
         const dispositions = message.dispositions;
-        for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(shardOf.get(worker));
-        return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(shardOf.get(worker))) };
+        for (const { shardWorker } of dispositions)
+          if (!state.shardWorkerEntries.has(shardWorker)) unknown.add(shardOf.get(shardWorker));
+        return {
+          ...message,
+          dispositions: dispositions.filter(({ shardWorker }) => !unknown.has(shardOf.get(shardWorker))),
+        };
       },
     },
     base,

@@ -70,7 +70,7 @@ const drainedAnyway = (base: Actors = actors): Actors =>
       after: (_state, _message, effects) =>
         resent(effects, (message) => {
           const { type, end } = message;
-          if (type !== 'workerEnded' || end.type !== 'drained' || end.open === 0) return message;
+          if (type !== 'shardWorkerEnded' || end.type !== 'drained' || end.open === 0) return message;
           return { ...message, end: { ...end, open: 0 } };
         }),
     },

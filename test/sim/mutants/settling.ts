@@ -19,10 +19,11 @@ function perState<T>(make: () => T): (state: object) => T {
   };
 }
 
-type ToWorker = MessageTo<'shardWorker'>;
-type Brings = Extract<ToWorker, { readonly type: 'notified' | 'collected' }>;
+type ToShardWorker = MessageTo<'shardWorker'>;
+type Brings = Extract<ToShardWorker, { readonly type: 'notified' | 'collected' }>;
 
-const brings = (message: ToWorker): message is Brings => message.type === 'notified' || message.type === 'collected';
+const brings = (message: ToShardWorker): message is Brings =>
+  message.type === 'notified' || message.type === 'collected';
 
 function countsOf(itemCounts: Map<number, number>, { dispositions }: Brings): void {
   const pairs = dispositions.itemCounts;
@@ -31,7 +32,7 @@ function countsOf(itemCounts: Map<number, number>, { dispositions }: Brings): vo
 
 function byOverlap(): Mutant['make'] {
   const countsIn = perState(() => new Map<number, number>());
-  const before = (state: StateOf<'shardWorker'>, message: ToWorker): ToWorker => {
+  const before = (state: StateOf<'shardWorker'>, message: ToShardWorker): ToShardWorker => {
     if (!brings(message)) return message;
     const itemCounts = countsIn(state);
     countsOf(itemCounts, message);
@@ -50,7 +51,7 @@ function byOverlap(): Mutant['make'] {
 /** The token of a record names the item that was settled last. If that is not its last item, no frontier is reported. */
 function tokenOfTheLast(): Mutant['make'] {
   const known = perState(() => ({ itemCounts: new Map<number, number>(), last: new Map<string, boolean>() }));
-  const before = (state: StateOf<'shardWorker'>, message: ToWorker): ToWorker => {
+  const before = (state: StateOf<'shardWorker'>, message: ToShardWorker): ToShardWorker => {
     if (!brings(message)) return message;
     const { itemCounts, last } = known(state);
     countsOf(itemCounts, message);
@@ -111,10 +112,10 @@ function byCompletionOrder(): Mutant['make'] {
         const known = furthest(state);
         if (state.tenure === undefined || known.position === known.told) return effects;
         known.told = known.position;
-        const { workerNumber: worker, fence } = state.tenure;
+        const { shardWorkerNumber: shardWorker, fence } = state.tenure;
         const early = {
           type: 'frontier',
-          frontier: { worker, fence, position: known.position, records: state.ledger.settled },
+          frontier: { shardWorker, fence, position: known.position, records: state.ledger.settled },
         };
         return [effect.send(state.keeper, early as never), ...effects];
       },

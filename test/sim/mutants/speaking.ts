@@ -75,7 +75,7 @@ const overlooked = (base: Actors = actors): Actors => {
 const keepsUnread = (machine: Machine): Actors =>
   wrapped('leaseKeeper', {
     before: (state, message) => {
-      state.workers.idleSince = machine.clock.now();
+      state.shardWorkers.idleSince = machine.clock.now();
       return message;
     },
   });

@@ -98,12 +98,15 @@ const streamsMixedUp: Mutant['make'] = () => {
   const shardOf = new Map<number, string>();
   return wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'notify') shardOf.set(message.tenure.workerNumber, message.tenure.shardId);
+      if (message.type === 'notify') shardOf.set(message.tenure.shardWorkerNumber, message.tenure.shardId);
       if (message.type !== 'disposed') return message;
-      const known = [...state.workerEntries.keys()];
-      const dispositions = message.dispositions.map((ofWorker) => {
-        const shard = shardOf.get(ofWorker.worker);
-        return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? ofWorker.worker };
+      const known = [...state.shardWorkerEntries.keys()];
+      const dispositions = message.dispositions.map((ofShardWorker) => {
+        const shard = shardOf.get(ofShardWorker.shardWorker);
+        return {
+          ...ofShardWorker,
+          shardWorker: known.findLast((shardWorker) => shardOf.get(shardWorker) === shard) ?? ofShardWorker.shardWorker,
+        };
       });
       return { ...message, dispositions };
     },

@@ -18,7 +18,7 @@ interface Sent {
 interface Mail {
   readonly type: string;
   readonly items: readonly DeliveredItem[];
-  readonly worker: number;
+  readonly shardWorker: number;
   readonly id: number;
   readonly waiting: readonly number[];
 }
@@ -35,17 +35,17 @@ export function createFlushLaw(violate: (invariant: string, text: string) => voi
   return {
     passed: ({ from, to, message }) => {
       if (from === undefined) return;
-      const { type, items, worker, id, waiting } = (message ?? {}) as Mail;
+      const { type, items, shardWorker, id, waiting } = (message ?? {}) as Mail;
       if (type === 'items' && isRunner(to.path)) {
         for (const item of items) {
-          const name = `${from.path} ${to.path} ${item.tenure.workerNumber}`;
+          const name = `${from.path} ${to.path} ${item.tenure.shardWorkerNumber}`;
           const [grain] = item.value instanceof Piece ? item.value.grains : [];
           if (grain !== undefined) sent.set(name, [...(sent.get(name) ?? []).filter(isOpen), { grain, item }]);
         }
       } else if (type === 'punctuation' && isRunner(to.path)) {
         asked.set(
           `${from.path} ${to.path} ${id}`,
-          (sent.get(`${from.path} ${to.path} ${worker}`) ?? []).filter(isOpen),
+          (sent.get(`${from.path} ${to.path} ${shardWorker}`) ?? []).filter(isOpen),
         );
       } else if (type === 'punctuated' && isRunner(from.path)) {
         const before = asked.get(`${to.path} ${from.path} ${id}`) ?? [];

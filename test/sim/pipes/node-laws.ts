@@ -76,7 +76,7 @@ export function createNodeLaws(options: NodeLawsOptions): NodeLaws {
     const firsts = new Map<string, number>();
     for (const { id, key, item } of piece.grains) {
       if (item === undefined) continue;
-      const name = `${pipe} ${node} ${route} ${item.tenure.workerNumber} ${key}`;
+      const name = `${pipe} ${node} ${route} ${item.tenure.shardWorkerNumber} ${key}`;
       const place = item.ordinal * 1_000 + item.index;
       if (place < (lastOf.get(name) ?? -1) && !firsts.has(name))
         violate('I67', `${id} of key ${key} came to ${node} of pipe ${pipe}, route '${route}', after a later one`);

@@ -29,7 +29,7 @@ interface PipingOptions {
   readonly sink: Pick<Sink, 'failed' | 'messages'>;
   readonly timeoutMs: number | undefined;
   /** Whether this worker has ended, and everybody knows. */
-  readonly hasEnded: (worker: number) => boolean;
+  readonly hasEnded: (shardWorker: number) => boolean;
   readonly hurt: () => void;
 }
 
@@ -55,7 +55,7 @@ export function createPiping(options: PipingOptions): Piping {
   const { oracle, pipes } = world;
   const isOver = (item: GrainItem): boolean =>
     item.tenure.ended ||
-    hasEnded(item.tenure.workerNumber) ||
+    hasEnded(item.tenure.shardWorkerNumber) ||
     !oracle.mayDeliver(
       machine.name,
       world.layout.nameOf(item.source, item.shardId, item.sequenceNumber),

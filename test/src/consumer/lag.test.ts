@@ -97,7 +97,7 @@ describe('the lag of a consumer', () => {
       ...{ path: `${kind}/0#1`, kind, phase: 'running', state, queued: 0, effects: [], children: [] },
     });
     const figures = (...tree: readonly ActorSnapshot[]) => lagOf(tree, shardsOf(tree));
-    const worker = { source: 's', shardId: 'a', lagMs: 7_000, readLagMs: 2_000 };
+    const shardWorker = { source: 's', shardId: 'a', lagMs: 7_000, readLagMs: 2_000 };
     const seen = { table: 'orders', scanAgeMs: 1, startable: 0 };
     expect(figures(), 'nothing is known').to.include({ maxMillisBehindLatest: null, checkpointAgeMs: null });
     expect(figures(actor('lease-coordinator', { table: 'orders' })), 'no scan yet').to.include({
@@ -108,7 +108,7 @@ describe('the lag of a consumer', () => {
       ...{ maxMillisBehindLatest: null, checkpointAgeMs: null },
     });
     const keeper = actor('lease-keeper', { source: 's', shardId: 'a', uncheckpointedMs: 9_000 });
-    expect(figures(actor('lease-coordinator', seen), actor('shard-worker', worker), keeper)).to.deep.equal({
+    expect(figures(actor('lease-coordinator', seen), actor('shard-worker', shardWorker), keeper)).to.deep.equal({
       ...{ maxMillisBehindLatest: 2_000, checkpointAgeMs: 9_000, unread: null },
     });
     expect(figures(actor('lease-coordinator', { ...seen, startable: 1 }), keeper), 'its worker is gone').to.include({
@@ -116,7 +116,7 @@ describe('the lag of a consumer', () => {
     });
     const longestUnread = { leaseKey: 'b', ms: 40_000 };
     expect(
-      figures(actor('lease-coordinator', { ...seen, longestUnread }), actor('shard-worker', worker)),
+      figures(actor('lease-coordinator', { ...seen, longestUnread }), actor('shard-worker', shardWorker)),
     ).to.deep.equal({
       ...{ maxMillisBehindLatest: 40_000, checkpointAgeMs: 40_000 },
       unread: { table: 'orders', leaseKey: 'b', forMs: 40_000 },

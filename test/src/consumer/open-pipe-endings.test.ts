@@ -54,7 +54,7 @@ describe('the ending of an open pipe', () => {
     for (const value of ['x', 'y', 'z']) noted(value, opened.feed(value));
     noted('flush', opened.flush());
     await rest();
-    const ending = opened.notifyUpstreamFailure({ deadlineMs: 50 });
+    const ending = opened.finish({ deadlineMs: 50 });
     await advance(50);
     await advance(1_000);
     const { reason, error, open } = await ending;
@@ -122,7 +122,7 @@ describe('the ending of an open pipe', () => {
         .to(() => undefined),
     );
     for (const n of [1, 2, 3]) await feed(n);
-    await opened.notifyUpstreamFailure();
+    await opened.finish();
     expect(opened.status().counters).not.to.have.property('deadLetter');
   });
 });

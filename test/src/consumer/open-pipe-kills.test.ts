@@ -37,7 +37,7 @@ async function run(intercept: Intercept, firstOffset = 0, written: string[] = []
     ...rest.slice(0, 3).map((value) => opened.feed(value, { deadlineMs: 60_000 })),
     opened.flush(),
     opened.feedAll(rest.slice(3)),
-    opened.notifyUpstreamFailure(),
+    opened.finish(),
   ];
   const results = await Promise.allSettled<unknown>(calls);
   return {

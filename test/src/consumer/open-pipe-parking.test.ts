@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { openPipe } from '../../../src/consumer/open-pipe.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import { NonRetryableError } from '../../../src/api/failure-policy.js';
-import type { ParkedItem, ParkSink } from '../../../src/api/parking.js';
+import type { ParkedItem, ParkingSink } from '../../../src/api/parking.js';
 import type { Pipe } from '../../../src/api/pipe.js';
 import { run } from '../../../src/cli/command-line.js';
 import { park } from '../../../src/options/park-policy.js';
@@ -33,7 +33,7 @@ describe('park in an open pipe', () => {
   it('settles an offset when the sink keeps its message, and not before', async () => {
     const kept = gate();
     const items: ParkedItem[] = [];
-    const sink: ParkSink = (item) => (items.push(item), kept.opened);
+    const sink: ParkingSink = (item) => (items.push(item), kept.opened);
     const { opened, feed, rest } = await openedPipe(refusing, { name: 'lines', firstOffset: 7, onFailure: park(sink) });
     const parked: unknown[] = [];
     opened.on('itemParked', ({ sequenceNumber, at, node }) => parked.push([sequenceNumber, at, node]));
@@ -49,7 +49,7 @@ describe('park in an open pipe', () => {
       ...{ source: 'lines', shardId: 'lines', sequenceNumber: '7', key: '', application: 'lines' },
     });
     expect(message).to.deep.include({ node: 'sink', itemKey: 'lines/7/-/0', valueBytes: [7] });
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
   });
 
   it('calls a sink that fails again, and leaves the offset open until it keeps the message', async () => {
@@ -68,7 +68,7 @@ describe('park in an open pipe', () => {
     ]);
     isDown = false;
     // An end does not wait out the pause.
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
     expect(opened.settled).to.equal(0);
   });
 
@@ -105,10 +105,10 @@ describe('park in an open pipe', () => {
     const nodes = pipe<Line>({ format: json })
       .node({ init: () => void begun.push('init'), handleMessage: (_, message) => ({ drop: [message] }) })
       .end();
-    const check: ParkSink['check'] = async () => {
+    const check: ParkingSink['check'] = async () => {
       throw new Error('no folder');
     };
-    const sink: ParkSink = Object.assign(() => Promise.resolve(), { check });
+    const sink: ParkingSink = Object.assign(() => Promise.resolve(), { check });
     const error: unknown = await openPipe(nodes, { onFailure: park(sink) }).catch((each: unknown) => each);
     expect(isKinactError(error) && `${error.code}: ${error.message}`).to.equal(
       'PARKING_FAILED: the sink of park is not ready: no folder',
@@ -139,7 +139,7 @@ describe('kinact parked replay, of what was fed to an open pipe', function () {
   const feedAll = async (nodes: Pipe<Line>, values: readonly Line[]): Promise<void> => {
     const opened = await openPipe(nodes, { logger: false, onFailure: park(fileSink({ path: parkedAt() })) });
     await opened.feedAll(values);
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
   };
 
   it('brings back each message, with its own key, although two pipes had the same offsets and values', async () => {

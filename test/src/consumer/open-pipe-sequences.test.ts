@@ -200,7 +200,7 @@ describe('a pipe without a consumer, as kflow_gen', () => {
     const { opened, feed } = await openedPipe(nodes, {}, log);
     await feed(1);
     await feed(2);
-    log.push(endingText(await opened.notifyUpstreamFailure()));
+    log.push(endingText(await opened.finish()));
     const end = ['sink 3', 'terminate the state of the sink', 'upstreamFailure, nothing open'];
     expect(log).to.deep.equal(['fed 1 as 0', 'fed 2 as 1', ...end]);
   });
@@ -371,7 +371,7 @@ describe('a pipe without a consumer, as kflow_pipe', () => {
       log,
     );
     await feed(1);
-    void opened.notifyUpstreamFailure().then(() => log.push('ended'));
+    void opened.finish().then(() => log.push('ended'));
     await rest();
     expect(log).to.deep.equal(['fed 1 as 0']);
     open();
@@ -387,7 +387,7 @@ describe('a pipe without a consumer, as kflow_pipe', () => {
     const { opened, feed, advance, rest } = await openedPipe(nodes);
     await feed(1);
     await feed(2);
-    const ending = opened.notifyUpstreamFailure({ deadlineMs: 300 });
+    const ending = opened.finish({ deadlineMs: 300 });
     await rest();
     await advance(300);
     expect(opened.status().state).to.equal('stopping');

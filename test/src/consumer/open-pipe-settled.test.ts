@@ -68,7 +68,7 @@ describe('what is settled in an open pipe', () => {
     };
     const { opened, feed, rest } = await openedPipe(nodes, options, log);
     for (const n of [1, 2, 3]) await feed(n);
-    void opened.notifyUpstreamFailure().then((ending) => log.push(endingText(ending)));
+    void opened.finish().then((ending) => log.push(endingText(ending)));
     await rest();
     expect(log.filter((line) => !line.startsWith('fed'))).to.deep.equal(['begin 0']);
     open();
@@ -89,7 +89,7 @@ describe('what is settled in an open pipe', () => {
     await feed(1);
     expect(warnings).to.deep.equal([['onSettled has failed; it is not called for this offset again', reason]]);
     await feed(2);
-    const ending = opened.notifyUpstreamFailure({ deadlineMs: 50_000 });
+    const ending = opened.finish({ deadlineMs: 50_000 });
     await rest();
     await advance(1_000);
     await advance(1_000);
@@ -151,7 +151,7 @@ describe('what is settled in an open pipe', () => {
           if (at <= flushAt && flushAt < at + batch) calls.push(opened.flush());
         }
         await Promise.allSettled(calls);
-        const { firstOpen, open, reason } = await opened.notifyUpstreamFailure();
+        const { firstOpen, open, reason } = await opened.finish();
         expect(warnings).to.deep.equal([]);
         check(firstOpen - 1);
         expect(told).to.deep.equal([...new Set(told)].toSorted((left, right) => left - right));

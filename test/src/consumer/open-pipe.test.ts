@@ -56,7 +56,7 @@ describe('what is fed to an open pipe', () => {
     const place = { source: 'lines', shardId: 'lines', fence: 0 };
     const rest = { replayed: false, id: 'lines/40/-/0', lease: place, sizeBytes: 4 };
     expect(seen).to.deep.equal([{ key: 'k', ...place, sequenceNumber: '40', ...rest }]);
-    expect((await opened.notifyUpstreamFailure()).firstOpen).to.equal(41);
+    expect((await opened.finish()).firstOpen).to.equal(41);
   });
 });
 
@@ -130,7 +130,7 @@ describe('calls of an open pipe that meet', () => {
     void feed(2);
     void flush();
     void flush();
-    void opened.notifyUpstreamFailure().then((ending) => log.push(endingText(ending)));
+    void opened.finish().then((ending) => log.push(endingText(ending)));
     void feed(3);
     await flush();
     const refused = ['feed 3: STOPPED', 'flush: STOPPED'];
@@ -156,15 +156,28 @@ describe('calls of an open pipe that meet', () => {
     const { opened, feed, rest, advance } = await openedPipe(pipe<number>().to(never));
     void feed(1);
     await rest();
-    const endings = [opened.notifyUpstreamFailure(), opened.notifyUpstreamFailure({ deadlineMs: 5 })];
+    const endings = [opened.finish(), opened.finish({ deadlineMs: 5 })];
     await advance(100);
     expect(opened.status().state).to.equal('draining');
-    endings.push(opened.stop(), opened.stop(), opened.notifyUpstreamFailure());
+    endings.push(opened.stop(), opened.stop(), opened.finish());
     await advance(1_000);
     const [first, ...others] = await Promise.all(endings);
     expect(endingText(first ?? expect.fail())).to.equal('stop, 1 open from 0');
     for (const ending of [...others, await opened.ended, await opened.stop()]) expect(ending).to.equal(first);
+    expect(await refusalOf(opened.finish({ deadlineMs: -1 }))).to.match(/^INVALID_OPTION: /);
+  });
+
+  it('end with finish by its name in kflow, too, with the same deadline, refusals and ending', async () => {
+    const { opened, feed, rest, advance } = await openedPipe(pipe<number>().to(never));
+    void feed(1);
+    await rest();
     expect(await refusalOf(opened.notifyUpstreamFailure({ deadlineMs: -1 }))).to.match(/^INVALID_OPTION: /);
+    expect(opened.status().state).to.equal('running');
+    const ending = opened.notifyUpstreamFailure({ deadlineMs: 5 });
+    expect(opened.status().state).to.equal('draining');
+    await advance(1_005);
+    expect(await ending).to.equal(await opened.finish());
+    expect(endingText(await ending)).to.match(/^upstreamFailure, 1 open from 0: PIPE_TIMEOUT/);
   });
 
   it('reject when the pipe is stopped, with the reason', async () => {
@@ -203,7 +216,7 @@ describe('the end of an open pipe', () => {
     const { opened, feed } = await openedPipe(nodes, { onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) });
     await feed(1);
     isDown = false;
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, nothing open');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, nothing open');
   });
 
   it('is a crash if a node fails while it drains, and what it and those behind it have drains all the same', async () => {
@@ -221,7 +234,7 @@ describe('the end of an open pipe', () => {
       .to((n) => void log.push(`sink ${n}`));
     const { opened, feed } = await openedPipe(nodes, {}, log);
     await feed(1);
-    log.push(endingText(await opened.notifyUpstreamFailure()));
+    log.push(endingText(await opened.finish()));
     expect(log.slice(1)).to.deep.equal(['crash, 1 open from 0: bad batch']);
   });
 
@@ -232,14 +245,14 @@ describe('the end of an open pipe', () => {
     const nodes = pipe<number>().aggregate({ count: 10, intervalMs: 60_000 }).to(exiting);
     const { opened, feed } = await openedPipe(nodes);
     await feed(1);
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('exit, nothing open: PIPE_EXITED');
+    expect(endingText(await opened.finish())).to.equal('exit, nothing open: PIPE_EXITED');
   });
 
   it('leaves open what a node keeps that has no handleFlush', async () => {
     const keeping = defineNode<unknown, number, number>({ handleMessage: (_, message) => ({ keep: [message] }) });
     const { opened, feed } = await openedPipe(pipe<number>().to(keeping));
     await feed(1);
-    expect(endingText(await opened.notifyUpstreamFailure())).to.equal('upstreamFailure, 1 open from 0');
+    expect(endingText(await opened.finish())).to.equal('upstreamFailure, 1 open from 0');
   });
 
   it('leaves no timer', async () => {
@@ -269,7 +282,7 @@ describe('the end of an open pipe', () => {
     expect(timers).to.equal(before);
     await opened.flush({ deadlineMs: 60_000 });
     await opened.feed(3);
-    await opened.notifyUpstreamFailure({ deadlineMs: 60_000 });
+    await opened.finish({ deadlineMs: 60_000 });
     expect(timers).to.equal(0);
   });
 });
@@ -283,7 +296,7 @@ describe('a call of an open pipe in a callback of its own node', () => {
       seen.push(n);
       if (n !== 1) return;
       await Promise.resolve();
-      for (const call of [opened.feed(2), opened.feedAll([2]), opened.flush(), opened.notifyUpstreamFailure()])
+      for (const call of [opened.feed(2), opened.feedAll([2]), opened.flush(), opened.finish()])
         refusals.push((await refusalOf(call)).replace(/:.*/u, ''));
       // Code that a callback has only started may call.
       later = new Promise((resolve) => setTimeout(() => resolve(opened.feed(3)), 1));

@@ -1,6 +1,6 @@
 // A consumer with a pipe under `park`: what its sinks keep, what a sink that fails or hangs holds back, and what a crash repeats.
 import { expect } from 'chai';
-import type { ParkedItem, ParkSink } from '../../../src/api/parking.js';
+import type { ParkedItem, ParkingSink } from '../../../src/api/parking.js';
 import { defineReducer } from '../../../src/api/reducer.js';
 import { park } from '../../../src/options/park-policy.js';
 import { retry } from '../../../src/options/retry-policy.js';
@@ -17,7 +17,7 @@ describe('a consumer with a pipe, under park', () => {
   const consumers = numberConsumers();
 
   /** Batches of five, whose sink refuses a batch with a number of which `isBad` is true. */
-  const consume = async (sink: ParkSink, isBad: (n: number) => boolean, more: VirtualOptions = {}) => {
+  const consume = async (sink: ParkingSink, isBad: (n: number) => boolean, more: VirtualOptions = {}) => {
     const seen: number[] = [];
     const batches = pipe({ format: json })
       .map((data) => Number(data.toString()))
@@ -92,7 +92,7 @@ describe('a consumer with a pipe, under park', () => {
   it('repeats a batch under the same key if it crashes between the sink and the settlement', async () => {
     const kept: ParkedItem[] = [];
     let hangs = true;
-    const sink: ParkSink = (item) => {
+    const sink: ParkingSink = (item) => {
       kept.push(item);
       return hangs ? new Promise(() => undefined) : Promise.resolve();
     };

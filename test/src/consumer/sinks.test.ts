@@ -5,7 +5,7 @@ import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { isKinactError, type KinactError } from '../../../src/api/errors.js';
 import type { OnFailure } from '../../../src/api/failure-policy.js';
-import type { ParkSink } from '../../../src/api/parking.js';
+import type { ParkingSink } from '../../../src/api/parking.js';
 import type { SourceSpec } from '../../../src/api/source.js';
 import { kinesisStream } from '../../../src/aws/kinesis/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../../../src/consumer/consumer.js';
@@ -22,8 +22,8 @@ import { scriptedServer } from '../../../src/testing/scripted-server/scripted-se
 import { modelDisk } from '../../support/model-disk.js';
 import { temporaryFolder } from '../../support/parked.js';
 
-const kept: ParkSink = async () => undefined;
-const withCheck = (check: ParkSink['check']): ParkSink => Object.assign(async () => undefined, { check });
+const kept: ParkingSink = async () => undefined;
+const withCheck = (check: ParkingSink['check']): ParkingSink => Object.assign(async () => undefined, { check });
 
 describe('sinks when a consumer starts', function () {
   this.timeout(30_000);
@@ -152,7 +152,7 @@ describe('sinks when a consumer starts', function () {
     const hanging = openFileSink({ path: '/data/parked' }, host);
     const timers = { after: (_: number, callback: () => void) => (setImmediate(callback), () => undefined) };
     const { signal } = new AbortController();
-    const textOf = (...sinks: readonly ParkSink[]): Promise<string> =>
+    const textOf = (...sinks: readonly ParkingSink[]): Promise<string> =>
       checkSinks(sinks, { timers, deadlineMs: 30_000, signal, warn: () => undefined }).then(
         () => 'it was ready',
         (error: Error) => error.message,
@@ -283,7 +283,7 @@ describe('a sink with a stream that the consumer reads', () => {
     using clock = new ManualClock();
     clock.install();
     const fake = fakeStream({ clock });
-    const sink: ParkSink = Object.assign(async () => undefined, { stream: { streamName: 'orders' } });
+    const sink: ParkingSink = Object.assign(async () => undefined, { stream: { streamName: 'orders' } });
     const warnings: string[] = [];
     const consumer = createConsumer({
       application: 'orders',

@@ -5,8 +5,8 @@ import {
   createByteBudget,
   dropAhead,
   keepAhead,
-  moveToWorker,
-  setWorkerBytes,
+  moveToShardWorker,
+  setShardWorkerBytes,
   openAccount,
   requestNow,
   requestRecords,
@@ -20,7 +20,7 @@ function holders(...bytes: readonly number[]) {
   const budget = createByteBudget(100);
   const asked: number[] = [];
   const accounts = bytes.map((_, index) => openAccount(budget, () => asked.push(index)));
-  accounts.forEach((account, index) => setWorkerBytes(account, bytes[index]!, false));
+  accounts.forEach((account, index) => setShardWorkerBytes(account, bytes[index]!, false));
   const granted: number[] = [];
   const ask = (index: number): (() => void) =>
     requestRecords(accounts[index] as ByteAccount, record, () => granted.push(index));
@@ -40,7 +40,7 @@ describe('a waiting account of the byte budget', () => {
     const { accounts, ask, budget, granted } = holders(100, 10);
     ask(1)();
     expect([budget.waiting.size, accounts[0]!.askedToFlush]).to.deep.equal([0, false]);
-    setWorkerBytes(accounts[0]!, 0, false);
+    setShardWorkerBytes(accounts[0]!, 0, false);
     expect([granted, accounts[1]!.heldBytes]).to.deep.equal([[], 10]);
   });
 
@@ -48,7 +48,7 @@ describe('a waiting account of the byte budget', () => {
     const { accounts, ask, granted, asked } = holders(200, 60, 10);
     ask(2);
     expect(asked).to.deep.equal([0, 2]);
-    setWorkerBytes(accounts[0]!, 100, false);
+    setShardWorkerBytes(accounts[0]!, 100, false);
     expect([granted, asked]).to.deep.equal([[], [0, 2, 1]]);
   });
 });
@@ -59,9 +59,9 @@ describe('a closed account of the byte budget', () => {
     const closed = accounts[0]!;
     closeAccount(closed);
     keepAhead(closed, 50);
-    moveToWorker(closed, 20);
+    moveToShardWorker(closed, 20);
     dropAhead(closed);
-    setWorkerBytes(closed, 70, true);
+    setShardWorkerBytes(closed, 70, true);
     expect(closed).to.include({ reservedBytes: 0, aheadBytes: 0, inTransitBytes: 0, ownBytes: 0, heldBytes: 0 });
     expect([budget.heldBytes, budget.borrowedBytes]).to.deep.equal([30, 0]);
   });

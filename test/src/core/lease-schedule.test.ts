@@ -11,7 +11,7 @@ const held: KeeperSituation = {
   receivedWish: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
-  workers: { tenureRequest: undefined, idleSince: 0, mayNotStart: false },
+  shardWorkers: { tenureRequest: undefined, idleSince: 0, mayNotStart: false },
   tenure: undefined,
   releaseOrder: undefined,
   shardEnd: undefined,
@@ -20,7 +20,7 @@ const writing = (startedAt: number) => ({ writes: { current: { startedAt }, retr
 const retryAt = (at: number) => ({ writes: { current: undefined, retryAt: at } });
 const renewAt = (at: number) => ({ timing: { renewAt: at, extraAt: Infinity } });
 const extraAt = (at: number) => ({ timing: { renewAt: 1_000, extraAt: at } });
-const asked = { workers: { ...held.workers, tenureRequest: {} } };
+const asked = { shardWorkers: { ...held.shardWorkers, tenureRequest: {} } };
 const queued = { queuePlace: { queued: true, takeBy: Infinity } };
 const releaseOrder = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
 const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined, callsUntil: 0 };
@@ -108,7 +108,7 @@ describe('a lease keeper', () => {
     expect(isIdleTooLong(held, limits, 9_999)).to.equal(false);
     const proven = { ...shardEnd, childShardIds: [] };
     for (const reason of [
-      { workers: { ...held.workers, mayNotStart: true } },
+      { shardWorkers: { ...held.shardWorkers, mayNotStart: true } },
       { phase: 'taking' },
       asked,
       { releaseOrder },

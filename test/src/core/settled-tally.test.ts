@@ -25,7 +25,7 @@ describe('the tally of settled records', () => {
 
   it('keeps no entry for a worker that settles nothing more', () => {
     const tally = createSettledTally();
-    for (let worker = 0; worker < 10; worker += 1) {
+    for (let shardWorker = 0; shardWorker < 10; shardWorker += 1) {
       addSettled(openEntry(tally, shard), 1, 1);
       addSettled(openEntry(tally, shard), 0, 0);
       takeSettled(tally);

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
-import type { ParkSink } from '../../../src/api/parking.js';
+import type { ParkingSink } from '../../../src/api/parking.js';
 import { hostDisk } from '../../../src/parking/disk.js';
 import { fileSink, openFileSink } from '../../../src/parking/file-sink.js';
 import { readParkedFolder } from '../../../src/parking/parked-folder.js';
@@ -101,7 +101,7 @@ describe('fileSink', () => {
 
   it('drops an item whose signal aborts while it waits, and no other', async () => {
     const aborting = new AbortController();
-    const sink: ParkSink = fileSink({ path: folder.path });
+    const sink: ParkingSink = fileSink({ path: folder.path });
     const calls = [1, 2, 3].map((n) => sink(parkedItem(n), { signal: n === 2 ? aborting.signal : never }));
     aborting.abort(new Error('nobody waits'));
     expect((await reasonOf(calls[1])).message).to.equal('nobody waits');

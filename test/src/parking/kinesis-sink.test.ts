@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { isKinactError } from '../../../src/api/errors.js';
 import { isNonRetryable } from '../../../src/api/failure-policy.js';
-import type { ParkSink } from '../../../src/api/parking.js';
+import type { ParkingSink } from '../../../src/api/parking.js';
 import { kinesisSource } from '../../../src/aws/kinesis/kinesis-source.js';
 import { hostEnvironment } from '../../../src/consumer/host-environment.js';
 import { kinesisSink } from '../../../src/parking/kinesis-sink.js';
@@ -23,7 +23,7 @@ describe('kinesisSink', function () {
   this.timeout(60_000);
   let server: ScriptedServer;
   let client: KinesisClient;
-  let sink: ParkSink;
+  let sink: ParkingSink;
 
   beforeEach(async () => {
     server = await scriptedServer();

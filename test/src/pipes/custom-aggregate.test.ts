@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { NonRetryableError } from '../../../src/api/failure-policy.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
-import type { Decision } from '../../../src/pipes/collection.js';
+import type { AggregateDecision } from '../../../src/pipes/collection.js';
 import type { Aggregation } from '../../../src/pipes/folded-parts.js';
 import { itemsOf, lease, one, ran, settledIds, two, valuesOf } from '../../support/naive-items.js';
 import { naivePipe } from '../../support/naive-pipe.js';
@@ -80,7 +80,7 @@ describe('a custom aggregate', () => {
 
   it('refuses another answer of push', async () => {
     const errors: Error[] = [];
-    const custom = { ...bags, push: () => 'fulsh' as Decision };
+    const custom = { ...bags, push: () => 'fulsh' as AggregateDecision };
     await ran([aggregate({}, custom)], [1], { onFailure: (error) => (errors.push(error as Error), 'skip') });
     expect(errors[0]?.message).to.equal("aggregate: push must return keep, flush or reject, got 'fulsh'");
     expect(errors[0]).to.be.instanceOf(NonRetryableError);

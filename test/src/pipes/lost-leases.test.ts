@@ -29,7 +29,7 @@ describe('when a lease is lost', () => {
     await chain.harness.settle();
     assert.deepEqual(chain.settled(), []);
     // The same shard again, in the same process.
-    (chain.tenures as Tenure[])[1] = { ...tenureOf(1), workerNumber: 11, fence: 99 };
+    (chain.tenures as Tenure[])[1] = { ...tenureOf(1), shardWorkerNumber: 11, fence: 99 };
     await chain.feedOf(1, { id: 'x', index: 1 }, { id: 'x', index: 2 }, { id: 'y', index: 1 }, { id: 'y', index: 2 });
     assert.deepEqual(chain.settled(), ['11:5', '11:6', '11:7', '11:8']);
     assert.deepEqual(seen, ['x1,x2', 'y1,y2']);

@@ -1,6 +1,6 @@
 // A reducer that is driven by hand folds, flushes, fails and loses shards as it does under a consumer.
 import { expect } from 'chai';
-import { defineReducer, type Token } from '../../../src/api/reducer.js';
+import { defineReducer, type ItemToken } from '../../../src/api/reducer.js';
 import { drive } from '../../../src/testing/drive.js';
 
 const keys = (...names: string[]): { key: string }[] => names.map((key) => ({ key }));
@@ -91,10 +91,10 @@ describe('drive', () => {
   });
 
   it('revokes a shard: drops its state, ignores its acknowledgements, and later gives it a higher fence', async () => {
-    const tokens: Token[] = [];
+    const tokens: ItemToken[] = [];
     const fences: number[] = [];
     const aborted: boolean[] = [];
-    let ack: (token: Token) => void = () => undefined;
+    let ack: (token: ItemToken) => void = () => undefined;
     const driver = drive(
       defineReducer<string[], unknown>({
         init: () => [],

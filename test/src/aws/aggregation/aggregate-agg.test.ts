@@ -1,7 +1,7 @@
 // Compares our codec with aws-kinesis-agg 4.2.8 in both directions, and shows the cases in which that library is wrong.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decodeAggregate, unpackRecord, type AggregatedRecord } from '../../../../src/aws/aggregation/aggregate.js';
+import { decodeAggregate, unpackRecord, type PackedRecord } from '../../../../src/aws/aggregation/aggregate.js';
 import { encodeAggregate } from '../../../../src/aws/aggregation/aggregate-encoder.js';
 import { aggDecode, aggEncode } from '../../../support/aws-kinesis-agg.js';
 import { envelope, message } from '../../../support/aggregate-bytes.js';
@@ -29,7 +29,7 @@ interface Comparable {
   data: string;
 }
 
-function ours(found: readonly AggregatedRecord[]): Comparable[] {
+function ours(found: readonly PackedRecord[]): Comparable[] {
   return found.map(({ partitionKey, explicitHashKey, data }) => ({
     partitionKey,
     explicitHashKey,
@@ -88,8 +88,8 @@ describe('the aggregate codec, beside aws-kinesis-agg', () => {
     );
     fc.assert(
       fc.property(fc.array(anything, { minLength: 1, maxLength: 30 }), (input) => {
-        const decoded = decodeAggregate(encodeAggregate(input as AggregatedRecord[]));
-        expect(ours(decoded.records!)).to.deep.equal(ours(input as AggregatedRecord[]));
+        const decoded = decodeAggregate(encodeAggregate(input as PackedRecord[]));
+        expect(ours(decoded.records!)).to.deep.equal(ours(input as PackedRecord[]));
         expect(decoded.complaint).to.equal(undefined);
       }),
       { numRuns: 1000 },

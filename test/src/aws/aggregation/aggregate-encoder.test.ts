@@ -2,7 +2,7 @@
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { isKinactError } from '../../../../src/api/errors.js';
-import { decodeAggregate, type AggregatedRecord } from '../../../../src/aws/aggregation/aggregate.js';
+import { decodeAggregate, type PackedRecord } from '../../../../src/aws/aggregation/aggregate.js';
 import {
   aggregateRecords,
   encodeAggregate,
@@ -13,7 +13,7 @@ import { decimalMd5, envelope, message } from '../../../support/aggregate-bytes.
 
 const HIGHEST = (1n << 128n) - 1n;
 
-function user(partitionKey: string, data: string | Uint8Array = 'x', explicitHashKey?: string): AggregatedRecord {
+function user(partitionKey: string, data: string | Uint8Array = 'x', explicitHashKey?: string): PackedRecord {
   const content = typeof data === 'string' ? Buffer.from(data) : data;
   return explicitHashKey === undefined
     ? { partitionKey, data: content }
@@ -81,7 +81,7 @@ describe('encodeAggregate', () => {
   });
 
   it('refuses arguments of wrong types from plain JavaScript, instead of making an unreadable aggregate', () => {
-    const given = (records: unknown) => () => encodeAggregate(records as AggregatedRecord[]);
+    const given = (records: unknown) => () => encodeAggregate(records as PackedRecord[]);
     expect(invalidOption(given([{ partitionKey: 'a', data: 'hello' }]))).to.match(
       /^records\[0\]\.data: expected a Uint8Array, got 'hello'$/,
     );

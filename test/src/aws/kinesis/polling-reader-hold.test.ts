@@ -1,6 +1,6 @@
 // A polling reader that is held makes no requests, and goes on where it was.
 import { expect } from 'chai';
-import { createByteBudget, openAccount, setWorkerBytes } from '../../../../src/core/byte-budget.js';
+import { createByteBudget, openAccount, setShardWorkerBytes } from '../../../../src/core/byte-budget.js';
 import { harness } from '../../../support/polling-harness.js';
 
 describe('a polling reader that is held', () => {
@@ -28,13 +28,13 @@ describe('a polling reader that is held', () => {
   for (const retrieval of ['polling', 'fan-out'] as const)
     it(`asks for nothing if it waited for bytes when the hold began (${retrieval})`, async () => {
       const bytes = openAccount(createByteBudget(1_000_000), () => {});
-      setWorkerBytes(bytes, 1_000_000, false);
+      setShardWorkerBytes(bytes, 1_000_000, false);
       const on = harness({ type: 'trimHorizon' }, { retrieval, lease: { stream: undefined, bytes } });
       on.put('a');
       on.consume();
       await on.clock.advance(3_000);
       on.reader.hold?.(true);
-      setWorkerBytes(bytes, 0, false);
+      setShardWorkerBytes(bytes, 0, false);
       await on.clock.advance(20_000);
       expect(on.client.of('GetRecords')).to.have.length(0);
       expect(on.client.of('SubscribeToShard')).to.have.length(0);

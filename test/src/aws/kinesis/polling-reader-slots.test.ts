@@ -1,6 +1,6 @@
 // The calls of a source that are under way have a limit. A reader that waits for bytes holds none of them up, and a subscription is none.
 import { expect } from 'chai';
-import { createByteBudget, openAccount, setWorkerBytes } from '../../../../src/core/byte-budget.js';
+import { createByteBudget, openAccount, setShardWorkerBytes } from '../../../../src/core/byte-budget.js';
 import { createCallSlots, joinSlots } from '../../../../src/core/call-slots.js';
 import { harness } from '../../../support/polling-harness.js';
 
@@ -8,13 +8,13 @@ describe('a polling reader and the slots of its source', () => {
   it('gives its slot back while it waits for bytes, and reads on once there is room', async () => {
     const slots = joinSlots(createCallSlots(1));
     const bytes = openAccount(createByteBudget(1_000_000), () => {});
-    setWorkerBytes(bytes, 1_000_000, false);
+    setShardWorkerBytes(bytes, 1_000_000, false);
     const on = harness(undefined, { slots, lease: { stream: undefined, bytes } });
     on.put('a');
     on.consume();
     await on.clock.advance(3_000);
     expect([on.keys, slots.underWay]).to.deep.equal([[], 0]);
-    setWorkerBytes(bytes, 0, false);
+    setShardWorkerBytes(bytes, 0, false);
     await on.clock.advance(3_000);
     expect(on.keys).to.deep.equal(['a']);
     on.reader.close();
@@ -28,11 +28,11 @@ describe('a polling reader and the slots of its source', () => {
     on.put('a');
     on.consume();
     await on.clock.advance(1_000);
-    setWorkerBytes(bytes, 100_000_000, true);
+    setShardWorkerBytes(bytes, 100_000_000, true);
     await on.clock.advance(5_000);
     // Another shard has taken the slot when there is room again.
     slots.underWay = 1;
-    setWorkerBytes(bytes, 0, false);
+    setShardWorkerBytes(bytes, 0, false);
     await on.clock.advance(5_000);
     expect(budget.heldBytes).to.equal(0);
     slots.underWay = 0;

@@ -1,6 +1,11 @@
 // What a reader with enhanced fan-out does when subscriptions end, are refused or taken over: it polls meanwhile, from one position.
 import { expect } from 'chai';
-import { closeAccount, createByteBudget, openAccount, setWorkerBytes } from '../../../../../src/core/byte-budget.js';
+import {
+  closeAccount,
+  createByteBudget,
+  openAccount,
+  setShardWorkerBytes,
+} from '../../../../../src/core/byte-budget.js';
 import type { SourceNotice } from '../../../../../src/api/ports.js';
 import {
   consumerName,
@@ -343,12 +348,12 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     on.client.kinesis.put(stream, { partitionKey: 'k', data: 'x'.repeat(4_000) });
     on.consume();
     await on.clock.advance(1_000);
-    setWorkerBytes(account, 2_000, true);
-    setWorkerBytes(other, 9_000, false);
+    setShardWorkerBytes(account, 2_000, true);
+    setShardWorkerBytes(other, 9_000, false);
     await on.clock.advance(120_000);
     expect(outcomes(on)).to.deep.equal(['begun', 'unused']);
     expect(on.client.of('SubscribeToShard')).to.have.length(1);
-    setWorkerBytes(other, 0, false);
+    setShardWorkerBytes(other, 0, false);
     await on.clock.advance(1_000);
     expect(outcomes(on)).to.deep.equal(['begun', 'unused', 'begun']);
     closeAccount(other);
@@ -394,7 +399,7 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     on.put('a');
     on.consume();
     await on.clock.advance(10_000);
-    setWorkerBytes(account, 0, true);
+    setShardWorkerBytes(account, 0, true);
     expect(account.heldBytes).to.equal(0);
     expect(subscription(on).isPulled()).to.equal(true);
     closeAccount(account);

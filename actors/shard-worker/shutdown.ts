@@ -1,13 +1,13 @@
 // How a shard worker ends: at its keeper's order (keeper-orders.ts), with its tenure, or by itself at the end of its shard.
 // `beginEnding` stops the reading, and `finish` ends the shard worker once it has drained.
 import { effect } from '../protocol/actor.js';
-import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
+import type { Tenure, ShardWorkerEnd } from '../protocol/tenure.js';
 import { noteDropped } from './lag.js';
 import { abandon, isEmpty, nextToAdmit } from './record-admission.js';
-import type { WorkerTurn } from './turn.js';
+import type { ShardWorkerTurn } from './turn.js';
 
 /** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
-export function beginEnding({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
+export function beginEnding({ state, effects }: ShardWorkerTurn, ending: ShardWorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
 
   state.ending = ending;
@@ -18,10 +18,10 @@ export function beginEnding({ state, effects }: WorkerTurn, ending: WorkerEnd): 
   if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
 
-export function endWithTenure(turn: WorkerTurn): void {
+export function endWithTenure(turn: ShardWorkerTurn): void {
   const { ending, ledger } = turn.state;
   const tenure = turn.state.tenure as Tenure;
-  const how: WorkerEnd =
+  const how: ShardWorkerEnd =
     tenure.stopError !== undefined
       ? { type: 'stopShard', error: tenure.stopError }
       : ending?.type === 'drained'
@@ -31,13 +31,13 @@ export function endWithTenure(turn: WorkerTurn): void {
   finish(turn, tenure, how);
 }
 
-export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: WorkerEnd): void {
+export function finish({ state, effects }: ShardWorkerTurn, tenure: Tenure, how: ShardWorkerEnd): void {
   // End the tenure first: no reducer may hand out an item of a shard worker that has ended.
   tenure.ended = true;
   state.finished = true;
   state.reader?.close();
 
-  const { workerNumber: worker, fence } = tenure;
-  for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', worker }));
-  effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, end: how }), effect.end());
+  const { shardWorkerNumber: shardWorker, fence } = tenure;
+  for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', shardWorker }));
+  effects.push(effect.send(state.keeper, { type: 'shardWorkerEnded', shardWorker, fence, end: how }), effect.end());
 }

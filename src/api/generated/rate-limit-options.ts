@@ -4,7 +4,7 @@
  * How many items this process hands to your code, over all reducers, retries included. `consumer.setLimit` changes it
  * while the consumer runs.
  */
-export interface LimitOptions {
+export interface RateLimitOptions {
   /**
    * Required. Items per second; may be below 1. At most the items of one second come at once, or one item. Reducers
    * share it fairly. Other processes have limits of their own. Takes: items per second, 0.001 to 1000000.

@@ -3,7 +3,7 @@
 import { giveUp } from './lease-end.js';
 import type { LeaseKeeperState } from './state.js';
 import type { Message } from './messages.js';
-import { noteWorkerReport, noteWorkerVanished } from './leftovers.js';
+import { noteShardWorkerReport, noteShardWorkerVanished } from './leftovers.js';
 import { closeTenure, tenureOf } from './open-tenure.js';
 import { count, type KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
@@ -11,17 +11,17 @@ import { isKinactError } from '../../src/api/errors.js';
 /** The lease is given up after the watchdog has ended this many shard workers at one frontier. */
 const maxWatchdogEnds = 2;
 
-export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'workerEnded'>): void {
+export function shardWorkerEnded(turn: KeeperTurn, { shardWorker, fence, end }: Message<'shardWorkerEnded'>): void {
   const { state } = turn;
-  const tenure = tenureOf(turn, worker, fence);
+  const tenure = tenureOf(turn, shardWorker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
 
   // Such a shard worker reads nothing, so it does not know what the shard worker before it left open.
   const isOnlyAwaiting = tenure.shared.onlyAwaitsCalls === true;
-  closeTenure(turn, tenure, `the worker has ended: ${end.type}`);
+  closeTenure(turn, tenure, `the shard worker has ended: ${end.type}`);
   switch (end.type) {
     case 'shardEnd':
-      noteWorkerReport(turn, true);
+      noteShardWorkerReport(turn, true);
       if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 0;
       state.shardEnd = {
         children: end.children,
@@ -36,7 +36,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
       };
       return;
     case 'drained':
-      noteWorkerReport(turn, end.open === 0 && end.isCut !== true);
+      noteShardWorkerReport(turn, end.open === 0 && end.isCut !== true);
       if (state.releaseOrder !== undefined && !(isOnlyAwaiting && leftBefore(state) > 0))
         state.releaseOrder.recordsLeft = end.open;
       return;
@@ -57,21 +57,21 @@ function leftBefore({ releaseOrder }: LeaseKeeperState): number {
   return typeof left === 'number' ? left : 0;
 }
 
-export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDown'>): void {
+export function shardWorkerDown(turn: KeeperTurn, { shardWorker, how }: Message<'shardWorkerDown'>): void {
   const { state } = turn;
-  if (state.workers.tenureRequest?.worker === worker) {
-    state.workers.tenureRequest = undefined;
-    state.workers.idleSince = turn.now;
+  if (state.shardWorkers.tenureRequest?.shardWorker === shardWorker) {
+    state.shardWorkers.tenureRequest = undefined;
+    state.shardWorkers.idleSince = turn.now;
   }
 
-  if (state.tenure?.shared.workerNumber === worker) {
+  if (state.tenure?.shared.shardWorkerNumber === shardWorker) {
     if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
-    noteWorkerVanished(turn);
-    closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
+    noteShardWorkerVanished(turn);
+    closeTenure(turn, state.tenure, `the shard worker is down (${how.reason})`);
   }
 
   const { error } = how;
-  if (state.workers.last === worker && failedByWatchdog(error)) {
+  if (state.shardWorkers.last === shardWorker && failedByWatchdog(error)) {
     const { lease } = state;
     const { watchdog } = state.setbacks;
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
@@ -82,7 +82,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
 
 /** The error of the last shard worker says what was stuck: a record and its actor, or a hook. */
 function stuckReason({ message }: Error): string {
-  return `the watchdog has ended ${maxWatchdogEnds} workers in a row at one checkpoint; the last: ${message.replace(/\.$/, '')}`;
+  return `the watchdog has ended ${maxWatchdogEnds} shard workers in a row at one checkpoint; the last: ${message.replace(/\.$/, '')}`;
 }
 
 /** Whether a shard worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */

@@ -3,7 +3,7 @@ import type { Effect } from '../../actors/protocol/actor.js';
 import type { Dispositions } from '../../actors/protocol/disposition.js';
 import type { LeaseKeeperRequest } from '../../actors/protocol/lease-messages.js';
 import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
-import type { Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { Tenure, ShardWorkerEnd } from '../../actors/protocol/tenure.js';
 import {
   shardWorker,
   type ShardWorkerMessage,
@@ -13,12 +13,12 @@ import type { RawRecord, ReadResult, StreamSource } from '../../src/api/ports.js
 import type { StartPosition } from '../../src/core/position.js';
 import { asked, handClock, recordOf, ref, sent, stepped, tenureOf } from './direct.js';
 
-export type WorkerEffects = readonly Effect<ShardWorkerMessage>[];
+export type ShardWorkerEffects = readonly Effect<ShardWorkerMessage>[];
 
 export const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
 
 /** Worker 1 of a shard with fence 1, and the messages of its keeper, its reader and its stages. */
-export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
+export function directShardWorker(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
   const clock = handClock();
   const self = ref<ShardWorkerMessage>('shard-worker/shardId-1#1');
   const keeper = ref<LeaseKeeperRequest>('lease-keeper/shardId-1#2');
@@ -30,7 +30,7 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
   const behaviour = shardWorker({
     lease: { leaseKey: 'shardId-1', shardId: 'shardId-1', source: 'orders', keeper, startable: true },
     ...{
-      workerNumber: 1,
+      shardWorkerNumber: 1,
       stages,
       spread: 'round-robin',
       onDuplicate: 'skip',
@@ -49,13 +49,13 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
   const step = stepped(behaviour, self);
   const questions = new Map<string, (answer: unknown) => ShardWorkerMessage>();
   /** Every step goes through here, so that questions can be answered later. */
-  const noted = (effects: WorkerEffects): WorkerEffects => {
+  const noted = (effects: ShardWorkerEffects): ShardWorkerEffects => {
     for (const [index, stage] of stages.entries())
       for (const { question, answered } of asked(effects, stage)) questions.set(`${question.type}/${index}`, answered);
     return effects;
   };
-  const tell = (message: ShardWorkerMessage): WorkerEffects => noted(step.tell(message));
-  const heard = (result: ReadResult): WorkerEffects => tell({ type: 'readDone', result });
+  const tell = (message: ShardWorkerMessage): ShardWorkerEffects => noted(step.tell(message));
+  const heard = (result: ReadResult): ShardWorkerEffects => tell({ type: 'readDone', result });
   return {
     ...step,
     ...{ clock, self, keeper, stages, opened, closed, tell },
@@ -74,18 +74,18 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
     pause: (number: number) => tell({ type: 'pause', fence: 1, number }),
     resume: (number: number) => tell({ type: 'resume', fence: 1, number }),
     /** How the worker has ended, according to its report to the keeper. */
-    endOf: (effects: WorkerEffects): WorkerEnd | undefined =>
-      sent(effects, keeper).flatMap((message) => (message.type === 'workerEnded' ? [message.end] : []))[0],
+    endOf: (effects: ShardWorkerEffects): ShardWorkerEnd | undefined =>
+      sent(effects, keeper).flatMap((message) => (message.type === 'shardWorkerEnded' ? [message.end] : []))[0],
     /** Of each reported frontier the sequence number, and how many records it covers. */
-    frontiers: (effects: WorkerEffects) =>
+    frontiers: (effects: ShardWorkerEffects) =>
       sent(effects, keeper).flatMap((message) =>
         message.type === 'frontier' ? [[message.frontier.position.sequenceNumber, message.frontier.records]] : [],
       ),
     /** The questions to a stage; a punctuation by its kind. */
-    asks: (effects: WorkerEffects, stage = 0): string[] =>
+    asks: (effects: ShardWorkerEffects, stage = 0): string[] =>
       asked(effects, stages[stage]!).map(({ question: each }) => (each.type === 'punctuate' ? each.kind : each.type)),
     /** The ordinals that each `notify` hands over. */
-    notified: (effects: WorkerEffects, stage = 0) =>
+    notified: (effects: ShardWorkerEffects, stage = 0) =>
       asked(effects, stages[stage]!).flatMap(({ question: each }) => (each.type === 'notify' ? [each.ordinals] : [])),
   };
 }
