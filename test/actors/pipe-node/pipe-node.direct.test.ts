@@ -177,7 +177,9 @@ describe('a failure that a node is told of', () => {
       { onFailure: (error) => (asked.push((error as Error).message), 'skip') },
     );
     await it.run(it.feed(it.of(1, 0)));
-    expect(asked).to.deep.equal(['The values of a NodeFailure must be an array with at least one.']);
+    expect(asked).to.deep.equal([
+      'The values of a NodeFailure must be an array with one value for each message in `of`: expected 1, got 0.',
+    ]);
   });
 
   it('crashes if its values cannot become bytes', async () => {
