@@ -154,9 +154,9 @@ function builder<In, Value>(nodes: readonly AnyNode[], { bounds, mayAdd, format 
     node: (node) => add(node, true),
     to: (last, options) => {
       if (last === undefined || last === null) refuse('pipe', 'a node or a function that ends it', last);
-      if (typeof last === 'function') return add(sink(last, options)).end();
-      if (options !== undefined) refuse('pipe', 'no options behind a node, which has its own', options);
-      return add(last).end();
+      if (options !== undefined && typeof last !== 'function')
+        refuse('pipe', 'no options behind a node, which has its own', options);
+      return add(typeof last === 'function' ? sink(last, options) : last).end();
     },
     end: () => {
       if (nodes.length === 0) refuseName('pipe', 'expected at least one node, got none');
