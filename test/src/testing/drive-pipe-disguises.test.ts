@@ -234,7 +234,7 @@ describe('what a NodeFailure says is parked', () => {
   const of = (all: Message[], held: Holding) => [held, all[2]!];
   const valuesOf = (all: readonly Message[]): string[] => all.map(({ value }) => value);
 
-  it('with the values as they were when it was thrown', async () => {
+  it('with the values as they were when the policy was asked', async () => {
     let values: string[] = [];
     const parked = await parkedOf(
       (all, held) => new NodeFailure(new Error('no'), { of: of(all, held), state, values: (values = valuesOf(all)) }),
