@@ -23,7 +23,8 @@ import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import { NonRetryableError, type Park, type Retry } from '../../src/api/failure-policy.js';
-import { isNodeFailure } from '../../src/api/pipe-failure.js';
+import { isNodeFailure, type NodeFailure } from '../../src/api/pipe-failure.js';
+import { show } from '../../src/api/refusal.js';
 import { HeldBundle } from '../../src/core/holding.js';
 
 interface FailedCall {
@@ -63,16 +64,51 @@ export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unkno
 function notePartsOf(call: Call, thrown: unknown): unknown {
   call.parts = undefined;
   if (!isNodeFailure(thrown)) return thrown;
-  const { state, values, cause } = thrown;
-  const of = copied(thrown.of as readonly Held[], same);
+  const said = membersOf(thrown);
+  if (said === undefined)
+    return new NonRetryableError('The members of a NodeFailure cannot be read.', { cause: thrown });
+  const { of, state, values, cause } = said;
   // A failure that names nothing would leave `skip` nothing to settle: the same call would be repeated for ever.
   const isValid =
     Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
   if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
-  if (values !== undefined && !(Array.isArray(values) && values.length > 0))
-    return new NonRetryableError('The values of a NodeFailure must be an array with at least one.', { cause: thrown });
-  call.parts = { of: [...new Set(of)], state, values, isStale: false };
+  const each = [...new Set(of)];
+  const refusal = values === undefined ? undefined : refusalOfValues(values, each);
+  if (refusal !== undefined) return new NonRetryableError(refusal, { cause: thrown });
+  call.parts = { of: each, state, values, isStale: false };
   return cause;
+}
+
+type Said = Pick<NodeFailure, 'of' | 'state' | 'values' | 'cause'>;
+
+/** What it says, read once and copied: user code may change it while the policy or a sink is waited for. Undefined: a getter throws. */
+function membersOf(thrown: NodeFailure): (Said & { readonly of: readonly Held[] }) | undefined {
+  try {
+    const { of, state, values, cause } = thrown;
+    return { of: copied(of, same) as readonly Held[], state, values: copied(values, same), cause };
+  } catch {
+    return undefined;
+  }
+}
+
+/** All of `of` would be settled with the values, so there must be one for each message. */
+function refusalOfValues(values: unknown, of: readonly Held[]): string | undefined {
+  const counts = of.map((held) => (SentMessage.isMessage(held) ? oneMessage : HeldBundle.countIn(held)));
+  const fewest = Math.max(1, sumOf(counts, 'fewest'));
+  const most = sumOf(counts, 'most');
+  if (Array.isArray(values) && values.length >= fewest && values.length <= most) return undefined;
+  const expected = fewest === most ? most : `${fewest} to ${most}`;
+  const got = Array.isArray(values) ? values.length : show(values);
+  const what = 'an array with one value for each message in `of`';
+  return `The values of a NodeFailure must be ${what}: expected ${expected}, got ${got}.`;
+}
+
+type Counts = ReturnType<typeof HeldBundle.countIn>;
+
+const oneMessage: Counts = { fewest: 1, most: 1 };
+
+function sumOf(counts: readonly Counts[], which: keyof Counts): number {
+  return counts.reduce((sum, count) => sum + count[which], 0);
 }
 
 function holdsSomething(held: Held): boolean {
@@ -264,7 +300,8 @@ export function failedItemOf({ options }: NodeTurn, call: Call): FailedItem {
     items += countItems(references);
     item ??= firstOf(references) as DeliveredItem | undefined;
   }
-  const where = { at: 'node', node: options.name, items, value: call.message?.value } as const;
+  const value = call.message === undefined ? undefined : SentMessage.contentOf(call.message);
+  const where = { at: 'node', node: options.name, items, value } as const;
   if (item === undefined) return { source: '', shardId: '', sequenceNumber: '', ...where };
   const { source, shardId, sequenceNumber, subSequenceNumber, key, record } = item;
   const { data, arrivedAt } = record;

@@ -27,7 +27,7 @@ export function dropLost(turn: NodeTurn): void {
     if (references === undefined) return true;
     const { live, hasLost } = withoutEnded(references);
     SentMessage.setReferences(entry, live);
-    if (live === undefined) state.queuedBytes -= entry.sizeBytes;
+    if (live === undefined) state.queuedBytes -= SentMessage.sizeOf(entry);
     else if (hasLost && isBundle(live)) folded += 1;
     return live !== undefined;
   });

@@ -5,7 +5,9 @@ import { ParkableMessage } from '../protocol/parkable-message.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
 import type { Held } from './result.js';
+import type { Slot } from './slots.js';
 import type { NodeTurn } from './state.js';
+import { HeldBundle } from '../../src/core/holding.js';
 
 const noValues =
   'it cannot be parked, because only its state has the values: throw a NodeFailure with values (docs/pipes.md)';
@@ -22,7 +24,7 @@ export function heldOf({ message, parts, slot }: Call): readonly Held[] {
  * was repeated because of a lost lease.
  */
 export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | string {
-  const of = heldOf(call).filter((held) => call.parked?.has(held) !== true);
+  const of = heldOf(call).filter((held) => call.parked?.has(held) !== true && !isGone(call.slot, held));
   const { values } = call.parts ?? {};
   if (of.length === 0) return [];
   if (values !== undefined)
@@ -31,16 +33,20 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
   const parkables: Parkable[] = [];
   for (const held of of) {
     if (!SentMessage.isMessage(held)) {
-      if (held.messages > 0) return noValues;
+      if (!HeldBundle.isEmpty(held)) return noValues;
       continue;
     }
-    // All its leases have ended: the next owners process it.
-    if (call.slot.withLost.has(held) && SentMessage.referencesOf(held) === undefined) continue;
     if (isAsItCame(turn, held)) parkables.push(parkable(turn, call, [held], undefined));
     else if (turn.options.format === undefined) return noFormat;
-    else parkables.push(parkable(turn, call, [held], [held.value]));
+    else parkables.push(parkable(turn, call, [held], [SentMessage.contentOf(held)]));
   }
   return parkables;
+}
+
+/** All its leases have ended: the next owners process it. */
+function isGone({ withLost }: Slot, held: Held): boolean {
+  if (!SentMessage.isMessage(held)) return HeldBundle.isGone(held);
+  return withLost.has(held) && SentMessage.referencesOf(held) === undefined;
 }
 
 /**
@@ -48,7 +54,7 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
  * changed its value in place.
  */
 function isAsItCame({ options }: NodeTurn, message: SentMessage): boolean {
-  const { value } = message;
+  const value = SentMessage.contentOf(message);
   const item = SentMessage.itemOf(message);
   if (options.isFed === true || item === undefined || value !== item.value) return false;
   return value === item.record.data || (options.index === 0 && options.isBehindReducer !== true);

@@ -16,7 +16,7 @@ function limitsOf({ definition }: PipeNodeOptions): { readonly entries: number; 
 }
 
 function bytesOf(entry: Entry): number {
-  return isFlushMark(entry) ? 0 : entry.sizeBytes;
+  return isFlushMark(entry) ? 0 : SentMessage.sizeOf(entry);
 }
 
 /** Whether the node must not emit more. What the run under way has emitted counts. */

@@ -1,7 +1,7 @@
 // Carries out what a callback has returned: checks it as a whole, and then moves references. Nothing is changed by a result that is
 // refused. The message of the call must be in exactly one of `of`, `keep` and `drop`; what an earlier call kept may be in `of` or `drop`.
 import { addHead, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
-import type { Holding, Keep, NodeResult, Output, PipeMessage } from '../../src/api/pipe.js';
+import type { AddedHead, Keep, KeptIn, NodeResult, Output } from '../../src/api/pipe.js';
 import { show } from '../../src/api/refusal.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { maxTimerMs } from '../../src/api/plain-object.js';
@@ -72,16 +72,18 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
   const settled: ItemReferences[] = [];
   let foldedAfterLoss = 0;
   const taken = new Map<Held, Share>();
+  // Before anything is taken: a head may be too long for a text.
+  const routes = outputs.map((output) => routeAfter(output, route));
   for (const [held, count] of sharesOf(outputs)) taken.set(held, takeShare(slot, held, count));
   const sent: SentMessage[] = [];
-  for (const output of outputs) {
+  for (const [at, output] of outputs.entries()) {
     const { references, sizeBytes, hasLost, isGone } = embodied(output, taken);
     if (output.hidden === true) {
       if (references !== undefined) settled.push(references);
       // Nothing is left of it: the owners of its leases now deliver what it was made of.
     } else if (!isGone) {
       if (hasLost) foldedAfterLoss += 1;
-      sent.push(new SentMessage(output.value, references, routeAfter(output, route), output.sizeBytes ?? sizeBytes));
+      sent.push(new SentMessage(output.value, references, routes[at], output.sizeBytes ?? sizeBytes));
     }
   }
   for (const held of drop as readonly Held[]) {
@@ -121,7 +123,7 @@ function sharesOf(outputs: readonly Output[]): ReadonlyMap<Held, number> {
 
 /** Takes what was held, for `count` outputs. */
 function takeShare(slot: Slot, held: Held, count: number): Share {
-  const sizeBytes = held.sizeBytes / count;
+  const sizeBytes = (SentMessage.isMessage(held) ? SentMessage.sizeOf(held) : HeldBundle.sizeOf(held)) / count;
   const { references, ...loss } = takeAll(slot, held);
   return { references: references === undefined ? undefined : splitInto(references, count), sizeBytes, ...loss };
 }
@@ -181,14 +183,16 @@ function keepMessage(slot: Slot, keep: Keep): void {
   const references = SentMessage.referencesOf(message);
   SentMessage.setReferences(message, undefined);
   slot.kept.delete(message);
+  // A loss goes with the message: an output of the holding must not come late, or pass for whole.
+  const hasLost = slot.withLost.delete(message);
   noteTenures(slot, references);
-  HeldBundle.add(holding, references, message.sizeBytes);
+  HeldBundle.add(holding, references, { sizeBytes: SentMessage.sizeOf(message), hasLost });
   slot.holdings.add(holding);
 }
 
 function isNamed({ outputs = [], keep = [], drop = [] }: NodeResult, message: SentMessage): boolean {
   if (outputs.some(({ of }) => of.includes(message)) || drop.includes(message)) return true;
-  return keep.some((each) => each === message || ('in' in each && each.message === message));
+  return keep.some((each) => each === message || (isKeptIn(each) && each.message === message));
 }
 
 /**
@@ -246,7 +250,7 @@ function checked({ slot, message, node }: ResultCall, returned: unknown): NodeRe
   }
   const stays = new Set<unknown>();
   for (const [at, each] of keep.entries()) {
-    const isIn = isObject(each) && 'in' in each;
+    const isIn = isKeptIn(each);
     const kept: unknown = isIn ? each.message : each;
     if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(node, `keep[${at}]`, messageText, kept);
     if (isIn && !HeldBundle.isHolding(each.in))
@@ -279,15 +283,26 @@ function copyOf(returned: NodeResult): NodeResult {
 }
 
 function copyOfKeep(keep: Keep): Keep {
-  if (!isObject(keep) || !('in' in keep)) return keep;
-  const { message, in: holding } = keep as { readonly message: PipeMessage; readonly in: Holding };
+  if (!isKeptIn(keep)) return keep;
+  const { message, in: holding } = keep;
   return { message, in: holding };
+}
+
+/** A message may have a member `in` of the application's own. */
+function isKeptIn(keep: Keep): keep is KeptIn {
+  return isObject(keep) && !SentMessage.isMessage(keep) && 'in' in keep;
 }
 
 function copyOfOutput(output: Output): Output {
   if (!isObject(output)) return output;
   const { value, of, route, hidden, sizeBytes } = output;
-  return { value, of: copied(of, same) as readonly Held[], route, hidden, sizeBytes };
+  return { value, of: copied(of, same) as readonly Held[], route: copyOfChange(route), hidden, sizeBytes };
+}
+
+function copyOfChange(change: Output['route']): Output['route'] {
+  if (!isObject(change)) return change;
+  const { add } = change as AddedHead;
+  return { add };
 }
 
 export const same = <Value>(value: Value): Value => value;

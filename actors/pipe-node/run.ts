@@ -122,7 +122,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
       const outcome = applyResult({ slot, message, now: options.clock.now(), node: options.name }, returned ?? {});
       for (const output of outcome.outputs) {
         result.emitted.push(output);
-        result.emittedBytes += output.sizeBytes;
+        result.emittedBytes += SentMessage.sizeOf(output);
       }
       for (const references of outcome.settled) settle(state.settled, references);
       result.foldedAfterLoss += outcome.foldedAfterLoss;
@@ -140,18 +140,19 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
 
 /** Carries out the two results that most messages have. Returns false for any other. */
 function takeUsual({ state }: NodeParts, { slot, message, failures }: Call, returned: unknown): boolean {
-  if (message === undefined || failures > 0 || slot.kept.has(message)) return false;
+  if (message === undefined || failures > 0) return false;
   const output = soleOutput(message, returned);
   if (output === undefined && !isSoleDrop(message, returned)) return false;
   // Read before anything is taken: a getter may throw.
   const value = output?.value;
+  const sizeBytes = SentMessage.sizeOf(message);
   const references = SentMessage.referencesOf(message);
   SentMessage.setReferences(message, undefined);
   slot.usedAt = state.calledAt;
   if (output === undefined) settle(state.settled, references);
   else {
-    state.result.emitted.push(new SentMessage(value, references, slot.route, message.sizeBytes));
-    state.result.emittedBytes += message.sizeBytes;
+    state.result.emitted.push(new SentMessage(value, references, slot.route, sizeBytes));
+    state.result.emittedBytes += sizeBytes;
   }
   return true;
 }

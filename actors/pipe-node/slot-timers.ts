@@ -7,7 +7,7 @@ import { dueAt, idleWork, isIdle, timerWork } from './work.js';
 
 const leastMs = 10;
 
-/** Some timer may be due. The calls wait behind the work under way. */
+/** Some timer may be due. The calls wait behind the work under way: one for each state, because a call may hold the node for hours. */
 export function slotsDue(turn: NodeTurn): void {
   const { state, now, options } = turn;
   state.slotTimerAt = Infinity;
@@ -19,8 +19,11 @@ export function slotsDue(turn: NodeTurn): void {
       if (slot.timerWaits) continue;
       slot.timerWaits = true;
       state.pending.push(timerWork(turn, slot));
-    } else if (isIdle(turn, slot, now)) state.pending.push(idleWork(turn, slot));
-    else state.slotDueAt = Math.min(state.slotDueAt, dueAt(turn, slot));
+    } else if (isIdle(turn, slot, now)) {
+      if (slot.idleWaits) continue;
+      slot.idleWaits = true;
+      state.pending.push(idleWork(turn, slot));
+    } else state.slotDueAt = Math.min(state.slotDueAt, dueAt(turn, slot));
   }
 }
 

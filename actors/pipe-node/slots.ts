@@ -26,8 +26,9 @@ export interface Slot {
   readonly told: WeakSet<Tenure>;
   /** When `handleTimer` is due; Infinity if the timer is not set. */
   timerAt: number;
-  /** The call of `handleTimer` waits for its turn. */
+  /** The call of `handleTimer` waits for its turn. So does the end of an idle route. */
   timerWaits: boolean;
+  idleWaits: boolean;
   usedAt: number;
   /** The state is ended next: a result has said so, or a call has failed that may have left it half emitted. */
   isForgotten: boolean;
@@ -48,6 +49,7 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
     keepsSinceUse: Infinity,
     timerAt: Infinity,
     timerWaits: false,
+    idleWaits: false,
     usedAt: now,
     isForgotten: false,
     lastUse: 0,
@@ -64,7 +66,7 @@ export function keepsNothing({ kept, holdings }: Slot): boolean {
 
 /** Notes whether the state keeps something, after each change. */
 export function noteKept(slot: Slot, now: number): void {
-  for (const holding of slot.holdings) if (holding.messages === 0) slot.holdings.delete(holding);
+  for (const holding of slot.holdings) if (HeldBundle.isEmpty(holding)) slot.holdings.delete(holding);
   if (keepsNothing(slot)) {
     slot.tenures.clear();
     slot.keepsSince = Infinity;

@@ -197,6 +197,7 @@ export function idleWork(parts: NodeParts, slot: Slot): Work {
   return workOf(
     'idle',
     function* calls() {
+      slot.idleWaits = false;
       // Since this work was queued, a message may have come, or the route may have ended.
       if (parts.state.slots.get(slotId(slot.route)) !== slot || !isIdle(parts, slot, parts.options.clock.now())) return;
       yield* endRoute(parts, slot);

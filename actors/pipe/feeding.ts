@@ -46,7 +46,7 @@ export function feedFirstNode({ options, state, effects }: PipeTurn): void {
     if (SentMessage.isMessage(next)) {
       entries.push(next);
       emitted += 1;
-      emittedBytes += next.sizeBytes;
+      emittedBytes += SentMessage.sizeOf(next);
     } else if (!(next instanceof DeliveredItem)) entries.push({ type: 'flushMark', number: next.number });
     else if (endIfLate(next.tenure, options.clock)) dropItem(state, next);
     else {
@@ -107,7 +107,7 @@ export function dropLostMessages({ queue, feeder }: PipeState): number {
     const references = SentMessage.referencesOf(queued);
     // What is lost is not taken out of the others here: a node that notes what is left must still find the item of its share.
     if (references === undefined || someLive(references)) return true;
-    if (feeder !== undefined) noteTaken(feeder, 1, queued.sizeBytes);
+    if (feeder !== undefined) noteTaken(feeder, 1, SentMessage.sizeOf(queued));
     return false;
   });
 }

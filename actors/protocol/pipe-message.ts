@@ -88,6 +88,16 @@ export class SentMessage implements PipeMessage {
     return typeof value === 'object' && value !== null && #references in value;
   }
 
+  // Asked of the fields themselves: user code may give its object members of these names.
+
+  static contentOf(message: SentMessage): unknown {
+    return message.#value;
+  }
+
+  static sizeOf(message: SentMessage): number {
+    return message.#sizeBytes;
+  }
+
   static routeOf(message: SentMessage): Route | undefined {
     return message.#route;
   }

@@ -4,8 +4,9 @@
 /** Counters with a cause in the application or its data. */
 const yours = {
   skippedItems:
-    'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
-  parkedItems: 'Items, and records that gave none, that the sink of `park` keeps. Each is an event `itemParked`.',
+    'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`. In a pipe one event may be about several items: `items` counts them, and the first one is named. If that one was lost with its lease, there is no event.',
+  parkedItems:
+    'Items, and records that gave none, that the sink of `park` keeps. Each is an event `itemParked`. In a pipe one event may be about several items.',
   failedParkings: 'Failed calls of the sink of `park`, each of which is repeated.',
   retries: 'Failed calls that are repeated, because `onFailure` decided so.',
   outOfRangeRecords: 'User records dropped by `outOfRange`. The first one of a shard is an event `outOfRange`.',

@@ -1,6 +1,6 @@
 // The errors of kinact that have a code. Codes are a closed set: users match on them, and a code never changes its meaning.
 // `retryable` is for callers. final-errors.ts decides which errors are final for a running consumer.
-import { describeError, type DescribedError } from '../core/thrown.js';
+import { describeError, isBranded, type DescribedError } from '../core/thrown.js';
 import { visible } from '../core/visible.js';
 
 /** Each code with its meaning. docs/errors.md is generated from this table and from remedies.ts. */
@@ -187,5 +187,5 @@ export class KinactError extends Error {
 
 /** Whether the error is a KinactError, of this or another copy of the package. */
 export function isKinactError(error: unknown): error is KinactError {
-  return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
+  return isBranded(error, brand);
 }

@@ -2,6 +2,7 @@
 // (src/options/retry-policy.ts) makes the policy that tries again, `park` (src/options/park-policy.ts) the one that sets aside.
 import type { FailedItem } from './failed-item.js';
 import type { ParkingSink } from './parking.js';
+import { isBranded } from '../core/thrown.js';
 
 /**
  * A policy without options. `crash`: the pipeline restarts and delivers the record again. `skip`: the record is settled, counted and
@@ -73,7 +74,7 @@ export class NonRetryableError extends Error {
 
 /** Whether the error is a NonRetryableError, of this or another copy of the package. */
 export function isNonRetryable(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
+  return isBranded(error, brand);
 }
 
 /** Whether the value is a policy. */

@@ -1,5 +1,6 @@
 // The error of a node's call that fails because of more than its own message: of what the state keeps.
 import type { Held } from './pipe.js';
+import { isBranded, isError, messageOf } from '../core/thrown.js';
 
 const brand = Symbol.for('kinact.nodeFailure');
 
@@ -39,13 +40,13 @@ export class NodeFailure<State = unknown> extends Error {
       /** The state to go on with once these are settled. */
       readonly state: State;
       /**
-       * The values of all messages in `of`, in order, as this node got them; with `park`, a replay hands each to `handleMessage` again.
-       * Default: not known.
+       * The values of all messages in `of`, in order, as this node got them: one for each, or the call fails with a NonRetryableError.
+       * Those of lost leases may be left out. With `park`, a replay hands each to `handleMessage` again. Default: not known.
        */
       readonly values?: readonly unknown[] | undefined;
     },
   ) {
-    super(cause instanceof Error ? cause.message : 'a call of a node failed', { cause });
+    super(isError(cause) ? messageOf(cause) : 'a call of a node failed', { cause });
     this.of = what.of;
     this.state = what.state;
     this.values = what.values;
@@ -54,5 +55,5 @@ export class NodeFailure<State = unknown> extends Error {
 
 /** Whether the error is a NodeFailure, of this or another copy of the package. */
 export function isNodeFailure(error: unknown): error is NodeFailure {
-  return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
+  return isBranded(error, brand);
 }

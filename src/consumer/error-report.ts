@@ -1,6 +1,6 @@
 // An error in a few lines, for a person who reads the last output of a process: code, message, causes and what to do.
 // `runUntilSignal` prints it for an uncaught KinactError, in place of Node's print of the object.
-import { causesOf, fullMessageOf } from '../core/thrown.js';
+import { causesOf, describeError, fullMessageOf } from '../core/thrown.js';
 import { oneLine, visible } from '../core/visible.js';
 import { isKinactError, type KinactError } from '../api/errors.js';
 import { remedies } from '../api/remedies.js';
@@ -28,13 +28,15 @@ export function errorReport(error: KinactError): readonly string[] {
 
 function nameOf(cause: unknown): string {
   if (isKinactError(cause)) return cause.code;
-  return cause instanceof Error ? visible(cause.name) : `a thrown ${cause === null ? 'null' : typeof cause}`;
+  const described = describeError(cause);
+  return typeof described === 'object' ? described.name : `a thrown ${cause === null ? 'null' : typeof cause}`;
 }
 
 /** The stack frames that are not Node's, a package's or kinact's. */
 function framesOf(cause: unknown): readonly string[] {
-  if (!(cause instanceof Error) || typeof cause.stack !== 'string') return [];
-  const frames = cause.stack.split('\n').filter((line) => /^ {4}at /.test(line));
+  const described = describeError(cause);
+  if (typeof described !== 'object' || described.stack === undefined) return [];
+  const frames = described.stack.split('\n').filter((line) => /^ {4}at /.test(line));
   return frames
     .map((frame) => frame.trim())
     .filter((frame) => !/node:|node_modules|<anonymous>/.test(frame) && !own.some((place) => frame.includes(place)))

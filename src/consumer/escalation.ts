@@ -5,6 +5,7 @@
 import type { Ending } from '../../actors/protocol/actor.js';
 import { exponentialMs } from '../core/backoff.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
+import { isError } from '../core/thrown.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 
@@ -118,7 +119,7 @@ const codesOfUserCode: ReadonlySet<string> = new Set(['PROCESSING_FAILED', 'UNDE
 
 /** Finds the error that user code has caused, however often supervisors have wrapped it. */
 function failureOfUserCode(error: Error): KinactError | undefined {
-  for (let at: unknown = error; at instanceof Error; at = at.cause)
+  for (let at: unknown = error; isError(at); at = at.cause)
     if (isKinactError(at) && codesOfUserCode.has(at.code)) return at;
   return undefined;
 }

@@ -45,16 +45,39 @@ export class HeldBundle {
     return typeof value === 'object' && value !== null && #bundle in value;
   }
 
-  /** Asked of the field itself: user code may give its object a member of that name. */
+  // Asked of the fields themselves: user code may give its object members of these names.
+
   static isEmpty(holding: HeldBundle): boolean {
     return holding.#messages === 0;
   }
 
-  /** Moves references in. Undefined: a message that stands for nothing. */
-  static add(holding: HeldBundle, references: AnyReferences | undefined, sizeBytes: number): void {
+  /** How many messages were kept in it. `fewest`: the state may have taken out those of ended leases. */
+  static countIn(holding: HeldBundle): { readonly fewest: number; readonly most: number } {
+    return { fewest: holding.#hasEnded ? 0 : holding.#messages, most: holding.#messages };
+  }
+
+  static sizeOf(holding: HeldBundle): number {
+    return holding.#sizeBytes;
+  }
+
+  /** It held something, of which nothing is left, because all leases have ended. */
+  static isGone(holding: HeldBundle): boolean {
+    return holding.#hasEnded && isEmptyBundle(holding.#bundle);
+  }
+
+  /** Moves a message in. `hasLost`: the state kept it as itself before, and could not take out a part whose lease had ended. */
+  static add(
+    holding: HeldBundle,
+    references: AnyReferences | undefined,
+    { sizeBytes, hasLost }: { readonly sizeBytes: number; readonly hasLost: boolean },
+  ): void {
+    // Undefined: it stands for nothing.
     if (references !== undefined) addTo(holding.#bundle, references);
     holding.#messages += 1;
     holding.#sizeBytes += sizeBytes;
+    if (!hasLost) return;
+    holding.#hasEnded = true;
+    holding.#hasLost = true;
   }
 
   /** What it holds. */
@@ -67,7 +90,7 @@ export class HeldBundle {
     const bundle = holding.#bundle;
     const references = isEmptyBundle(bundle) ? undefined : bundle;
     const hasLost = holding.#hasLost;
-    const isGone = references === undefined && holding.#hasEnded;
+    const isGone = HeldBundle.isGone(holding);
     holding.#bundle = emptyBundle();
     holding.#messages = 0;
     holding.#sizeBytes = 0;

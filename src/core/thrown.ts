@@ -5,14 +5,36 @@ import { oneLine, visible } from './visible.js';
 /** How many causes of an error are shown. */
 export const maxCauses = 8;
 
+/** Whether it is an error. No function here throws, whatever was thrown: a revoked proxy, or an object whose getters throw. */
+export function isError(thrown: unknown): thrown is Error {
+  return readOr(() => thrown instanceof Error, false);
+}
+
+/** Whether it has the member `brand`, as the errors of every copy of the package have. */
+export function isBranded(thrown: unknown, brand: symbol): boolean {
+  const isObject = typeof thrown === 'object' && thrown !== null;
+  return isObject && readOr(() => (thrown as Readonly<Record<symbol, unknown>>)[brand] === true, false);
+}
+
+function readOr<Value, Otherwise>(read: () => Value, otherwise: Otherwise): Value | Otherwise {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
+
 /** The thrown error itself, or an error whose cause is the thrown value. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(textOf(thrown), { cause: thrown });
+  return isError(thrown) ? thrown : new Error(textOf(thrown), { cause: thrown });
 }
 
 /** The message of the error, or the thrown value as text. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : textOf(thrown);
+  if (!isError(thrown)) return textOf(thrown);
+  const message: unknown = readOr(() => thrown.message, unreadable);
+  // Anything may have been assigned to it.
+  return typeof message === 'string' ? message : textOf(message);
 }
 
 /**
@@ -20,20 +42,20 @@ export function messageOf(thrown: unknown): string {
  * one error for each address.
  */
 export function fullMessageOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return textOf(thrown);
-  if (thrown.message !== '') return thrown.message;
-  return thrown instanceof AggregateError && thrown.errors.length > 0
-    ? thrown.errors.map((each) => messageOf(each)).join('; ')
-    : '(no message)';
+  const message = messageOf(thrown);
+  if (message !== '' || !isError(thrown)) return message;
+  const all = readOr(() => (thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : ''), '');
+  return all === '' ? '(no message)' : all;
 }
+
+const unreadable = '(cannot be read)';
 
 /** Text of any value. `String` itself throws for an object without a prototype. */
 function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return Object.prototype.toString.call(value);
-  }
+  return readOr(
+    () => String(value),
+    readOr(() => Object.prototype.toString.call(value), unreadable),
+  );
 }
 
 /** The value and its causes, in order: at most `maxCauses` of them, and none twice. */
@@ -47,7 +69,7 @@ export function causesOf(thrown: unknown): readonly unknown[] {
 }
 
 function causeOf(thrown: unknown): unknown {
-  return thrown instanceof Error ? thrown.cause : undefined;
+  return isError(thrown) ? readOr(() => thrown.cause, undefined) : undefined;
 }
 
 /** An error and its causes in one line, escaped. A cause whose message is part of the text already is left out. */
@@ -74,14 +96,15 @@ export interface DescribedError {
 export function describeError(thrown: unknown): DescribedError | string {
   let described: DescribedError | string | undefined;
   for (const each of causesOf(thrown).toReversed()) {
-    if (!(each instanceof Error)) {
+    if (!isError(each)) {
       described = visible(textOf(each));
       continue;
     }
-    const { name, stack } = each;
-    const { code } = each as { readonly code?: unknown };
+    const name: unknown = readOr(() => each.name, unreadable);
+    const stack: unknown = readOr(() => each.stack, undefined);
+    const code: unknown = readOr(() => (each as { readonly code?: unknown }).code, undefined);
     described = {
-      name: visible(String(name)),
+      name: visible(textOf(name)),
       ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
       message: visible(fullMessageOf(each)),
       ...(typeof stack === 'string' ? { stack: stack.split('\n').map(visible).join('\n') } : {}),

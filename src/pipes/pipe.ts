@@ -52,9 +52,10 @@ export interface PipeBuilder<In, Value> {
   node<Out>(node: NodeOf<Value, Out>): PipeBuilder<In, Out>;
   /**
    * Ends the pipe with a node, such as `batchSink`, or with a function, as `sink` takes it. What a last node sends on is settled at
-   * once.
+   * once. `options` are those of the function: a node has its own.
+   * @throws KinactError INVALID_OPTION for options behind a node.
    */
-  to(sink: NodeOf<Value, unknown> | MessageFunction<Value, unknown>): Pipe<In>;
+  to(sink: NodeOf<Value, unknown> | MessageFunction<Value, unknown>, options?: NodeOptions): Pipe<In>;
   /**
    * Ends the pipe here. What the last node sends on is settled at once.
    * @throws KinactError INVALID_OPTION if it has no node.
@@ -150,9 +151,11 @@ function builder<In, Value>(nodes: readonly AnyNode[], { bounds, mayAdd, format 
     routeDependent: (build, options) => add(routeDependent(build, options), true),
     assembleChunks: (options) => add(assembleChunks(options)),
     node: (node) => add(node, true),
-    to: (last) => {
+    to: (last, options) => {
       if (last === undefined || last === null) refuse('pipe', 'a node or a function that ends it', last);
-      return add(typeof last === 'function' ? sink(last) : last).end();
+      if (options !== undefined && typeof last !== 'function')
+        refuse('pipe', 'no options behind a node, which has its own', options);
+      return add(typeof last === 'function' ? sink(last, options) : last).end();
     },
     end: () => {
       if (nodes.length === 0) refuseName('pipe', 'expected at least one node, got none');

@@ -145,6 +145,18 @@ describe('the verdict on a failed item', () => {
     expect(await Promise.all(policies)).to.deep.equal(['skip', 'crash', 'crash']);
   });
 
+  it('follows the policy, though what was thrown cannot be read', () => {
+    const { proxy: cause, revoke } = Proxy.revocable({}, {});
+    revoke();
+    for (const onFailure of ['skip', retry()] as const) {
+      const verdict = judgeFailure(onFailure, { cause, failed: item, attempt: 1 }) as Verdict;
+      expect([verdict.policy, verdict.error.message]).to.deep.equal([
+        onFailure,
+        'reduce failed for record 7 of shard: (cannot be read)',
+      ]);
+    }
+  });
+
   it('passes the number of the attempt to the policy function', () => {
     const attempts: number[] = [];
     judged((_, __, attempt) => (attempts.push(attempt), 'skip'), 'x', item, 4);

@@ -197,7 +197,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
         const others = [...nodes.flatMap(({ states }) => [...states.values()])].filter((each) => each !== state);
         assert(!others.some(({ holdings }) => holdings.has(kept.in)), 'a holding of another state');
         state.holdings.set(kept.in, [...(state.holdings.get(kept.in) ?? []), ...message!.shares]);
-        HeldBundle.add(kept.in as HeldBundle, undefined, message!.sizeBytes);
+        HeldBundle.add(kept.in as HeldBundle, undefined, { sizeBytes: message!.sizeBytes, hasLost: false });
       }
     }
     if ('state' in result) state.value = result.state;

@@ -35,6 +35,8 @@ const batches = pipe<Order>()
 expectTypeOf(batches).toEqualTypeOf<PipeBuilder<Order, Batch>>();
 expectTypeOf(batches.to(toSink)).toEqualTypeOf<Pipe<Order>>();
 expectTypeOf(batches.to(write)).toEqualTypeOf<Pipe<Order>>();
+expectTypeOf(batches.to(write, { name: 'write' })).toEqualTypeOf<Pipe<Order>>();
+expectTypeOf(batches.to((each) => expectTypeOf(each).toEqualTypeOf<Batch>())).toEqualTypeOf<Pipe<Order>>();
 // @ts-expect-error the sink takes texts
 batches.to(writeText);
 // @ts-expect-error the sink takes texts

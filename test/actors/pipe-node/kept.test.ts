@@ -1,6 +1,7 @@
 // What a state keeps when a lease ends, when a flush fails as a whole, and in which order states are flushed.
 import assert from 'node:assert/strict';
-import type { AnyNode, NodeDefinition } from '../../../src/api/pipe.js';
+import type { AnyNode, Holding, NodeDefinition } from '../../../src/api/pipe.js';
+import { createHolding } from '../../../src/pipes/holding.js';
 import { demuxed, keeping, type Kept } from '../../support/logging-nodes.js';
 import { nodeChain, type NodeChain } from '../../support/node-chain.js';
 
@@ -52,6 +53,28 @@ describe('what a state keeps', () => {
     assert.deepEqual(chain.settled(), ['2:2']);
     assert.equal(chain.harness.counts.get('foldedAfterLoss'), undefined);
   });
+
+  for (const live of [true, false])
+    it(`stays lost if it is moved into a holding later, ${live ? 'with what is not lost' : 'alone'}`, async () => {
+      const values: unknown[] = [];
+      const moving: NodeDefinition<{ kept: Kept; held: Holding }, string, string> = {
+        init: () => ({ kept: [], held: createHolding() }),
+        handleMessage: ({ kept, held }, message) =>
+          message.value === 'move'
+            ? { state: { kept: [], held }, keep: kept.map((each) => ({ message: each, in: held })), drop: [message] }
+            : { state: { kept: [...kept, message], held }, keep: [message] },
+        handleFlush: ({ held }) => ({ outputs: [{ value: 'all', of: [held] }] }),
+      };
+      const chain = await nodeChain([moving as AnyNode, ending(values)]);
+      await chain.feedOf(1, 'a');
+      if (live) await chain.feedOf(2, 'b');
+      await chain.lose(1);
+      await chain.feedOf(3, 'move');
+      await chain.flush();
+      assert.deepEqual(values, live ? ['all'] : []);
+      assert.deepEqual(chain.settled(), live ? ['3:3', '2:2'] : ['3:2']);
+      assert.equal(chain.harness.counts.get('foldedAfterLoss'), live ? 1 : undefined);
+    });
 
   it('is taken out in every node that has a share of a divided message, and in every state', async () => {
     const lost: string[] = [];

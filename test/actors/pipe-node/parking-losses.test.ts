@@ -1,11 +1,12 @@
-// What a node parks when something of it was lost, when values share memory, and when one item has several values.
+// What a node parks when something of it was lost, and when values share memory.
 import assert from 'node:assert/strict';
 import type { Park } from '../../../src/api/failure-policy.js';
 import type { MessageFormat } from '../../../src/api/message-format.js';
 import type { ParkedItem } from '../../../src/api/parking.js';
-import type { AnyNode, NodeDefinition, PipeMessage } from '../../../src/api/pipe.js';
+import type { AnyNode, Holding, NodeDefinition, PipeMessage } from '../../../src/api/pipe.js';
 import { NodeFailure } from '../../../src/api/pipe-failure.js';
 import { park } from '../../../src/options/park-policy.js';
+import { createHolding } from '../../../src/pipes/holding.js';
 import { json } from '../../../src/pipes/json.js';
 import { unfold } from '../../../src/pipes/single-nodes.js';
 import { gate } from '../../support/gate.js';
@@ -28,6 +29,19 @@ const unflushable = {
     throw new Error('no');
   },
 } satisfies Node as unknown as AnyNode;
+
+/** The same, but its holding keeps everything. With `values` it says what has failed, and begins again. */
+function unflushableHolding(values?: readonly string[]): AnyNode {
+  return {
+    init: () => createHolding(),
+    handleMessage: (held, message) => ({ keep: [{ message, in: held }] }),
+    handleFlush: (held) => {
+      if (held.messages === 0) return {};
+      const error = new Error('no');
+      throw values === undefined ? error : new NodeFailure(error, { of: [held], state: createHolding(), values });
+    },
+  } satisfies NodeDefinition<Holding, string, string> as unknown as AnyNode;
+}
 
 /** Writes each value, of one letter, into the same memory. */
 function inOneBuffer(): MessageFormat {
@@ -66,14 +80,49 @@ describe('a node parks what is left', () => {
     assert.deepEqual(chain.settled(), ['2:2']);
   });
 
-  it('and calls no sink if nothing is', async () => {
+  for (const [how, node] of [
+    ['kept as itself', unflushable],
+    ['kept in a holding', unflushableHolding()],
+    ['kept in a holding, with its value', unflushableHolding(['lost'])],
+  ] as const)
+    it(`and calls no sink if nothing is: ${how}`, async () => {
+      const to = keeper();
+      const chain = await nodeChain([node], { format: json, onFailure: to.policy });
+      await chain.feedOf(1, 'lost');
+      await chain.lose(1);
+      assert.ok(await chain.flush());
+      assert.deepEqual(to.kept, []);
+      assert.equal(chain.status()[0]!.oldest, undefined);
+      assert.deepEqual(
+        chain.reports.filter(({ type }) => type === 'nodeEnds'),
+        [],
+      );
+    });
+
+  it('and takes no value for a message that its state has taken out of a holding of several leases', async () => {
+    type Taken = readonly (readonly [value: string, lease: unknown])[];
     const to = keeper();
-    const chain = await nodeChain([unflushable], { format: json, onFailure: to.policy });
-    await chain.feedOf(1, 'lost');
+    const held = createHolding();
+    const node = {
+      init: () => [],
+      handleLost: (state, { lease }) => state.filter(([, each]) => each !== lease),
+      handleMessage: (state, message) => {
+        if (message.value !== 'c')
+          return { state: [...state, [message.value, message.lease]], keep: [{ message, in: held }] };
+        const values = [...state.map(([value]) => value), 'c'];
+        throw new NodeFailure(new Error('no'), { of: [held, message], state: [], values });
+      },
+    } satisfies NodeDefinition<Taken, string, string> as unknown as AnyNode;
+    const chain = await nodeChain([node], { format: json, onFailure: to.policy });
+    await chain.feedOf(1, 'a');
+    await chain.feedOf(2, 'b');
     await chain.lose(1);
-    assert.ok(await chain.flush());
-    assert.deepEqual(to.kept, []);
-    assert.equal(chain.status()[0]!.oldest, undefined);
+    await chain.feedOf(2, 'c');
+    assert.deepEqual(
+      to.kept.map(({ data }) => data.toString()),
+      ['"b""c"'],
+    );
+    assert.deepEqual(chain.settled(), ['2:2', '2:3']);
   });
 
   it('and does not bring back what its state has lost, when the sink refuses and the policy skips', async () => {
@@ -149,19 +198,5 @@ describe('a node parks what is left', () => {
       await chain.feed('a', 'b', 'c');
       assert.deepEqual(data, values === undefined ? ['a', 'b', 'c'] : ['abc']);
     }
-  });
-
-  it('of one item, without the key of the item if there are several values', async () => {
-    const to = keeper();
-    const node = {
-      handleMessage: (_, message) => {
-        throw new NodeFailure(new Error('no'), { of: [message], state: [], values: ['a', 'b'] });
-      },
-    } satisfies Node as unknown as AnyNode;
-    const chain = await nodeChain([node], { format: json, onFailure: to.policy });
-    await chain.feed('ab');
-    const [entry] = to.kept as [ParkedItem];
-    assert.equal(entry.itemIndex, undefined);
-    assert.match(entry.idempotencyKey, /\/1\/-\/0\/0\/node\/[0-9a-f]+$/);
   });
 });

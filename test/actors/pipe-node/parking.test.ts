@@ -221,24 +221,24 @@ describe('a node parks', () => {
 
   it('what a NodeFailure says, and goes on with its state', async () => {
     const to = keeper();
-    const node: NodeDefinition<{ sum: number; held: Holding }, number, number> = {
+    const node: NodeDefinition<{ values: readonly number[]; held: Holding }, number, number> = {
       name: 'sum',
-      init: () => ({ sum: 0, held: createHolding() }),
-      handleMessage: ({ sum, held }, message) => ({
-        state: { sum: sum + message.value, held },
+      init: () => ({ values: [], held: createHolding() }),
+      handleMessage: ({ values, held }, message) => ({
+        state: { values: [...values, message.value], held },
         keep: [{ message, in: held }],
       }),
-      handleFlush: ({ sum, held }) => {
-        if (sum === 0) return {};
-        const state = { sum: 0, held: createHolding() };
-        if (sum > 5) throw new NodeFailure(new Error('too much'), { of: [held], state, values: [sum] });
+      handleFlush: ({ values, held }) => {
+        if (values.length === 0) return {};
+        const state = { values: [], held: createHolding() };
+        if (values.length > 1) throw new NodeFailure(new Error('too much'), { of: [held], state, values });
         return { state, drop: [held] };
       },
     };
     const chain = await chainOf([node as AnyNode], { onFailure: to.policy });
     await chain.feed(2, 4);
     assert.equal(await chain.flush(), true);
-    assert.deepEqual(to.kept.map(valuesOf), [[6]]);
+    assert.deepEqual(to.kept.map(valuesOf), [[2, 4]]);
     assert.deepEqual(chain.settled(), ['1:1', '1:2']);
     await chain.feed(1);
     assert.equal(await chain.flush(), true);

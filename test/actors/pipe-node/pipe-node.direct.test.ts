@@ -170,15 +170,21 @@ describe('a failure that a node is told of', () => {
     },
   });
 
-  it('is refused if it has no values', async () => {
-    const asked: unknown[] = [];
-    const it = await node(
-      failing((message) => ({ of: [message], state: 0, values: [] })),
-      { onFailure: (error) => (asked.push((error as Error).message), 'skip') },
-    );
-    await it.run(it.feed(it.of(1, 0)));
-    expect(asked).to.deep.equal(['The values of a NodeFailure must be an array with at least one.']);
-  });
+  for (const [values, got] of [
+    [[], '0'],
+    ['text' as never, "'text'"],
+  ] as const)
+    it(`is refused if its values are ${got}`, async () => {
+      const asked: unknown[] = [];
+      const it = await node(
+        failing((message) => ({ of: [message], state: 0, values })),
+        { onFailure: (error) => (asked.push((error as Error).message), 'skip') },
+      );
+      await it.run(it.feed(it.of(1, 0)));
+      expect(asked).to.deep.equal([
+        `The values of a NodeFailure must be an array with one value for each message in \`of\`: expected 1, got ${got}.`,
+      ]);
+    });
 
   it('crashes if its values cannot become bytes', async () => {
     const it = await node(

@@ -1,10 +1,12 @@
 // What a node may not return, and the signal of its calls.
+import { constants } from 'node:buffer';
 import { expect } from 'chai';
 import { CallContext } from '../../../actors/pipe-node/calls.js';
 import { applyResult } from '../../../actors/pipe-node/result.js';
 import { createSlot } from '../../../actors/pipe-node/slots.js';
 import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import type { StageMessage } from '../../../actors/protocol/pipeline-messages.js';
+import { createHolding } from '../../../src/pipes/holding.js';
 import { itemOf } from '../../support/direct-reducer.js';
 import { handClock, ref, tenureOf } from '../../support/direct.js';
 
@@ -39,6 +41,15 @@ describe('a result that a node refuses', () => {
       expect(SentMessage.referencesOf(message)).to.not.equal(undefined);
     });
 
+  it('has a head that is too long for a text; nothing is changed', () => {
+    const route = { add: 'x'.repeat(constants.MAX_STRING_LENGTH) };
+    const slot = createSlot(undefined, 'before', 0);
+    const result = { state: 'after', outputs: [{ value: 1, of: [message], route }] };
+    expect(() => applyResult({ slot, message, now: 1, node: 'pages' }, result)).to.throw('Invalid string length');
+    expect(slot.state).to.equal('before');
+    expect(SentMessage.referencesOf(message)).to.not.equal(undefined);
+  });
+
   it('takes a size from 0', () => {
     const taken = messageOf(2);
     const slot = createSlot(undefined, undefined, 0);
@@ -47,6 +58,17 @@ describe('a result that a node refuses', () => {
       { outputs: [{ value: 1, of: [taken], sizeBytes: 0 }] },
     );
     expect(outputs.map(({ sizeBytes }) => sizeBytes)).to.deep.equal([0]);
+  });
+});
+
+describe('a kept message that has lost all of its leases', () => {
+  it('leaves nothing behind in the slot when it is moved into a holding', () => {
+    const slot = createSlot(undefined, undefined, 0);
+    const [message, holding] = [new SentMessage(1, undefined, undefined, 1), createHolding()];
+    slot.kept.add(message);
+    slot.withLost.add(message);
+    applyResult({ slot, message: undefined, now: 1, node: 'pages' }, { keep: [{ message, in: holding }] });
+    expect([slot.kept.size, slot.withLost.size, slot.holdings.size]).to.deep.equal([0, 0, 1]);
   });
 });
 

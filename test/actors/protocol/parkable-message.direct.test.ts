@@ -58,6 +58,15 @@ describe('a parked message', () => {
     expect(parked.write().idempotencyKey).to.include(`orders@1/${shardId}/${sequenceNumber}/-/+/`);
   });
 
+  it('of one item has not the key of the item if it has several values', () => {
+    const message = new SentMessage('v', itemOf(3, tenureOf(1), stage), undefined, 1);
+    const of = { of: [message], at, route: undefined, format: json, unique: '-/1-u', isFed: false };
+    const [one, several] = [['v'], ['v', 'w']].map((values) => new ParkableMessage({ ...of, values }));
+    expect(one!.write().idempotencyKey).to.equal('orders@1/shardId-1/3/-/0');
+    expect(several!.write().idempotencyKey).to.match(/^orders@1\/shardId-1\/3\/-\/0\/1\/sink\/[0-9a-f]{16}$/);
+    expect([one!.place.itemIndex, several!.place.itemIndex]).to.deep.equal([0, undefined]);
+  });
+
   it('is late when all of its leases have ended', () => {
     const [one, two] = [tenureOf(1), tenureOf(2)];
     const parked = parkable(bundleOf(one, two));

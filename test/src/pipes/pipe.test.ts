@@ -4,7 +4,7 @@ import type { PipeMessage } from '../../../src/api/pipe.js';
 import { batchSink } from '../../../src/pipes/batch-sink.js';
 import { defineNode } from '../../../src/pipes/define-node.js';
 import { pipe } from '../../../src/pipes/pipe.js';
-import { map } from '../../../src/pipes/single-nodes.js';
+import { map, sink } from '../../../src/pipes/single-nodes.js';
 import { ran, settledIds, valuesOf } from '../../support/naive-items.js';
 
 describe('pipe()', () => {
@@ -43,6 +43,13 @@ describe('pipe()', () => {
     expect(Object.isFrozen(made.nodes[0])).to.equal(true);
     expect(() => pipe().node({ handleMesage: () => ({}) } as never)).to.throw('did you mean handleMessage?');
     expect(() => pipe().to(undefined as never)).to.throw('pipe: expected a node or a function that ends it');
+    expect(() =>
+      pipe().to(
+        sink(() => 0),
+        { name: 'x' },
+      ),
+    ).to.throw('pipe: expected no options behind a node, which has its own, got an object');
+    expect(() => pipe().to(() => 0, { nam: 'x' } as never)).to.throw('sink.nam: ');
   });
 
   it('needs a node', () => {

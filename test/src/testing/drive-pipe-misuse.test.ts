@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { json, park, retry, type FailurePolicy } from '../../../src/index.js';
 import { NodeFailure } from '../../../src/api/pipe-failure.js';
-import type { NodeResult, PipeMessage } from '../../../src/api/pipe.js';
+import type { Holding, NodeResult, PipeMessage } from '../../../src/api/pipe.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
 import { defineNode } from '../../../src/pipes/define-node.js';
 import { createHolding } from '../../../src/pipes/holding.js';
@@ -61,6 +61,13 @@ describe('a node that says one thing when it is checked, and another later', () 
     'a NodeFailure whose array agrees to everything': (message, first, state) => {
       throw new NodeFailure(new Error('x'), { of: agreeing(message, first), state });
     },
+    'a list to drop with an iterator of its own': (message, first) => ({
+      state: [],
+      drop: Object.assign([message], {
+        entries: () => [].values(),
+        [Symbol.iterator]: () => [message, first].values(),
+      }),
+    }),
   };
   for (const reads of [1, 2, 3, 4, 5, 6])
     acts[`a getter, after ${reads} reads`] = (message, first) => {
@@ -81,6 +88,32 @@ describe('a node that says one thing when it is checked, and another later', () 
   for (const [name, act] of Object.entries(acts))
     it(`settles nothing of another state: ${name}`, async () => {
       expect(await settledBy(act)).to.deep.equal([2]);
+    });
+
+  for (const reads of [1, 2, 3, 4, 5, 6])
+    it(`keeps nothing of another state in its holding: a getter, after ${reads} reads`, async () => {
+      let first: PipeMessage<number> | undefined;
+      const node = defineNode<Holding, number, number>({
+        init: () => createHolding(),
+        handleMessage: (held, message) => {
+          if (message.value === 1) return ((first = message), { keep: [message] });
+          let read = 0;
+          const keep = {
+            get message() {
+              read += 1;
+              return read > reads ? first! : message;
+            },
+            in: held,
+          };
+          return { keep: [keep] };
+        },
+        handleFlush: (held) => ({ drop: [held] }),
+      });
+      const chain = pipe<number>().demux((value) => `r${value}`);
+      const driven = drivePipe(chain.node(node).join().end(), { onFailure: 'skip' });
+      await driven.items([1, 2].map((value) => ({ key: 'k', value })));
+      await driven.flush();
+      expect(driven.settled.map(({ value }) => value)).to.deep.equal([2]);
     });
 
   it('settles no holding of another state that is made to look empty', async () => {
@@ -105,6 +138,17 @@ describe('a node that says one thing when it is checked, and another later', () 
     await driven.items([{ key: 'k', value: 2 }]);
     expect(driven.settled.map(({ value }) => value)).to.deep.equal([2]);
   });
+});
+
+it('a result says what it inherits, too: `forget` ends the state', async () => {
+  let states = 0;
+  const node = defineNode<number, number, number>({
+    init: () => (states += 1),
+    handleMessage: (_state, message) => Object.create({ drop: [message], forget: true }) as NodeResult<number, number>,
+  });
+  const driven = drivePipe(pipe<number>().node(node).end());
+  await driven.items([1, 2].map((value) => ({ key: 'k', value })));
+  expect([states, driven.settled.length]).to.deep.equal([2, 2]);
 });
 
 describe('a member of a result that throws when it is read', () => {
