@@ -115,7 +115,7 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
 function endingShard({ state }: CoordinatorTurn, { leaseKey, notFound, position }: AskShardEnd): EndingShard[] {
   const lease = state.leases.get(leaseKey);
   if (lease === undefined) return [];
-  const needsListing = notFound || lease.endRefusals > 0 || lease.openListings > 0;
+  const needsListing = notFound || lease.endRefusals > 0;
   return [{ shardId: lease.shardId, unread: position === undefined, needsListing }];
 }
 

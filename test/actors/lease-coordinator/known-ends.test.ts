@@ -85,6 +85,24 @@ describe('a coordinator whose source knows the end of a shard', () => {
     expect(asked).to.deep.equal([]);
   });
 
+  it('does not count a shard as present because an earlier answer has named it', async () => {
+    const stream = listedStream({ shards: 2, lineage: true });
+    const description = await stream.describe(new AbortController().signal);
+    const earlier: Shard[] = [];
+    const knownEnds = (): KnownEnds => ({ shards: earlier, serviceTimeMs: 0, description, showsExpiry: true });
+    const driver = await holdingAll({ stream: Object.assign(stream, { knownEnds }) });
+    stream.rollOver(one);
+    earlier.push(...stream.shards);
+    stream.shards = stream.shards.filter(({ shardId }) => shardId !== zero);
+    expect(await driver.askEnd(zero, { notFound: true }), 'the first listing without it').to.include({
+      type: 'blocked',
+    });
+    await driver.harness.advance(9_000);
+    expect(await driver.askEnd(one, { position })).to.include({ type: 'ready' });
+    await driver.harness.advance(2_000);
+    expect(await driver.askEnd(zero, { notFound: true }), 'the second').to.include({ type: 'ready' });
+  });
+
   it('does not end a shard whose row is of another stream than the one that was asked', async () => {
     const { driver, stream } = await scene(() => ({}));
     const other = { streamArn: 'arn:aws:kinesis:x:1:stream/other' };
