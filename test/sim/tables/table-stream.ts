@@ -23,6 +23,7 @@ const youngMs = 60_000;
 /** As the adapter does, a source uses a listing of the last minute again for the ends that it shows. */
 const knownForMs = 60_000;
 const idleMs = 1_000;
+const neverAborted = new AbortController().signal;
 export const keys = 32;
 
 export interface TableShard {
@@ -168,7 +169,13 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
 
   const sourceOf = (): StreamSource => {
     let last: (ShardListing & { readonly description: StreamDescription }) | undefined;
-    return {
+    const shown = (shardId: string): Shard | undefined => last?.shards.find((shard) => shard.shardId === shardId);
+    const isListedOpen = async (shardId: string): Promise<boolean> => {
+      if (shown(shardId)?.endingSequenceNumber === undefined) await source.listShards({ type: 'all' }, neverAborted);
+      const shard = shown(shardId);
+      return shard !== undefined && shard.endingSequenceNumber === undefined;
+    };
+    const source: StreamSource = {
       name: 'orders',
       listingProof: 'lineage',
       describe: async () => describe(),
@@ -190,7 +197,7 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
       },
       knownEnds(shardIds) {
         const isEnded = (shardId: string): boolean =>
-          last!.shards.some((shard) => shard.shardId === shardId && shard.endingSequenceNumber !== undefined) &&
+          shown(shardId)?.endingSequenceNumber !== undefined &&
           last!.shards.some(({ parentShardId }) => parentShardId === shardId);
         if (last === undefined || now() - last.serviceTimeMs >= knownForMs || !shardIds.every(isEnded))
           return undefined;
@@ -200,11 +207,12 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
           shardIds.includes(shardId) || shardIds.includes(parentShardId);
         return { ...last, shards: last.shards.filter(concerns), showsExpiry: false };
       },
-      open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice, random }),
+      open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice, random, isListedOpen }),
       unpack: (record) => ({ records: [{ ...record }], isDivisible: true }),
       itemOf: ({ partitionKey = '', data }) => ({ key: partitionKey, value: data.toString() }),
       close: () => undefined,
     };
+    return source;
   };
   for (let index = 0; index < partitions; index += 1)
     add(Math.floor((keys * index) / partitions), Math.floor((keys * (index + 1)) / partitions));
@@ -216,10 +224,13 @@ interface Reading {
   readonly shardId: string;
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;
+  /** Asks a listing, as the adapter does before it believes the end of a closed shard. */
+  readonly isListedOpen: (shardId: string) => Promise<boolean>;
 }
 
 /** Reads as the adapter does: LATEST leaves out what is older than its time, to the second, up to the first record that is not. */
-function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, notice, random }: Reading): ShardReader {
+function readerOf(stream: TableStream, clock: ManualClock, reading: Reading): ShardReader {
+  const { shardId, start, notice, random, isListedOpen } = reading;
   let position = start.type === 'after' ? start.position.sequenceNumber : undefined;
   let leaveOutBefore = start.type === 'atTimestamp' ? Math.floor(start.timestampMs / 1_000) * 1_000 : 0;
   let isClosed = false;
@@ -254,7 +265,9 @@ function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, not
   return {
     async read(signal) {
       if (isClosed || signal.aborted) throw signal.reason ?? new Error('the reader is closed');
-      const found = read();
+      let found = read();
+      const isTrueEnd = found?.type === 'shardEnd' && stream.shards.get(shardId)?.closed !== undefined;
+      if (isTrueEnd && (await isListedOpen(shardId).catch(() => true))) found = undefined;
       if (found !== undefined && (found.type !== 'records' || found.records.length > 0)) return found;
       await new Promise<void>((resolve) => {
         clock.after(idleMs, resolve);
