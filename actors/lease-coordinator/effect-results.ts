@@ -47,6 +47,8 @@ export interface Evidence {
   readonly description: StreamDescription;
   /** When the evidence was requested, monotonic. */
   readonly askedAt: number;
+  /** False if it came from earlier answers: then it shows these ends, and says nothing about other shards now. */
+  readonly isNew: boolean;
 }
 
 export type ShardEndResult =

@@ -5,7 +5,19 @@ import type { Position, PositionLook, StartPosition } from '../core/position.js'
 import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { RetrievalReason, RetrievalWay, SubscriptionOutcome } from './retrieval.js';
-import type { Placement, PlacementState, RecordDistribution } from '../core/record-placement.js';
+import type { Placement, PlacementState } from '../core/record-placement.js';
+import type {
+  ChildShard,
+  HashKeyRange,
+  KnownEnds,
+  Shard,
+  ShardFilter,
+  ShardListing,
+  StreamDescription,
+  StreamStatus,
+} from './described-stream.js';
+
+export type { ChildShard, HashKeyRange, KnownEnds, Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus };
 
 /** Time. Never read the host's clock directly in `src/core` or `actors`. */
 export interface Clock {
@@ -28,31 +40,6 @@ export interface Timers {
 export interface Random {
   /** A number in [0, 1). */
   next(): number;
-}
-
-/** An inclusive range of 128-bit hash keys in decimal, as Kinesis writes it. */
-export interface HashKeyRange {
-  readonly startingHashKey: string;
-  readonly endingHashKey: string;
-}
-
-/** A shard as ListShards describes it. */
-export interface Shard {
-  readonly shardId: string;
-  readonly parentShardId?: string;
-  readonly adjacentParentShardId?: string;
-  /** Absent if the service has none (DynamoDB Streams). */
-  readonly hashKeyRange?: HashKeyRange;
-  readonly startingSequenceNumber: string;
-  /** Present once the shard is closed. */
-  readonly endingSequenceNumber?: string;
-}
-
-/** A child as GetRecords names it at the end of its parent. */
-export interface ChildShard {
-  readonly shardId: string;
-  readonly parentShards: readonly string[];
-  readonly hashKeyRange?: HashKeyRange;
 }
 
 /**
@@ -191,45 +178,6 @@ export type SourceNotice =
       readonly delayMs: number;
     };
 
-/** The status of a stream, as the service reports it. `UNKNOWN`: a status that kinact does not know. */
-export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING' | 'UNKNOWN';
-
-/** A stream as its service describes it. */
-export interface StreamDescription {
-  readonly streamName: string;
-  readonly streamArn: string;
-  readonly accountId: string;
-  /** 0 if the service has no creation time. */
-  readonly creationEpochSeconds: number;
-  /** Only an ACTIVE or UPDATING stream can be read, and only its listings prove anything. */
-  readonly status: StreamStatus;
-  /** Whether the stream of a table was disabled: it can still be read, and its last shards have no children. */
-  readonly disabled?: boolean;
-  /** How the stream places records; absent if the service offers no choice. */
-  readonly distribution?: RecordDistribution;
-  /** Whether `distribution` may change, and change back, at any moment, because the stream is in on-demand mode. */
-  readonly switchable?: boolean;
-  /** The largest record that the stream accepts, data and partition key together; absent if the service does not report it. */
-  readonly maxRecordBytes?: number;
-  /** How long records stay in the stream; absent if the service does not report it. */
-  readonly retentionHours?: number;
-  /** The service's time when it gave this description, epoch milliseconds. */
-  readonly describedAtMs?: number;
-}
-
-/** The shards of a stream, and the service's own time when it answered (its `Date` header). */
-export interface ShardListing {
-  readonly shards: readonly Shard[];
-  readonly serviceTimeMs: number;
-}
-
-/** Which shards to list (ListShards' ShardFilter). Emulators may ignore the filter, so callers must accept more shards. */
-export type ShardFilter =
-  | { readonly type: 'all' }
-  | { readonly type: 'atTrimHorizon' }
-  | { readonly type: 'atLatest' }
-  | { readonly type: 'atTimestamp'; readonly timestampMs: number };
-
 /** A stream that can be consumed. */
 export interface StreamSource {
   /** The stream's name or ARN as configured. It distinguishes the consumer's sources in names and messages. */
@@ -238,6 +186,11 @@ export interface StreamSource {
   readonly region?: string | undefined;
   describe(signal: AbortSignal): Promise<StreamDescription>;
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
+  /**
+   * These shards, all of them closed and each with a child, if answers of the last minute show that. Makes no call. Undefined, or absent:
+   * the caller must list the shards.
+   */
+  knownEnds?(shardIds: readonly string[]): KnownEnds | undefined;
   /** Whether readers charge each fetch to the account of their lease. Otherwise the shard worker asks it before each read. */
   readonly countsBytes?: boolean;
   /** Whether readers answer an idle shard again and again, so that silence means that reading has stopped. Default false. */

@@ -1,5 +1,5 @@
 // Spares listings that ask whether a shard is closed: a closed shard never opens again. Many shards are read long after they closed.
-// Called by the sources.
+// Called by the source of Kinesis.
 import type { ShardListing } from '../api/ports.js';
 import type { Ask } from './shared-request.js';
 

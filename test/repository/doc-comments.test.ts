@@ -12,7 +12,7 @@ const entries = ['src/index.ts', 'src/testing/index.ts', 'supervision/index.ts']
  * Files whose types are behind the public ones, and that users do not use: ports, rules and tables. Their types are checked only if
  * an entry point exports them by name.
  */
-const isBehind = (file: string): boolean => /^src\/(core\/|options\/|api\/ports\.ts$)/.test(file);
+const isBehind = (file: string): boolean => /^src\/(core\/|options\/|api\/(ports|described-stream)\.ts$)/.test(file);
 
 /** The sources, with the given texts instead of the files of these paths, or beside them. */
 function programOf(texts: Readonly<Record<string, string>>, files: readonly string[]): ts.Program {

@@ -20,13 +20,28 @@ import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identit
 import type { ChildShard, LeaseStore, Shard } from '../../../src/api/ports.js';
 import type { Evidence, ShardEndResult } from '../effect-results.js';
 
+/** Shards that end, as far as it matters for which evidence is enough. */
+export interface EndingShard {
+  readonly shardId: string;
+  /** No record of it was ever handed out, so the evidence must show whether its records may have expired. */
+  readonly unread: boolean;
+  /** What the source knows was not enough, or cannot be. */
+  readonly needsListing: boolean;
+}
+
+/** Lists the shards, unless the source knows the ends from the answers to its readers, which came before each reader's last chain. */
 export async function gatherEvidence(
   { source }: CoordinatorSource,
+  ends: readonly EndingShard[],
   askedAt: number,
   signal: AbortSignal,
 ): Promise<Evidence> {
+  const mayBeKnown = !ends.some(({ needsListing }) => needsListing);
+  const known = mayBeKnown ? source.knownEnds?.(ends.map(({ shardId }) => shardId)) : undefined;
+  if (known !== undefined && (known.showsExpiry || !ends.some(({ unread }) => unread)))
+    return { ...known, askedAt, isNew: false };
   const { shards, serviceTimeMs } = await source.listShards({ type: 'all' }, signal);
-  return { shards, serviceTimeMs, description: await source.describe(signal), askedAt };
+  return { shards, serviceTimeMs, description: await source.describe(signal), askedAt, isNew: true };
 }
 
 export interface EndCase {

@@ -5,14 +5,15 @@
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
 //   1. shard worker   `readDone` finds the end; when everything is settled, `finish` sends `shardWorkerEnded` with `shardEnd`
 //   2. lease keeper   `shardWorkerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
-//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) takes what the source knows of the ends; otherwise it
+//                     lists the shards and describes the stream
 //   4. here           `gathered`, `startJudging`; `createRowsOfEnded` (evidence.ts) calls `proveEnd`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a shard worker continues to read) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd, Message } from '../messages.js';
-import { createRowsOfEnded, gatherEvidence } from './evidence.js';
+import { createRowsOfEnded, gatherEvidence, type EndingShard } from './evidence.js';
 import type { Evidence, ShardEndResult } from '../effect-results.js';
 import { doubtStream } from '../sources/source-failure.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
@@ -98,15 +99,24 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
   stream.shardEnds.gatherDueAt = now + gatherEveryMs;
   take(gatherings, 1, now);
   const questions = stream.shardEnds.questions.splice(0);
+  const ends = questions.flatMap((question) => endingShard(turn, question));
   effects.push(
     effect.run({
       name: `evidence/${index}`,
       kind: 'io',
-      start: callFor<Evidence>(stream, (signal) => gatherEvidence(sourceOptions, now, signal)),
+      start: callFor<Evidence>(stream, (signal) => gatherEvidence(sourceOptions, ends, now, signal)),
       done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, questions, evidence }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, questions, error }),
     }),
   );
+}
+
+/** A question that was refused before waits for a change, which only a new listing shows. */
+function endingShard({ state }: CoordinatorTurn, { leaseKey, notFound, position }: AskShardEnd): EndingShard[] {
+  const lease = state.leases.get(leaseKey);
+  if (lease === undefined) return [];
+  const needsListing = notFound || lease.endRefusals > 0;
+  return [{ shardId: lease.shardId, unread: position === undefined, needsListing }];
 }
 
 export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gatherDue'>): void {
@@ -116,7 +126,7 @@ export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gat
 export function gathered(turn: CoordinatorTurn, { stream: index, questions, evidence }: Message<'gathered'>): void {
   const stream = streamAt(turn.state, index);
   stream.shardEnds.gathering = false;
-  stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
+  if (evidence.isNew) stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
   // Hundreds of shards may end at once, so the rows are looked up once for all of them.
   const streamRows = rowsOf(turn.state, stream);
   const latestOfStream = earliestLatest(streamRows.rows.values());

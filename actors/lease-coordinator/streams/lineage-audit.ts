@@ -1,7 +1,7 @@
 // The audit of streams without hash ranges (`listingProof: 'lineage'`): every listed leaf must have a row, or an ancestor with a row
 // that has not ended. The shard sync checks that and creates what is missing; this file decides who lists, and when. Invariant: as
-// long as a lease has a living holder, the number of listings in a minute does not grow with the number of workers. That is about the
-// audit alone: for the ends of shards each process lists by itself, because its proof needs a listing (../shard-end/evidence.ts).
+// long as a lease has a living holder, the number of listings in a minute does not grow with the number of workers. Each end of a shard
+// costs one call beside that, in the process that reads the shard (src/aws/dynamodb-streams/ended-shards.ts).
 import { scanWithin, syncBy, jittered, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
 import { rowsOf } from './stream-rows.js';

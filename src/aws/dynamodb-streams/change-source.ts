@@ -6,7 +6,6 @@ import type { ChangeRecord } from '../../api/change.js';
 import type {
   ItemParts,
   RawRecord,
-  ShardListing,
   ShardReader,
   StreamDescription,
   StreamSource,
@@ -21,13 +20,13 @@ import { checkRegion } from '../kinesis/kinesis-client.js';
 import { looking } from '../kinesis/position-look.js';
 import { openShardReader } from '../kinesis/shard-reader.js';
 import type { PrefetchBounds } from '../kinesis/prefetch-buffer.js';
-import { listingUnlessClosed } from '../closed-shards.js';
 import { sharedRequest } from '../shared-request.js';
 import { changeRecord } from './change-record.js';
 import { changeService } from './change-service.js';
 import type { NumberForm } from './number-text.js';
 import { localRegion, streamArnParts } from './stream-arn.js';
-import { describeStream, listShards, noPage } from './stream-pages.js';
+import { endedShards } from './ended-shards.js';
+import { childrenOf, describeStream, listShards, noPage } from './stream-pages.js';
 import { streamsCaller, type StreamsCaller } from './streams-client.js';
 import type { loadStreamsSdk } from './streams-sdk.js';
 import { configuredStream, newestStream, type TableStream } from './table-stream.js';
@@ -62,7 +61,6 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
   const pages = { caller, latest: noPage(), ...environment };
 
   let description: StreamDescription | undefined;
-  let lastListing: ShardListing | undefined;
 
   const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
     const { place } = streams;
@@ -83,13 +81,19 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     streams.place.known ?? (await descriptions.ask(signal)).streamArn;
   const list: StreamSource['listShards'] = async (filter, signal) => {
     await streams.mustFitRegion(signal);
-    const listing = await listShards(pages, await arnNow(signal), filter, signal);
-    if (filter.type === 'all') lastListing = listing;
+    const streamArn = await arnNow(signal);
+    const at = environment.clock.now();
+    const listing = await listShards(pages, streamArn, filter, signal);
+    if (filter.type === 'all') ended.noteListing(listing, at);
     return listing;
   };
 
   const descriptions = sharedRequest(describe, environment);
-  const listings = sharedRequest((signal) => list({ type: 'all' }, signal), environment);
+  const ended = endedShards({
+    ...environment,
+    list: (signal) => list({ type: 'all' }, signal),
+    childrenOf: async (shardId, signal) => childrenOf(pages, await arnNow(signal), shardId, signal),
+  });
   const readerDeps = {
     ...environment,
     // A chain of iterators belongs to the ARN that it began with, so the last description shows whose it is.
@@ -112,10 +116,15 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     listingProof: 'lineage',
     describe,
     listShards: list,
+    knownEnds(shardIds) {
+      const known = ended.known(shardIds);
+      // The ARN is the identity of the stream, so an earlier description is as good as a new one.
+      return known === undefined || description?.streamArn !== known.streamArn ? undefined : { ...known, description };
+    },
     countsBytes: true,
     answersIdle: true,
     open(shardId, start, notice, lease) {
-      const listFor = listingUnlessClosed(shardId, () => lastListing, listings.ask);
+      const listFor = ended.listingFor(shardId);
       return streams.tracked(openShardReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
     },
     // A change is one record, so it need not be decoded.
@@ -124,7 +133,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     itemOf: (record: UserRecord): ItemParts => ({ key: recordKey(record), value: (record as ChangeRecord).change }),
     close() {
       descriptions.close();
-      listings.close();
+      ended.close();
       streams.close();
     },
   };

@@ -14,11 +14,13 @@ import type {
 import { describeTurn } from './describe-budget.js';
 import { javaStreamName, streamArnParts } from './stream-arn.js';
 import type { StreamsCaller } from './streams-client.js';
+import type { DescribeStreamInput } from './streams-sdk.js';
+import type { AwsFailure } from '../aws-errors.js';
 
 /** How long a stream keeps its records. */
 const retentionHours = 24;
-/** Not below any sequence number: the longest that the service accepts. */
-const someEnd = '9'.repeat(40);
+/** Not below any sequence number: the longest that the service accepts. It ends a shard that must be closed, because it has a child. */
+export const someEnd = '9'.repeat(40);
 
 /** A page is a description, too. One that is so young saves a call: the ARN alone identifies the stream, so it cannot have changed. */
 const freshMs = 1_000;
@@ -100,17 +102,29 @@ function statusOf(status: string | undefined): StreamStatus {
   }
 }
 
+/** All shards of a stream, as one listing shows them. */
+export interface WholeListing extends ShardListing {
+  readonly streamArn: string;
+  readonly pages: number;
+}
+
+/** The children of one shard, or why nothing is known: the server has no such filter, or it lists no child. */
+export type FilteredChildren =
+  | { readonly type: 'children'; readonly children: readonly Shard[]; readonly serviceTimeMs: number }
+  | { readonly type: 'none' }
+  | { readonly type: 'noFilter' };
+
 /** Lists every page. `serviceTimeMs` is that of the first page, so nothing in the listing is older. */
 export async function listShards(
   pages: StreamPages,
   streamArn: string,
   filter: ShardFilter,
   signal: AbortSignal,
-): Promise<ShardListing> {
+): Promise<WholeListing> {
   const shards = new Map<string, Shard>();
   let serviceTimeMs: number | undefined;
   let after: string | undefined;
-  for (;;) {
+  for (let count = 1; ; count += 1) {
     const start = after === undefined ? {} : { ExclusiveStartShardId: after };
     const page = await pageOf(pages, { StreamArn: streamArn, ...start }, signal);
     serviceTimeMs ??= page.serviceTimeMs;
@@ -121,16 +135,52 @@ export async function listShards(
     const { LastEvaluatedShardId: last } = page.description;
     // Otherwise the loop would never end, and report nothing.
     if (last !== undefined && last === after) throw badAnswer('the shard after which it was asked to begin');
-    if (last === undefined) return { shards: narrow(closed([...shards.values()]), filter), serviceTimeMs };
+    if (last === undefined)
+      return { streamArn, shards: narrow(closed([...shards.values()]), filter), serviceTimeMs, pages: count };
     after = last;
   }
 }
 
-async function pageOf(
-  { caller, clock, timers, latest }: StreamPages,
-  input: { readonly StreamArn: string; readonly Limit?: number; readonly ExclusiveStartShardId?: string },
+/**
+ * Asks for the children of one shard, in one call. DynamoDB Local ignores the filter, an older server refuses it, and an older client
+ * leaves it out.
+ */
+export async function childrenOf(
+  pages: StreamPages,
+  streamArn: string,
+  shardId: string,
   signal: AbortSignal,
-): Promise<Page> {
+): Promise<FilteredChildren> {
+  const answer = await attemptPage(
+    pages,
+    { StreamArn: streamArn, ShardFilter: { Type: 'CHILD_SHARDS', ShardId: shardId } },
+    signal,
+  );
+  if ('kind' in answer) {
+    if (answer.kind === 'invalidArgument') return { type: 'noFilter' };
+    // The stream or the shard: a listing tells which.
+    if (answer.kind === 'notFound') return { type: 'none' };
+    throw answer.error;
+  }
+  const { Shards: listed = [], LastEvaluatedShardId: last } = answer.description;
+  const children = listed.map(toShard);
+  // A filtered answer has two shards at most.
+  if (last !== undefined || children.some(({ parentShardId }) => parentShardId !== shardId))
+    return { type: 'noFilter' };
+  return children.length === 0 ? { type: 'none' } : { type: 'children', children, serviceTimeMs: answer.serviceTimeMs };
+}
+
+async function pageOf(pages: StreamPages, input: DescribeStreamInput, signal: AbortSignal): Promise<Page> {
+  const answer = await attemptPage(pages, input, signal);
+  if ('kind' in answer) throw answer.error;
+  return answer;
+}
+
+async function attemptPage(
+  { caller, clock, timers, latest }: StreamPages,
+  input: DescribeStreamInput,
+  signal: AbortSignal,
+): Promise<Page | AwsFailure> {
   await describeTurn(clock, timers, signal);
   const at = clock.now();
   const answer = await caller.attempt<{ readonly StreamDescription: Described }>(
@@ -138,7 +188,7 @@ async function pageOf(
     ({ DescribeStreamCommand }) => new DescribeStreamCommand(input),
     signal,
   );
-  if (answer.type === 'failed') throw answer.failure.error;
+  if (answer.type === 'failed') return answer.failure;
   const { StreamDescription: description } = answer.output;
   if (description === undefined) throw badAnswer('no StreamDescription');
   const page = { description, serviceTimeMs: answer.serviceTimeMs };
@@ -155,10 +205,7 @@ function closed(shards: readonly Shard[]): readonly Shard[] {
   );
 }
 
-/**
- * The service has no such filters. Its CHILD_SHARDS would cost a call for each shard that ends, where one listing serves all. The
- * listing does not show which shards were open at a time, so all of them are given.
- */
+/** The service has no such filters. The listing does not show which shards were open at a time, so all of them are given. */
 function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[] {
   switch (filter.type) {
     case 'all':

@@ -32,6 +32,7 @@ export interface DescribeStreamInput {
   readonly StreamArn: string;
   readonly Limit?: number;
   readonly ExclusiveStartShardId?: string;
+  readonly ShardFilter?: { readonly Type: 'CHILD_SHARDS'; readonly ShardId: string };
 }
 
 export interface GetShardIteratorInput {

@@ -2,7 +2,16 @@
 // listings that lag behind, omit new shards or are throttled, records that expire, and streams that are disabled and enabled again.
 // A listing is normalised as the adapter does it: a shard with a listed child counts as closed.
 import { KinactError } from '../../../src/api/errors.js';
-import type { RawRecord, ReadResult, Shard, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
+import type {
+  RawRecord,
+  ReadResult,
+  Shard,
+  ShardListing,
+  ShardReader,
+  SourceNotice,
+  StreamDescription,
+  StreamSource,
+} from '../../../src/api/ports.js';
 import { compareSequenceNumbers } from '../../../src/core/sequence-number.js';
 import type { StartPosition } from '../../../src/core/position.js';
 import type { ManualClock } from '../../../src/testing/manual-clock.js';
@@ -11,7 +20,10 @@ import type { ManualClock } from '../../../src/testing/manual-clock.js';
 export const retentionMs = 24 * 60_000;
 const maxLagMs = 20_000;
 const youngMs = 60_000;
+/** As the adapter does, a source uses a listing of the last minute again for the ends that it shows. */
+const knownForMs = 60_000;
 const idleMs = 1_000;
+const neverAborted = new AbortController().signal;
 export const keys = 32;
 
 export interface TableShard {
@@ -32,6 +44,8 @@ export interface TableStream {
   readonly shards: Map<string, TableShard>;
   /** How often the shards were listed. */
   listings: number;
+  /** How often a source has known the end of shards from an earlier listing. */
+  known: number;
   /** How many false ends readers have reported. */
   falseEnds: number;
   /**
@@ -104,6 +118,7 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
   const stream: TableStream = {
     shards: new Map(),
     listings: 0,
+    known: 0,
     falseEnds: 0,
     faults: { throttled: 0, partial: 0, falseEnds: 0 },
     write(key, id) {
@@ -140,17 +155,30 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
         ({ closed }) => closed !== undefined,
       ),
     isExpired: ({ arrivedAt = 0 }) => now() - arrivedAt >= retentionMs,
-    source: () => ({
+    source: () => sourceOf(),
+  };
+
+  const describe = (): StreamDescription => ({
+    streamName: `us-east-1$123456789012$orders$${label}`,
+    streamArn: `arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/${label}`,
+    accountId: '123456789012',
+    creationEpochSeconds: 0,
+    status: 'ACTIVE',
+    describedAtMs: now(),
+  });
+
+  const sourceOf = (): StreamSource => {
+    let last: (ShardListing & { readonly description: StreamDescription }) | undefined;
+    const shown = (shardId: string): Shard | undefined => last?.shards.find((shard) => shard.shardId === shardId);
+    const isListedOpen = async (shardId: string): Promise<boolean> => {
+      if (shown(shardId)?.endingSequenceNumber === undefined) await source.listShards({ type: 'all' }, neverAborted);
+      const shard = shown(shardId);
+      return shard !== undefined && shard.endingSequenceNumber === undefined;
+    };
+    const source: StreamSource = {
       name: 'orders',
       listingProof: 'lineage',
-      describe: async () => ({
-        streamName: `us-east-1$123456789012$orders$${label}`,
-        streamArn: `arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/${label}`,
-        accountId: '123456789012',
-        creationEpochSeconds: 0,
-        status: 'ACTIVE',
-        describedAtMs: now(),
-      }),
+      describe: async () => describe(),
       async listShards() {
         stream.listings += 1;
         const { throttled, partial } = stream.faults;
@@ -164,13 +192,27 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
           (shard) => shard.listedAt <= now() && !omitted.has(shard),
           ({ closed }) => closed !== undefined && closed.listedAt <= now(),
         );
-        return { shards, serviceTimeMs: now() };
+        last = { shards, serviceTimeMs: now(), description: describe() };
+        return last;
       },
-      open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice, random }),
+      knownEnds(shardIds) {
+        const isEnded = (shardId: string): boolean =>
+          shown(shardId)?.endingSequenceNumber !== undefined &&
+          last!.shards.some(({ parentShardId }) => parentShardId === shardId);
+        if (last === undefined || now() - last.serviceTimeMs >= knownForMs || !shardIds.every(isEnded))
+          return undefined;
+        stream.known += 1;
+        if (stream.known % 2 === 0) return { ...last, showsExpiry: true };
+        const concerns = ({ shardId, parentShardId = '' }: Shard): boolean =>
+          shardIds.includes(shardId) || shardIds.includes(parentShardId);
+        return { ...last, shards: last.shards.filter(concerns), showsExpiry: false };
+      },
+      open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice, random, isListedOpen }),
       unpack: (record) => ({ records: [{ ...record }], isDivisible: true }),
       itemOf: ({ partitionKey = '', data }) => ({ key: partitionKey, value: data.toString() }),
       close: () => undefined,
-    }),
+    };
+    return source;
   };
   for (let index = 0; index < partitions; index += 1)
     add(Math.floor((keys * index) / partitions), Math.floor((keys * (index + 1)) / partitions));
@@ -182,10 +224,13 @@ interface Reading {
   readonly shardId: string;
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;
+  /** Asks a listing, as the adapter does before it believes the end of a closed shard. */
+  readonly isListedOpen: (shardId: string) => Promise<boolean>;
 }
 
 /** Reads as the adapter does: LATEST leaves out what is older than its time, to the second, up to the first record that is not. */
-function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, notice, random }: Reading): ShardReader {
+function readerOf(stream: TableStream, clock: ManualClock, reading: Reading): ShardReader {
+  const { shardId, start, notice, random, isListedOpen } = reading;
   let position = start.type === 'after' ? start.position.sequenceNumber : undefined;
   let leaveOutBefore = start.type === 'atTimestamp' ? Math.floor(start.timestampMs / 1_000) * 1_000 : 0;
   let isClosed = false;
@@ -220,7 +265,9 @@ function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, not
   return {
     async read(signal) {
       if (isClosed || signal.aborted) throw signal.reason ?? new Error('the reader is closed');
-      const found = read();
+      let found = read();
+      const isTrueEnd = found?.type === 'shardEnd' && stream.shards.get(shardId)?.closed !== undefined;
+      if (isTrueEnd && (await isListedOpen(shardId).catch(() => true))) found = undefined;
       if (found !== undefined && (found.type !== 'records' || found.records.length > 0)) return found;
       await new Promise<void>((resolve) => {
         clock.after(idleMs, resolve);
