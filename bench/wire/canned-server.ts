@@ -30,13 +30,13 @@ function kinesisOf({ shape, ...extent }: Served): Server {
   const workload = createWorkload(shapes[shape]!, extent);
   let answers = createAnswers(workload);
   return createServer((request, response) => {
-    void bodyOf(request).then((body) => {
+    void bodyOf(request).then(async (body) => {
       if (request.url === '/arrivals') return void response.end(JSON.stringify(answers.arrivals));
       if (request.url === '/reset') {
         answers = createAnswers(workload);
         return void response.end();
       }
-      const bytes = answers.to(String(request.headers['x-amz-target']), body);
+      const bytes = await answers.to(String(request.headers['x-amz-target']), body);
       // A read after the last pull is not answered: its client gives up, or ends.
       if (bytes === undefined) return;
       response.setHeader('content-type', 'application/x-amz-json-1.1');

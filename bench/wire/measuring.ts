@@ -7,7 +7,7 @@ import type { SideFigures, SideTask } from './side-program.js';
 import type { SideName } from './sides.js';
 import { spreadOf, type Spread } from './spread.js';
 import { sameTally, type Tally } from './tally.js';
-import { createWorkload, shapes } from './workload.js';
+import { createWorkload, shapes, type Extent } from './workload.js';
 
 /** Runs one side. Tests replace it. */
 export type RunSide = (task: SideTask) => Promise<SideFigures>;
@@ -52,9 +52,10 @@ export async function measureCase(each: Case, measuring: Measuring): Promise<Cas
   }
   const present = each.sides.filter((side) => left[side] === undefined);
   if (present.length < 2) return { case: each, left, ...summed(new Map()) };
-  const { shape, records, shards } = each;
-  const server = each.isHttp ? await startServer({ shape, records, shards }) : undefined;
-  const task = { shape, records, shards, rounds: Math.round(each.workMicros * measuring.roundsPerMicro) };
+  const { shape } = each;
+  const extent = extentOf(each);
+  const server = each.isHttp ? await startServer({ shape, ...extent }) : undefined;
+  const task = { shape, ...extent, rounds: Math.round(each.workMicros * measuring.roundsPerMicro) };
   let first: Tally | undefined;
   const found = new Map<SideName, SideFigures[]>(present.map((side) => [side, []]));
   try {
@@ -72,6 +73,15 @@ export async function measureCase(each: Case, measuring: Measuring): Promise<Cas
     await server?.stop();
   }
   return { case: each, left, ...summed(found) };
+}
+
+function extentOf({ records, shards, perPull, everyMs }: Case): Extent {
+  return {
+    records,
+    shards,
+    ...(perPull === undefined ? {} : { perPull }),
+    ...(everyMs === undefined ? {} : { everyMs }),
+  };
 }
 
 /** All records of the workload must be counted, and the same as the first run counted. */

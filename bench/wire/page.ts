@@ -72,6 +72,7 @@ const blocks: Readonly<Record<string, Block>> = {
     ),
   wire: (results) => sidesTable(results, 'wire', 'stock'),
   http: (results) => sidesTable(results, 'http', 'stock'),
+  pace: (results) => sidesTable(results, 'pace', 'stock'),
   shards: (results) => growthTable(results, 'shards', 'CPU, µs a record'),
   work: (results) => sidesTable(results, 'work', 'stock'),
   ways: (results) => sidesTable(results, 'ways', 'kinact'),

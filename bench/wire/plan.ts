@@ -1,16 +1,14 @@
 // The cases of the benchmark: what is read, and by which sides. Every case differs from the base case (100 B, 4 shards, a reducer that only
 // counts, from memory) in one or two points, because the product of all points would take days.
 import type { SideName } from './sides.js';
-import { shapes } from './workload.js';
+import { shapes, type Extent } from './workload.js';
 
-export interface Case {
+export interface Case extends Extent {
   readonly name: string;
   /** Where the page shows it. */
-  readonly group: 'wire' | 'http' | 'shards' | 'work' | 'ways';
+  readonly group: 'wire' | 'http' | 'pace' | 'shards' | 'work' | 'ways';
   /** The index of the shape. */
   readonly shape: number;
-  readonly records: number;
-  readonly shards: number;
   /** Microseconds of CPU that the reducer burns for a record. */
   readonly workMicros: number;
   /** Whether the answers come over HTTP. */
@@ -62,6 +60,14 @@ export const fullCases: readonly Case[] = [
       ['aggregates of 100', 320_000],
     ] as const
   ).map(([name, records]) => http(name, records, ['stock', 'fast', 'floor', 'lifion', 'kinact'])),
+  {
+    ...wire(plain, ['stock', 'fast', 'floor', 'kinact']),
+    name: 'plain 100 B, 20,000 a second',
+    group: 'pace',
+    records: 100_000,
+    perPull: 500,
+    everyMs: 100,
+  },
   ...[1, 4, 16].map(shards),
   ...(
     [

@@ -35,10 +35,10 @@ export interface SideFigures {
   readonly gcShare: number;
 }
 
-async function measured({ side, shape, rounds, addresses, records, shards }: SideTask): Promise<SideFigures> {
+async function measured({ side, shape, rounds, addresses, ...extent }: SideTask): Promise<SideFigures> {
   const chosen = shapes[shape];
   if (chosen === undefined) throw new RangeError(`there is no case ${shape}`);
-  const workload = createWorkload(chosen, { records, shards });
+  const workload = createWorkload(chosen, extent);
   // The stub makes its bodies before the clock starts.
   if (addresses === undefined) void workload.bodies;
   const transport = addresses === undefined ? stubTransport(workload) : await httpTransport(addresses);

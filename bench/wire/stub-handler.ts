@@ -14,7 +14,8 @@ export function stubHandler(answers: Answers): RequestHandler {
       await new Promise((resolve) => setImmediate(resolve));
       const target = String(headers['x-amz-target'] ?? headers['X-Amz-Target']);
       const bytes =
-        answers.to(target, Buffer.from(body as Uint8Array)) ?? (await aborted(abortSignal as AbortSignal | undefined));
+        (await answers.to(target, Buffer.from(body as Uint8Array))) ??
+        (await aborted(abortSignal as AbortSignal | undefined));
       return { response: response(bytes) } as never;
     },
     destroy() {},

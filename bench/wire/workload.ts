@@ -34,6 +34,8 @@ interface Body {
 export interface Workload {
   readonly name: string;
   readonly shards: number;
+  /** 0: answers come as fast as they are asked for. */
+  readonly everyMs: number;
   readonly pullsPerShard: number;
   /** User records in one run, exactly. */
   readonly records: number;
@@ -57,12 +59,18 @@ export interface Extent {
   /** At least so many user records. */
   readonly records: number;
   readonly shards: number;
+  /** User records in one answer. Default: those of the shape. */
+  readonly perPull?: number;
+  /** The time between two answers of a shard. 0, the default: as fast as they are asked for. */
+  readonly everyMs?: number;
 }
 
 /** Makes the workload of a case. Its bodies are made when they are first read: a client of the canned server never needs them. */
-export function createWorkload(shape: Shape, { records = shape.records, shards = 4 }: Partial<Extent> = {}): Workload {
+export function createWorkload(shape: Shape, extent: Partial<Extent> = {}): Workload {
+  const { records = shape.records, shards = 4, everyMs = 0 } = extent;
   const perShard = Math.ceil(records / shards);
-  const perPull = Math.max(1, Math.floor(Math.min(shape.perPull, perShard) / shape.perAggregate));
+  const usersPerPull = Math.min(extent.perPull ?? shape.perPull, perShard);
+  const perPull = Math.max(1, Math.floor(usersPerPull / shape.perAggregate));
   const pullsPerShard = Math.ceil(perShard / (perPull * shape.perAggregate));
   if (pullsPerShard > longestPulls)
     throw new RangeError(`at most ${longestPulls} pulls of a shard, got ${pullsPerShard}`);
@@ -71,6 +79,7 @@ export function createWorkload(shape: Shape, { records = shape.records, shards =
   return {
     name: shape.name,
     shards,
+    everyMs,
     pullsPerShard,
     records: shards * pullsPerShard * perPull * shape.perAggregate,
     get bodies() {

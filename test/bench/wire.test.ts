@@ -5,6 +5,7 @@ import { benchmark } from '../../bench/wire/benchmark.js';
 import { deaggregateSpeedup } from '../../bench/wire/deaggregation.js';
 import { createDelays } from '../../bench/wire/delays.js';
 import type { RunSide } from '../../bench/wire/measuring.js';
+import { floorAnswerOf, placesEach } from '../../bench/wire/floor-answer.js';
 import { measureOpenRecords } from '../../bench/wire/open-records.js';
 import { startServer } from '../../bench/wire/server-process.js';
 import { chartOf } from '../../bench/wire/chart.js';
@@ -190,6 +191,29 @@ describe('the benchmark', function () {
     const { code, report } = await outcome(() => Promise.reject(new Error('it was run')), ['--runs', 'many']);
     expect(code).to.equal(1);
     expect(report.line).to.equal("bench: FAILED, --runs: expected a positive integer, got 'many'");
+  });
+
+  it('has a floor that decodes data of any length, and refuses what it cannot read', () => {
+    const lengths = [...Array(50).keys(), 400, 1_000, 1_001, 1_002];
+    const wire = lengths.map((length, index) => ({
+      ...(index % 2 === 0 ? { ApproximateArrivalTimestamp: 1.5 } : {}),
+      Data: Buffer.alloc(length, index + 200).toString('base64'),
+      PartitionKey: `ключ ${index}`,
+      SequenceNumber: String(index),
+    }));
+    const answer = floorAnswerOf(Buffer.from(JSON.stringify({ Records: wire, MillisBehindLatest: 0 })));
+    expect(answer.count).to.equal(wire.length);
+    const { bytes, places } = answer;
+    wire.forEach(({ Data, PartitionKey, SequenceNumber }, record) => {
+      const [data, key, number] = [0, 2, 4].map((member) => {
+        const at = record * placesEach + member;
+        return bytes.subarray(places[at], places[at + 1]);
+      });
+      expect(data!.toString('base64')).to.equal(Data);
+      expect([key!.toString(), number!.toString()]).to.deep.equal([PartitionKey, SequenceNumber]);
+    });
+    for (const record of ['{"PartitionKey":"a\\n"}', '{"Data":"AB*="}', '{"Data":"ABC"}', '1'])
+      expect(() => floorAnswerOf(Buffer.from(`{"Records":[${record}]}`)), record).to.throw(SyntaxError);
   });
 
   it('takes the same records out of an aggregate as aws-kinesis-agg', () => {
