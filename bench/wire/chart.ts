@@ -7,7 +7,7 @@ import { shapes } from './workload.js';
 
 const width = 980;
 const height = 590;
-const bars = { left: 60, top: 60, width: 900, height: 220 } as const;
+const bars = { left: 60, top: 76, width: 900, height: 204 } as const;
 const drawnSides: readonly SideName[] = ['stock', 'fast', 'kinact', 'floor'];
 
 const round = (value: number): number => Math.round(value * 10) / 10;

@@ -11,8 +11,8 @@ type Block = (results: Results) => readonly string[];
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
 const cpuText = ({ median, min, max }: Spread): string => {
-  const digits = median >= 20 ? 0 : 2;
-  return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+  const format = (value: number): string => (median >= 100 ? whole(value) : value.toFixed(median >= 20 ? 1 : 2));
+  return `${format(median)} (${format(min)}–${format(max)})`;
 };
 const msText = ({ median }: Spread): string => (Number.isFinite(median) ? whole(median) : '–');
 const entriesOf = ({ sides }: CaseFigures): [SideName, SideSpreads][] => Object.entries(sides) as never;
@@ -58,17 +58,40 @@ function growthTable({ cases }: Results, group: Case['group'], what: string): re
   return tableOf([what, ...sides], rows);
 }
 
+const cpuTo = (peer: string, what: string): string => `CPU per record of kinact to that of *${peer}*, ${what}`;
+const bytes100 = 'plain records of 100 B';
+const bytes1000 = 'plain records of 1 kB';
+const aggregates = 'aggregates of 100';
+
+const meanings: Readonly<Record<string, string>> = {
+  cpuVsStock: cpuTo('stock', bytes100),
+  cpuVsStockKb: cpuTo('stock', bytes1000),
+  cpuVsStockAggregates: cpuTo('stock', aggregates),
+  cpuVsFast: cpuTo('fast', bytes100),
+  cpuVsFastAggregates: cpuTo('fast', aggregates),
+  threadsSpeedup: 'records/s with two threads to those without, when the reducer takes 100 µs a record',
+  deaggregateSpeedup: 'CPU of aws-kinesis-agg to that of kinact for an aggregate of 100, both with its checksum',
+  dynamoWritesPerRenewal:
+    'writes to the lease table for one lease in one renewal interval, checkpoints included, while records come',
+  openRecordBytes: 'heap and external bytes that an open record of 100 B keeps besides its data',
+  cpuVsFloor: cpuTo('floor', bytes100),
+  cpuVsFloorKb: cpuTo('floor', bytes1000),
+  cpuVsFloorAggregates: cpuTo('floor', aggregates),
+  recordsVsLifion: `records/s to those of *lifion*, ${bytes100} from the same HTTP server`,
+};
+
 const blocks: Readonly<Record<string, Block>> = {
   setting({ setting: { date, node, machine, load, runs } }) {
     const isBusy = Math.max(...load) > Number.parseInt(machine, 10) + 1;
     const shown = load.map((value) => value.toFixed(1)).join(' before, ');
     const note = isBusy ? ' **The machine was busy**: compare ratios, not times.' : '';
-    return [`${date}, Node ${node}, ${machine}, load average ${shown} after, ${runs} runs of each side.${note}`];
+    const times = runs === 1 ? 'one run' : `${runs} runs`;
+    return [`${date}, Node ${node}, ${machine}, load average ${shown} after, ${times} of each side.${note}`];
   },
   ratios: ({ ratios }) =>
     tableOf(
-      ['ratio', 'median (least–most of a turn)'],
-      Object.entries(ratios).map(([name, ratio]) => [`\`${name}\``, ratioText(ratio)]),
+      ['ratio', 'median (least–most of a turn)', 'what it is'],
+      Object.entries(ratios).map(([name, ratio]) => [`\`${name}\``, ratioText(ratio), meanings[name] ?? '']),
     ),
   wire: (results) => sidesTable(results, 'wire', 'stock'),
   http: (results) => sidesTable(results, 'http', 'stock'),
