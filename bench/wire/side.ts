@@ -28,8 +28,8 @@ export function takeOf(rounds: number): SideRun['take'] {
 }
 
 /**
- * The state is always a whole number of 32 bits. With larger ones the same rounds cost the loops about twice what they cost kinact, probably
- * because the compiler chose different code.
+ * The state is always a whole number of 32 bits. With larger ones the same rounds cost the loops about twice
+ * what they cost kinact, probably because the compiler chose different code.
  */
 function burn(rounds: number): void {
   let state = sink[0] as number;
