@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import type { Output } from './bench.js';
+import type { Output } from './output.js';
 import type { ShardsCase, SideOfShards } from './many-shards-side.js';
 
 interface Pair {

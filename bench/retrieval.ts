@@ -9,7 +9,7 @@ import { hostEnvironment } from '../src/consumer/host-environment.js';
 import { createConsumer, defineReducer, kinesisStream, type Consumer } from '../src/index.js';
 import { startLocalServers } from '../src/testing/local-servers.js';
 import { scriptedServer, type ScriptedServer } from '../src/testing/scripted-server/scripted-server.js';
-import type { Output } from './bench.js';
+import type { Output } from './output.js';
 import { percentile } from './hand-over-judge.js';
 
 const ways = ['fan-out', 'polling'] as const;

@@ -1,15 +1,15 @@
 // How fast kinact takes an aggregated record apart, with its checksum, beside aws-kinesis-agg with its own. Both read every byte that
-// they give out. Called by wire.ts.
+// they give out. Called by benchmark.ts.
 import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
-import { spreadOf } from '../comparison.js';
-import { deaggregateSync } from '../loop-side.js';
+import { spreadOf, type Spread } from './spread.js';
+import { deaggregateSync } from './loop-side.js';
 
 const userRecords = 100;
 const dataBytes = 100;
 
-/** CPU of aws-kinesis-agg to that of kinact: the median of as many runs, in turns, each of `repeats` aggregates. */
-export function deaggregateSpeedup(runs: number, repeats = 3_000): number {
+/** CPU of aws-kinesis-agg to that of kinact, over as many runs, in turns, each of `repeats` aggregates. */
+export function deaggregateSpeedup(runs: number, repeats = 3_000): Spread {
   const users = Array.from({ length: userRecords }, (_, index) => ({
     partitionKey: `customer-${index}`,
     data: Buffer.alloc(dataBytes, index),
@@ -27,7 +27,7 @@ export function deaggregateSpeedup(runs: number, repeats = 3_000): number {
   if (kinact() !== peer()) throw new Error('deaggregation: the sides disagree');
   const pairs = Array.from({ length: runs + 1 }, () => cpuOf(peer, repeats) / cpuOf(kinact, repeats));
   // The first pair pays for the compiler.
-  return spreadOf(pairs.slice(1)).median;
+  return spreadOf(pairs.slice(1));
 }
 
 function sumOf(all: readonly Uint8Array[]): number {
