@@ -13,7 +13,7 @@ import type { Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasMovedSince, mustAwaitCalls, punctuatingChannel } from './drain-condition.js';
-import { hasRoom } from '../../src/core/ledger.js';
+import { hasRoom, newest } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export function createChannels(stages: readonly Ref<StageMessage>[]): readonly Channel[] {
@@ -53,7 +53,7 @@ function notify({ state, effects }: ShardWorkerTurn, tenure: Tenure, channel: Ch
   channel.hasNotified = true;
 
   state.handedOut += records.length;
-  if (state.ledger.newest !== undefined) tenure.newestHandedOut = state.ledger.newest;
+  tenure.newestHandedOut = newest(state.ledger) ?? tenure.newestHandedOut;
 
   effects.push(
     effect.ask(

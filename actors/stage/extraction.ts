@@ -4,10 +4,11 @@
 import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { recordFailed } from './failed-record.js';
-import { DeliveredItem, type Fetch } from '../protocol/item.js';
+import { dataOfRecord, DeliveredItem, type Fetch } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, WaitingRecord, ShardWorkerEntry } from './state.js';
+import type { Batch, ShardWorkerEntry } from './state.js';
 import type { StageTurn } from './turn.js';
+import { unpacked } from '../../src/core/slab-record.js';
 import { reducerIndexOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
@@ -58,7 +59,7 @@ export function extractForAWhile(turn: StageTurn): boolean {
     }
 
     for (const punctuation of entry.deferredPunctuation.splice(0))
-      for (const queue of state.queues) enqueue(queue, punctuation);
+      for (const queue of state.queues) enqueue(queue, punctuation, undefined);
     if (slice.isOver()) return true;
   }
   return true;
@@ -106,10 +107,10 @@ function extractOne(extraction: Extraction, index: number): boolean {
   if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
   if (items.length === 0) return true;
 
-  const waitingRecord: WaitingRecord = { shardWorkerEntry: entry, batch, items: items.length };
   entry.recordsQueued += 1;
   batch.recordsQueued += 1;
-  for (const item of items) enqueue(queueOf(queues, reducerIndexOf(item.key, queues.length)), { item, waitingRecord });
+  if (items.length > 1) batch.itemsQueued.set(ordinal, items.length);
+  for (const item of items) enqueue(queueOf(queues, reducerIndexOf(item.key, queues.length)), item, batch);
   return true;
 }
 
@@ -126,14 +127,16 @@ function itemsOf({ turn, entry, batch, context }: Extraction, index: number): De
   if (options.extract === undefined) {
     const parts = options.itemOf?.(tenure.source, record);
     const key =
-      options.key === undefined ? (parts?.key ?? recordKey(record)) : refuseThenable('key', options.key(record));
-    const value = parts === undefined ? record.data : parts.value;
+      options.key === undefined
+        ? (parts?.key ?? recordKey(record))
+        : refuseThenable('key', options.key(unpacked(record)));
+    const value = parts === undefined ? dataOfRecord : parts.value;
     const checked = checkedKey('key must return', key);
     return [new DeliveredItem(stage, checked, value, tenure, ordinal, 0, record, opaque, fetch)];
   }
 
   const items: DeliveredItem[] = [];
-  const returned = checkedIterable(options.extract(record, context));
+  const returned = checkedIterable(options.extract(unpacked(record), context));
   try {
     for (const made of returned) {
       if (isThenable(ignoreRejection(made))) throw extractError('a promise item: it must be synchronous');

@@ -2,9 +2,9 @@
 // came, and never more than the credit allows. Punctuation travels in the same queue, behind the data that it refers to, and uses
 // no credit.
 import { effect, type Ref } from '../protocol/actor.js';
-import type { DeliveredItem } from '../protocol/item.js';
+import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, LocateTarget } from '../protocol/pipeline-messages.js';
-import type { QueueEntry, ReducerQueue, WaitingRecord } from './state.js';
+import type { Batch, QueueEntry, ReducerQueue } from './state.js';
 import type { StageTurn } from './turn.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -16,6 +16,7 @@ export function createReducerQueue(now: number): ReducerQueue {
     lastSent: 0,
     lastReceived: 0,
     entries: createDeque<QueueEntry>(),
+    batches: createDeque<Batch | undefined>(),
     settledAt: now,
   };
 }
@@ -26,8 +27,10 @@ export function queueOf(queues: readonly ReducerQueue[], reducer: number): Reduc
   return queue;
 }
 
-export function enqueue(queue: ReducerQueue, entry: QueueEntry): void {
+/** `batch`: that of an item. */
+export function enqueue(queue: ReducerQueue, entry: QueueEntry, batch: Batch | undefined): void {
   queue.entries.push(entry);
+  queue.batches.push(batch);
 }
 
 /** Sends as many items as the credit allows: each run of items as one batch, with punctuation in between. */
@@ -37,8 +40,9 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
   const stage = turn.state.self;
   let items: DeliveredItem[] = [];
   for (let head = queue.entries.peek(); head !== undefined; head = queue.entries.peek()) {
-    if (head.item === undefined) {
+    if (!(head instanceof DeliveredItem)) {
       queue.entries.shift();
+      queue.batches.shift();
       items = sendItems(turn, queue, queue.ref, items);
       queue.lastSent += 1;
       const { punctuation: id, shardWorker, kind } = head;
@@ -48,8 +52,8 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
     } else if (queue.credit > 0) {
       queue.entries.shift();
       queue.credit -= 1;
-      items.push(head.item);
-      countDown(head.waitingRecord);
+      items.push(head);
+      countDown(queue.batches.shift() as Batch, head);
     } else break;
   }
 
@@ -68,20 +72,27 @@ function sendItems(
   return [];
 }
 
-function countDown(record: WaitingRecord): void {
-  record.items -= 1;
-  if (record.items > 0) return;
-  record.shardWorkerEntry.recordsQueued -= 1;
-  record.batch.recordsQueued -= 1;
+/** An item has left a queue: with the last item of a record the record has. */
+function countDown(batch: Batch, { ordinal }: DeliveredItem): void {
+  const { itemsQueued } = batch;
+  const items = itemsQueued.size === 0 ? undefined : itemsQueued.get(ordinal);
+  if (items !== undefined && items > 1) {
+    itemsQueued.set(ordinal, items - 1);
+    return;
+  }
+  if (items !== undefined) itemsQueued.delete(ordinal);
+  batch.entry.recordsQueued -= 1;
+  batch.recordsQueued -= 1;
 }
 
 /** Drops the queued items of one shard worker: they would use up credit and be processed twice. */
 export function discard(queue: ReducerQueue, shardWorkerNumber: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
     const entry = queue.entries.shift() as QueueEntry;
-    if (entry.item?.tenure.shardWorkerNumber === shardWorkerNumber)
-      countDown((entry as { waitingRecord: WaitingRecord }).waitingRecord);
-    else queue.entries.push(entry);
+    const batch = queue.batches.shift();
+    if (entry instanceof DeliveredItem && entry.tenure.shardWorkerNumber === shardWorkerNumber)
+      countDown(batch as Batch, entry);
+    else enqueue(queue, entry, batch);
   }
 }
 
@@ -94,8 +105,10 @@ export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number 
     const entry = queue.entries.at(index) as QueueEntry;
     const isSought =
       'punctuation' in sought
-        ? entry.item === undefined && entry.punctuation === sought.punctuation
-        : entry.item?.tenure.shardWorkerNumber === sought.shardWorker && entry.item.ordinal === sought.ordinal;
+        ? !(entry instanceof DeliveredItem) && entry.punctuation === sought.punctuation
+        : entry instanceof DeliveredItem &&
+          entry.tenure.shardWorkerNumber === sought.shardWorker &&
+          entry.ordinal === sought.ordinal;
     if (isSought) return index;
   }
   return undefined;
@@ -109,8 +122,8 @@ export function oldestQueued(
   const oldest = new Map<number, number>();
 
   for (let index = 0; index < queue.entries.length; index += 1) {
-    const item = queue.entries.at(index)?.item;
-    if (item === undefined) continue;
+    const item = queue.entries.at(index);
+    if (!(item instanceof DeliveredItem)) continue;
     const { shardWorkerNumber: shardWorker } = item.tenure;
     oldest.set(shardWorker, Math.min(item.ordinal, oldest.get(shardWorker) ?? Infinity));
   }

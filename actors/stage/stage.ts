@@ -172,7 +172,16 @@ function notify(turn: StageTurn, message: Message<'notify'>): void {
   const entry = openEntry(turn, tenure, shardWorkerRef);
   if (!acceptQuestion(turn, entry, replyTo)) return;
 
-  entry.openNotify = { replyTo, batch: { ordinals, records, fetches, next: 0, recordsQueued: 0 } };
+  const batch = {
+    entry,
+    ordinals,
+    records,
+    fetches,
+    next: 0,
+    recordsQueued: 0,
+    itemsQueued: new Map<number, number>(),
+  };
+  entry.openNotify = { replyTo, batch };
   entry.extractedAt = turn.now;
   turn.state.extractionQueue.push(entry);
   askForSlice(turn);
@@ -281,7 +290,7 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   const punctuation = { punctuation: id, shardWorker: message.shardWorker, kind: message.kind };
   // The punctuation must stay behind all records handed over before it, and some of them are not extracted yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.deferredPunctuation.push(punctuation);
-  else for (const queue of state.queues) enqueue(queue, punctuation);
+  else for (const queue of state.queues) enqueue(queue, punctuation, undefined);
 
   for (const queue of state.queues) dispatch(turn, queue);
 }

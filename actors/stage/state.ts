@@ -29,6 +29,7 @@ export interface ShardWorkerEntry {
 
 /** The records of one notify. */
 export interface Batch {
+  readonly entry: ShardWorkerEntry;
   readonly ordinals: readonly number[];
   readonly records: readonly UserRecord[];
   /** The read that brought each record. */
@@ -37,23 +38,17 @@ export interface Batch {
   next: number;
   /** How many of the records have an item in a queue. */
   recordsQueued: number;
-}
-
-/** A record with items that still wait in a queue of this stage. */
-export interface WaitingRecord {
-  readonly shardWorkerEntry: ShardWorkerEntry;
-  readonly batch: Batch;
-  items: number;
+  /** By ordinal: how many items of the record are in a queue. Only of records that have several. */
+  readonly itemsQueued: Map<number, number>;
 }
 
 export interface Punctuation {
-  readonly item?: undefined;
   readonly punctuation: number;
   readonly shardWorker: number;
   readonly kind: 'flush' | 'drain';
 }
 
-export type QueueEntry = { readonly item: DeliveredItem; readonly waitingRecord: WaitingRecord } | Punctuation;
+export type QueueEntry = DeliveredItem | Punctuation;
 
 export interface ReducerQueue {
   ref: Ref<ReducerRequest> | undefined;
@@ -63,6 +58,8 @@ export interface ReducerQueue {
   /** The number of the last message from this reducer: a repeated message is dropped. */
   lastReceived: number;
   readonly entries: Deque<QueueEntry>;
+  /** For each of the `entries` the batch that it came with; undefined for punctuation. Another object for each item would cost more. */
+  readonly batches: Deque<Batch | undefined>;
   /** When this reducer last settled anything, monotonic milliseconds. */
   settledAt: number;
 }

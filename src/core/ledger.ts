@@ -3,8 +3,9 @@
 // indivisible aggregate. (Such an aggregate is written by erlmld, an Erlang library, and not by the KPL. A checkpoint covers all of its
 // records or none.) Each fence has its own ledger, so a late settle of an old incarnation cannot touch the new one. The shard worker calls
 // the ledger for every record, so a call takes amortized O(1) time, and usually allocates nothing.
+import { createRing, doubledRing, type Pin, type Ring } from './ledger-ring.js';
 import type { Position } from './position.js';
-import { comparePositions } from './sequence-number.js';
+import { compareSequenceNumbers } from './sequence-number.js';
 
 /** How much may be open at once. */
 export interface LedgerBounds {
@@ -37,8 +38,12 @@ export interface Ledger {
   ignoredCalls: number;
   /** The ordinal of the frontier; -1 while there is none. */
   frontierOrdinal: number;
-  frontierPosition: Position | undefined;
-  newest: Position | undefined;
+  /** The place of the frontier, if there is one. Its two members: an object for each move would be one for each record. */
+  frontierNumber: string;
+  frontierSub: number;
+  /** The place of the record admitted last; an empty number before the first. */
+  newestNumber: string;
+  newestSub: number;
   /** Arrival of the oldest record that the frontier has passed since the last `takePassed`; NaN if no such time is known. */
   passedArrivedAt: number;
   /** The buffer that contains all records admitted from `pin` to `unpin`. */
@@ -61,40 +66,9 @@ export interface LedgerEntry {
   readonly itemsOpen: number;
 }
 
-/**
- * A buffer of which several records are views. It stays in memory as long as one of them is open, however small that record is. `users`
- * counts these records, and also the code that admits them, until it has admitted all.
- */
-export interface Pin {
-  readonly bytes: number;
-  users: number;
-}
-
-/**
- * The entries from `head` to `admitted`; entry `ordinal` is in slot `ordinal & mask`. One array per member avoids one object per entry.
- */
-interface Ring {
-  readonly mask: number;
-  readonly positions: Position[];
-  readonly bytes: Float64Array;
-  readonly admittedAt: Float64Array;
-  readonly arrivedAt: Float64Array;
-  readonly checkpointable: Uint8Array;
-  readonly pins: (Pin | undefined)[];
-  /** How many items the record has; `uncounted` counts as one. */
-  readonly items: Int32Array;
-  readonly itemsOpen: Int32Array;
-  /** Which of the first 32 items are settled, one bit each. */
-  readonly settledItems: Int32Array;
-  /** The same for items from 32 on, by ordinal. Few records have that many items. */
-  readonly moreItems: Map<number, Int32Array>;
-}
-
 const uncounted = -1;
 const wordBits = 32;
-const firstCapacity = 16;
 const spanPerPending = 64;
-const nowhere: Position = { sequenceNumber: '', subSequenceNumber: 0 };
 
 /** Creates an empty ledger. */
 export function createLedger(bounds: LedgerBounds): Ledger {
@@ -110,12 +84,14 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     heldBytes: 0,
     ignoredCalls: 0,
     frontierOrdinal: -1,
-    frontierPosition: undefined,
-    newest: undefined,
+    frontierNumber: '',
+    frontierSub: 0,
+    newestNumber: '',
+    newestSub: 0,
     passedArrivedAt: Number.NaN,
     pinned: undefined,
     head: 0,
-    ring: createRing(firstCapacity),
+    ring: createRing(),
   };
 }
 
@@ -138,15 +114,18 @@ export function hasRoom(ledger: Ledger, bytes = 1): boolean {
  * already full; it does not check whether `bytes` still fit.
  */
 export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
-  if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
+  const { sequenceNumber, subSequenceNumber } = position;
+  if (!isNewer(ledger, sequenceNumber, subSequenceNumber)) return -1;
   if (!hasRoom(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
-  if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = doubledRing(ledger);
+  if (ledger.admitted - ledger.head > ledger.ring.mask)
+    ledger.ring = doubledRing(ledger.ring, ledger.head, ledger.admitted);
 
   const { pinned, ring } = ledger;
   const ordinal = ledger.admitted++;
   const slot = ordinal & ring.mask;
 
-  ring.positions[slot] = position;
+  ring.sequenceNumbers[slot] = sequenceNumber;
+  ring.subSequenceNumbers[slot] = subSequenceNumber;
   ring.bytes[slot] = bytes;
   ring.admittedAt[slot] = nowMs;
   ring.arrivedAt[slot] = Number.NaN;
@@ -158,11 +137,23 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
 
   if (pinned === undefined) ledger.heldBytes += bytes;
   else pinned.users++;
-  ledger.newest = position;
+  ledger.newestNumber = sequenceNumber;
+  ledger.newestSub = subSequenceNumber;
   ledger.openRecords++;
   ledger.openBytes += bytes;
 
   return ordinal;
+}
+
+function isNewer({ newestNumber, newestSub }: Ledger, sequenceNumber: string, subSequenceNumber: number): boolean {
+  if (newestNumber === '') return true;
+  const order = compareSequenceNumbers(sequenceNumber, newestNumber);
+  return order > 0 || (order === 0 && subSequenceNumber > newestSub);
+}
+
+/** The place of the record admitted last. Undefined before the first. */
+export function newest({ newestNumber, newestSub }: Ledger): Position | undefined {
+  return newestNumber === '' ? undefined : { sequenceNumber: newestNumber, subSequenceNumber: newestSub };
 }
 
 /** Admits a record of an indivisible (erlmld) aggregate, but not the last one: no checkpoint may stop at it. */
@@ -250,7 +241,8 @@ export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
 
 /** The last position that a checkpoint may name: everything up to and including it is settled. Undefined while there is none. */
 export function frontier(ledger: Ledger): Position | undefined {
-  return ledger.frontierPosition;
+  if (ledger.frontierOrdinal === -1) return undefined;
+  return { sequenceNumber: ledger.frontierNumber, subSequenceNumber: ledger.frontierSub };
 }
 
 /** The oldest open record; undefined when nothing is open. */
@@ -268,7 +260,10 @@ export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefin
   const slot = ordinal & ring.mask;
   return {
     ordinal,
-    position: ring.positions[slot] as Position,
+    position: {
+      sequenceNumber: ring.sequenceNumbers[slot] as string,
+      subSequenceNumber: ring.subSequenceNumbers[slot] as number,
+    },
     admittedAt: ring.admittedAt[slot] as number,
     arrivedAt: ring.arrivedAt[slot] as number,
     bytes: ring.bytes[slot] as number,
@@ -328,51 +323,14 @@ function advance(ledger: Ledger): void {
     if (Number.isNaN(ledger.passedArrivedAt)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
     if (ring.checkpointable[slot] === 1) {
       ledger.frontierOrdinal = head;
-      ledger.frontierPosition = ring.positions[slot];
+      ledger.frontierNumber = ring.sequenceNumbers[slot] as string;
+      ledger.frontierSub = ring.subSequenceNumbers[slot] as number;
     }
-    ring.positions[slot] = nowhere;
+    ring.sequenceNumbers[slot] = '';
     head++;
   }
 
   ledger.head = head;
-}
-
-function createRing(capacity: number, moreItems = new Map<number, Int32Array>()): Ring {
-  return {
-    mask: capacity - 1,
-    positions: new Array<Position>(capacity).fill(nowhere),
-    bytes: new Float64Array(capacity),
-    admittedAt: new Float64Array(capacity),
-    arrivedAt: new Float64Array(capacity),
-    checkpointable: new Uint8Array(capacity),
-    pins: new Array<Pin | undefined>(capacity).fill(undefined),
-    items: new Int32Array(capacity),
-    itemsOpen: new Int32Array(capacity),
-    settledItems: new Int32Array(capacity),
-    moreItems,
-  };
-}
-
-/** A ring of twice the capacity with the same entries in their new slots. */
-function doubledRing(ledger: Ledger): Ring {
-  const { ring: old } = ledger;
-  const ring = createRing((old.mask + 1) * 2, old.moreItems);
-
-  for (let ordinal = ledger.head; ordinal < ledger.admitted; ordinal++) {
-    const from = ordinal & old.mask;
-    const to = ordinal & ring.mask;
-    ring.positions[to] = old.positions[from] as Position;
-    ring.bytes[to] = old.bytes[from] as number;
-    ring.admittedAt[to] = old.admittedAt[from] as number;
-    ring.arrivedAt[to] = old.arrivedAt[from] as number;
-    ring.checkpointable[to] = old.checkpointable[from] as number;
-    ring.pins[to] = old.pins[from];
-    ring.items[to] = old.items[from] as number;
-    ring.itemsOpen[to] = old.itemsOpen[from] as number;
-    ring.settledItems[to] = old.settledItems[from] as number;
-  }
-
-  return ring;
 }
 
 function describeLoad(ledger: Ledger): string {

@@ -63,10 +63,12 @@ const oneTooFar = readBy((reader, { after }) => {
   let left = after === undefined ? 0 : 1;
   const skip = (result: ReadResult): ReadResult => {
     if (result.type !== 'records' || left === 0) return result;
-    const isNew = result.records.findIndex(({ sequenceNumber }) => BigInt(sequenceNumber) > BigInt(after as string));
+    const isNew = [...result.records].findIndex(
+      ({ sequenceNumber }) => BigInt(sequenceNumber) > BigInt(after as string),
+    );
     if (isNew < 0) return result;
     left = 0;
-    return { ...result, records: result.records.toSpliced(isNew, 1) };
+    return { ...result, records: [...result.records].toSpliced(isNew, 1) };
   };
   return { read: async (signal) => skip(await reader.read(signal)) };
 });
@@ -90,7 +92,7 @@ const pageLost = readBy((reader, { told }) => ({
 const repeatsAreNew: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (state, message) => {
-      if (message.type === 'readDone') state.ledger.newest = undefined;
+      if (message.type === 'readDone') state.ledger.newestNumber = '';
       return message;
     },
   });

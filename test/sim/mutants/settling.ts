@@ -1,7 +1,7 @@
 // Mutants of what counts as done: completion, frontiers, acknowledgements, credit, flushes.
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import { settleItem } from '../../../actors/protocol/stage-reports.js';
-import { admit, recordAt } from '../../../src/core/ledger.js';
+import { admit, recordAt, newest as newestOf } from '../../../src/core/ledger.js';
 import { reducerIndexOf } from '../../../src/core/routing.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
 import type { Position } from '../../../src/core/position.js';
@@ -81,10 +81,10 @@ const duplicateCounts: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (state, message) => {
       if (message.type !== 'readDone' || message.result.type !== 'records') return message;
-      const { newest } = state.ledger;
+      const newest = newestOf(state.ledger);
       const isKnown = ({ sequenceNumber }: { sequenceNumber: string }): boolean =>
         newest !== undefined && compareSequenceNumbers(sequenceNumber, newest.sequenceNumber) <= 0;
-      if (newest !== undefined && state.tenure?.ended === false && message.result.records.some(isKnown)) {
+      if (newest !== undefined && state.tenure?.ended === false && [...message.result.records].some(isKnown)) {
         admit(state.ledger, { ...newest, subSequenceNumber: newest.subSequenceNumber + 1_000 }, 0, 0);
       }
       return message;

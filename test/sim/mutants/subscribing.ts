@@ -76,7 +76,8 @@ const eventsProveTheEnd: Mutant['make'] = ({ machine }) => {
       if (end?.isRead === true) return { type: 'shardEnd', children: [] };
       const result = await reader.read(signal);
       if (end === undefined || result.type !== 'records') return result;
-      end.isRead = end.last === undefined || result.records.some(({ sequenceNumber }) => sequenceNumber === end.last);
+      end.isRead =
+        end.last === undefined || [...result.records].some(({ sequenceNumber }) => sequenceNumber === end.last);
       return result;
     },
   }))({ machine });

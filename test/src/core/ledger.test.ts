@@ -176,7 +176,7 @@ describe('the frontier', () => {
       expect(ledger).to.include({ openRecords: 0, openBytes: 0, head: next });
     }
     expect(ledger.ring.moreItems.size, 'notes of wide records are gone with them').to.equal(0);
-    expect(new Set(ledger.ring.positions).size, 'and so are positions').to.equal(1);
+    expect(new Set(ledger.ring.sequenceNumbers).size, 'and so are positions').to.equal(1);
   });
 });
 
