@@ -1,4 +1,5 @@
-// Rewrites all files that are generated from the tables in src: pages of docs, and the declarations of the options. Needs
+// Rewrites all files that are generated from the tables in src: pages of docs, the declarations of the options, and
+// the program of the scanner. Needs
 // `npm run build` first. Tests fail while a generated file is stale.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,6 +9,7 @@ import { eventsPage } from './events-page.mjs';
 import { metricsTable, withMetrics } from './metrics-table.mjs';
 import { optionDeclarations } from './option-declarations.mjs';
 import { optionsPage } from './options-page.mjs';
+import { scannerCode, scannerModule } from './scanner.mjs';
 import { has, root } from './steps.mjs';
 
 if (!has('dist/src/options/consumer-option-table.js')) {
@@ -48,7 +50,7 @@ const pages = {
   'docs/status.md': withCounters(read('docs/status.md'), countersTable(counterGroups)),
 };
 const declarations = await optionDeclarations((module) => import(`../dist/${module}`));
-const all = { ...pages, ...declarations };
+const all = { ...pages, ...declarations, [scannerModule]: await scannerCode() };
 for (const folder of new Set(Object.keys(all).map(dirname))) mkdirSync(join(root, folder), { recursive: true });
 for (const [file, text] of Object.entries(all)) writeFileSync(join(root, file), text);
 console.log(`docs: wrote ${Object.keys(all).join(', ')}`);

@@ -14,11 +14,15 @@ export interface Fetch {
   readonly millisBehindLatest: number | undefined;
 }
 
+/** As the value of an item: the bytes of its record, of which no view is made until somebody looks. */
+export const dataOfRecord = Symbol('data of the record');
+
 const unknownFetch: Fetch = { fetchedAt: 0, millisBehindLatest: undefined };
 
 export class DeliveredItem implements Item<unknown>, ItemToken {
   readonly key: string;
-  readonly value: unknown;
+  /** What `value` gives, or `dataOfRecord`. */
+  readonly ownValue: unknown;
   readonly tenure: Tenure;
   readonly ordinal: number;
   readonly index: number;
@@ -46,13 +50,17 @@ export class DeliveredItem implements Item<unknown>, ItemToken {
   ) {
     this.stage = stage;
     this.key = key;
-    this.value = value;
+    this.ownValue = value;
     this.tenure = tenure;
     this.ordinal = ordinal;
     this.index = index;
     this.record = record;
     this.opaque = opaque;
     this.fetch = fetch;
+  }
+
+  get value(): unknown {
+    return this.ownValue === dataOfRecord ? this.record.data : this.ownValue;
   }
 
   get token(): ItemToken {

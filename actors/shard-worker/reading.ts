@@ -70,7 +70,7 @@ export function readDone(turn: ShardWorkerTurn, { result }: Message<'readDone'>)
     state.millisBehindLatest = millisBehindLatest;
     if (records.length > 0) state.fetch = { fetchedAt: wallNow - waitedMs, millisBehindLatest };
     if (state.ending === undefined) bufferRecords(state.admission, records);
-    else noteDropped(state, records[0]);
+    else noteDropped(state, records.at(0));
   } else {
     const { children, notFound } = result;
     state.foundEnd = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };

@@ -6,8 +6,7 @@ import { partNotDecoded } from './undecoded-part.js';
 import type { Admission, AdmissionEnd, Channel, CurrentRecord, ShardWorkerState } from './state.js';
 import type { ShardWorkerTurn } from './turn.js';
 import { isIntakePaused } from './options.js';
-import { buffered } from '../../src/core/buffer-view.js';
-import { createDeque } from '../../src/core/deque.js';
+import { createRecordQueue } from '../../src/core/record-queue.js';
 import {
   admit,
   admitInside,
@@ -23,12 +22,12 @@ import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
-import { recordBytes } from '../../src/core/record-bytes.js';
+import type { RawRecord, RecordList, Unpacked, UserRecord } from '../../src/api/ports.js';
+import { bytesOf, recordBytes } from '../../src/core/record-bytes.js';
 
 export function createAdmission(startPosition: Position | undefined): Admission {
   return {
-    rawRecords: createDeque<RawRecord<Buffer>>(),
+    rawRecords: createRecordQueue<RawRecord>(),
     rawBytes: 0,
     current: undefined,
     startPosition,
@@ -48,11 +47,9 @@ export function nextToAdmit({ current, rawRecords }: Admission): RawRecord | und
 }
 
 /** Queues the records that were read. From here on, the bytes are a Buffer, whatever the source gave. */
-export function bufferRecords(admission: Admission, records: readonly RawRecord[]): void {
-  for (const record of records) {
-    admission.rawRecords.push(buffered(record));
-    admission.rawBytes += recordBytes(record);
-  }
+export function bufferRecords(admission: Admission, records: RecordList): void {
+  admission.rawRecords.push(records);
+  admission.rawBytes += bytesOf(records);
 }
 
 /**
@@ -96,7 +93,7 @@ export function admitAll(turn: ShardWorkerTurn, tenure: Tenure): AdmissionEnd | 
       const record = admission.rawRecords.shift();
       if (record === undefined) return undefined;
       admission.current = beginRecord(admission, ledger, record, unpackAndReport(turn, tenure, record));
-      if (spend(record.data.byteLength)) return gaveWay;
+      if (spend(recordBytes(record))) return gaveWay;
     }
 
     const { current } = admission;
@@ -130,7 +127,7 @@ function beginRecord(
   unpacked: Unpacked,
 ): CurrentRecord {
   const { records } = unpacked;
-  const isPlain = records.length === 1 && records[0]?.data === record.data;
+  const isPlain = records.length === 1 && (records[0] === record || records[0]?.data === record.data);
   if (isPlain) return { record, unpacked, next: 0, nextFiltered: 0 };
 
   const ownBytes = recordBytes(record);

@@ -7,7 +7,7 @@ import type { HookCall } from '../protocol/hook-call.js';
 import type { Fetch } from '../protocol/item.js';
 import type { Tenure, ShardWorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount } from '../../src/core/byte-budget.js';
-import type { Deque } from '../../src/core/deque.js';
+import type { RecordQueue } from '../../src/core/record-queue.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { RawRecord, ShardReader, Unpacked, UserRecord } from '../../src/api/ports.js';
@@ -166,7 +166,7 @@ export interface CurrentRecord {
 
 /** The records that were read and are not admitted yet. */
 export interface Admission {
-  readonly rawRecords: Deque<RawRecord<Buffer>>;
+  readonly rawRecords: RecordQueue<RawRecord>;
   /**
    * Bytes of `rawRecords`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the
    * ledger: its buffer is pinned there.

@@ -25,6 +25,7 @@ import type { AdmissionEnd, ShardWorkerState, UndecodedPart } from './state.js';
 import type { ShardWorkerTurn } from './turn.js';
 import type { ShardWorkerOptions } from './options.js';
 import { settle } from '../../src/core/ledger.js';
+import { unpacked } from '../../src/core/slab-record.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -62,7 +63,7 @@ function endPart(
   const { state, effects } = turn;
   if (typeof policy === 'object' && policy.type === 'park') {
     const { record, position, since } = part;
-    const items = [{ tenure, record: { ...record, ...position } }];
+    const items = [{ tenure, record: { ...unpacked(record), ...position } }];
     beginParking(turn, part, failure, { policy, items, failedSince: since });
     return undefined;
   }

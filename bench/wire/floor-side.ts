@@ -20,7 +20,8 @@ interface Rest {
 export const floor: Side = async (run) => {
   const client = run.transport.sdkClient();
   client.middlewareStack.remove('loggerMiddleware');
-  const parse = (bytes: Buffer): object => {
+  const parse = (parts: readonly Uint8Array[], length: number): object => {
+    const bytes = Buffer.concat(parts, length);
     const records = floorAnswerOf(bytes);
     const rest = JSON.parse(`{"":""${bytes.toString('utf8', records.end + 1)}`) as Rest;
     return { ...rest, records };

@@ -40,8 +40,8 @@ interface WireRecord {
 }
 
 /** The least that gives the loop its records. */
-function fastAnswer(bytes: Buffer): object {
-  const answer = JSON.parse(bytes.toString()) as { readonly Records: readonly WireRecord[] };
+function fastAnswer(parts: readonly Uint8Array[], length: number): object {
+  const answer = JSON.parse(Buffer.concat(parts, length).toString()) as { readonly Records: readonly WireRecord[] };
   for (const record of answer.Records) {
     record.Data = Buffer.from(record.Data as string, 'base64');
     record.ApproximateArrivalTimestamp = new Date((record.ApproximateArrivalTimestamp as number) * 1000);

@@ -17,7 +17,10 @@ import type {
   StreamStatus,
 } from './described-stream.js';
 
+import type { RawRecord, RecordList, UserRecord } from './records.js';
+
 export type { ChildShard, HashKeyRange, KnownEnds, Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus };
+export type { RawRecord, RecordList, UserRecord };
 
 /** Time. Never read the host's clock directly in `src/core` or `actors`. */
 export interface Clock {
@@ -40,39 +43,6 @@ export interface Timers {
 export interface Random {
   /** A number in [0, 1). */
   next(): number;
-}
-
-/**
- * A record as the service delivered it: possibly an aggregate. A source may give any bytes; `unpack` gets them as a Buffer over the
- * same memory.
- */
-export interface RawRecord<Data extends Uint8Array = Uint8Array> {
-  readonly sequenceNumber: string;
-  /** Absent if the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
-  readonly partitionKey?: string;
-  readonly data: Data;
-  /** When the record arrived, epoch milliseconds; absent if the service does not report it. */
-  readonly arrivedAt?: number;
-}
-
-/** A record as the application sees it: a plain record, or one user record of an aggregate. */
-export interface UserRecord {
-  /** The place in the shard. All records of one aggregate have the same sequence number. */
-  readonly sequenceNumber: string;
-  /** Index inside the aggregate; absent for a plain record. */
-  readonly subSequenceNumber?: number;
-  /** Absent if the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
-  readonly partitionKey?: string;
-  /** The producer's hash key, decimal, if it gave one. */
-  readonly explicitHashKey?: string;
-  /**
-   * The bytes, not a copy. The bytes of an aggregated record are a view of the whole aggregate, and any such view keeps the
-   * aggregate in memory. A record of less than 4 KiB shares a buffer of 8 KiB with its neighbors. To keep bytes beyond the call,
-   * keep `Uint8Array.prototype.slice.call(data)`, not `data`. `data.slice()` is no copy, because `data` is a Buffer.
-   */
-  readonly data: Buffer;
-  /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
-  readonly arrivedAt?: number;
 }
 
 /** What a source makes of a record: the parts of its item. */
@@ -103,7 +73,7 @@ export type ReadResult =
   | {
       readonly type: 'records';
       /** Empty after an empty read of an idle shard. Such a read is reported, too: it shows that reads succeed. */
-      readonly records: readonly RawRecord[];
+      readonly records: RecordList;
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;
       /** When the answer came, epoch milliseconds, if it was fetched ahead, be it empty. Default: when the worker gets them. */

@@ -4,6 +4,7 @@ import { dynamodbStream } from '../aws/dynamodb-streams/dynamodb-stream.js';
 import { kinesisStream } from '../aws/kinesis/kinesis-stream.js';
 import type { ChangeRecord } from '../api/change.js';
 import type { InitialPosition } from '../core/position.js';
+import { unpacked } from '../core/slab-record.js';
 import type { StreamSource, UserRecord } from '../api/ports.js';
 import type { AnySource } from '../api/source.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
@@ -41,6 +42,6 @@ export function tailOrigin(reference: SourceReference, asText: boolean): TailOri
     listing: 'kinesis:ListShards',
     open,
     spec: (initialPosition, idleMs) => kinesisStream({ ...reference, initialPosition, idleMs }),
-    lineOf: (record, shardId) => recordLine({ ...record, shardId }, asText),
+    lineOf: (record, shardId) => recordLine({ ...unpacked(record), shardId }, asText),
   };
 }

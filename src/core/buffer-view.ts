@@ -1,5 +1,6 @@
 // Shows bytes as a Buffer, as the application gets them on every path: `toString('utf8')` of a bare Uint8Array gives numbers, not
 // text. No byte is copied. Called where bytes enter: once per raw record, never per user record.
+import { SlabRecord } from './slab-record.js';
 
 /** The same bytes as a Buffer, in the same memory. A Buffer is returned as it is. */
 export function bufferOf(bytes: Uint8Array): Buffer {
@@ -10,6 +11,8 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 export function buffered<Entry extends { readonly data: Uint8Array }>(
   record: Entry,
 ): Entry & { readonly data: Buffer } {
+  // A look at its data would make a view.
+  if (record instanceof SlabRecord) return record as Entry & { readonly data: Buffer };
   const data = bufferOf(record.data);
   return data === record.data ? (record as Entry & { readonly data: Buffer }) : { ...record, data };
 }

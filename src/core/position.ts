@@ -28,7 +28,7 @@ export type StartPosition =
 /** What a look at a position of a shard has found. */
 export interface PositionLook {
   /** The first records after the position, at most a small sample. */
-  readonly records: readonly { readonly sequenceNumber: string; readonly arrivedAt?: number }[];
+  readonly records: readonly { readonly sequenceNumber: string; readonly arrivedAt?: number | undefined }[];
   /** The last answer has reached the tip of the shard, or its end. */
   readonly isTip: boolean;
   /** False: the answers have shown neither a record nor that there is none, or the position is none of this shard's. */

@@ -68,7 +68,7 @@ describe('the bytes of a record', () => {
             if (result.type !== 'records') return result;
             return {
               ...result,
-              records: result.records.map((each) => ({ ...each, data: Uint8Array.from(each.data) })),
+              records: [...result.records].map((each) => ({ ...each, data: Uint8Array.from(each.data) })),
             };
           };
           return { ...reader, read };

@@ -50,7 +50,7 @@ async function work(story: Story): Promise<void> {
     const result = await on.reader.read(new AbortController().signal);
     on.results.push(result);
     if (result.type !== 'records') return;
-    on.keys.push(...result.records.map(({ partitionKey = '' }) => partitionKey));
+    on.keys.push(...[...result.records].map(({ partitionKey = '' }) => partitionKey));
     judge(story, result);
   }
 }

@@ -97,7 +97,7 @@ export function harness(
     reader.read(new AbortController().signal).then(
       (result) => {
         results.push(result);
-        if (result.type === 'records') keys.push(...result.records.map((record) => record.partitionKey ?? ''));
+        if (result.type === 'records') keys.push(...[...result.records].map((record) => record.partitionKey ?? ''));
         if (result.type === 'records') consume();
       },
       (error: unknown) => (failure = error),

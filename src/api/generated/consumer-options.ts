@@ -4,7 +4,7 @@ import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../option-values.js';
 import type { Pipe } from '../pipe.js';
-import type { UserRecord } from '../ports.js';
+import type { UserRecord } from '../records.js';
 import type { ExtractFunction, ReducerDefinition } from '../reducer.js';
 import type { AnySource } from '../source.js';
 import type { LeaseOptions } from './lease-options.js';

@@ -4,6 +4,8 @@
 import { hash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import protobuf from 'protobufjs/minimal.js';
+import type { RawRecord } from '../../api/ports.js';
+import { SlabRecord } from '../../core/slab-record.js';
 
 /** `kpl` is the standard format. The two formats of erlmld have other magic bytes; the second is also deflated. */
 export type AggregateFormat = 'kpl' | 'erlmld' | 'erlmld-deflate';
@@ -68,6 +70,12 @@ export function formatOf(data: Uint8Array): AggregateFormat | undefined {
     default:
       return undefined;
   }
+}
+
+/** The same for a record, without a view of its data if they are packed. */
+export function formatOfRecord(record: RawRecord): AggregateFormat | undefined {
+  if (record instanceof SlabRecord && record.byteAt(1) !== MAGIC_TAIL >> 16) return undefined;
+  return formatOf(record.data);
 }
 
 /** Tells an aggregate from a plain record. The checks have the KCL's order: magic, length, checksum, protobuf. */

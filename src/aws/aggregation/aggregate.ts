@@ -6,7 +6,14 @@ import { excerpt } from '../../core/visible.js';
 import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { refuse } from '../../options/option-table.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../api/ports.js';
-import { openAggregate, STRIDE, UNSET, type AggregateFormat, type WireMessage } from './aggregate-wire.js';
+import {
+  formatOfRecord,
+  openAggregate,
+  STRIDE,
+  UNSET,
+  type AggregateFormat,
+  type WireMessage,
+} from './aggregate-wire.js';
 import { hashKeyOf, readExplicitHashKey, spanContains, spanOf, type HashKeySpan } from './hash-key.js';
 
 export type { AggregateFormat } from './aggregate-wire.js';
@@ -74,6 +81,7 @@ export function unpackRecord(
   range: HashKeyRange | undefined,
   policy: OutOfRangePolicy,
 ): Unpacked {
+  if (formatOfRecord(record) === undefined) return { records: [record], isDivisible: true };
   const opened = openAggregate(record.data);
   if (opened.type === 'plain') {
     const plain = { records: [record], isDivisible: true };

@@ -8,9 +8,10 @@ import {
   type Placement,
   type PlacementState,
 } from '../../core/record-placement.js';
-import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
+import type { Clock, HashKeyRange, RawRecord, RecordList, StreamDescription } from '../../api/ports.js';
 import { buffered } from '../../core/buffer-view.js';
-import { formatOf } from './aggregate-wire.js';
+import { SlabRecord } from '../../core/slab-record.js';
+import { formatOfRecord } from './aggregate-wire.js';
 import { unpackRecord } from './aggregate.js';
 
 export interface HashKeyVetting {
@@ -18,7 +19,7 @@ export interface HashKeyVetting {
   /** Notes a description of the stream. Every description must come here. */
   note(description: StreamDescription): void;
   /** Resolves when it is decided for each record whether it may be dropped. Never rejects. */
-  vet(records: readonly RawRecord[], range: HashKeyRange | undefined, signal: AbortSignal): Promise<void>;
+  vet(records: RecordList, range: HashKeyRange | undefined, signal: AbortSignal): Promise<void>;
   /** The policy for user records of this record that are out of range. */
   policyFor(record: RawRecord): OutOfRangePolicy;
 }
@@ -36,7 +37,7 @@ export function hashKeyVetting(
   let aheadMs = 0;
   const state = (): PlacementState => placement.state(clock.wallNow() + aheadMs);
   /** Records that arrived before a description showed that the stream places by key, although their arrival times do not prove it. */
-  const provenByDescription = new WeakSet<RawRecord>();
+  const provenByDescription = new WeakSet<object>();
   let currentRequest: Promise<boolean> | undefined;
   let nextRequest: Promise<boolean> | undefined;
 
@@ -65,16 +66,23 @@ export function hashKeyVetting(
     async vet(records, range, signal) {
       const { outOfRange } = state();
       if (outOfRange === 'emit') return;
-      const doubtful = records.filter((record) => !isProvenByTime(record) && mayBeDropped(record, range, outOfRange));
-      if (doubtful.length === 0 || !(await ask(signal))) return;
-      for (const record of doubtful) provenByDescription.add(record);
+      const doubtful = new Set<object>();
+      for (const record of records)
+        if (!isProvenByTime(record) && mayBeDropped(record, range, outOfRange)) doubtful.add(cameWith(record));
+      if (doubtful.size === 0 || !(await ask(signal))) return;
+      for (const proven of doubtful) provenByDescription.add(proven);
     },
     policyFor(record) {
       if (configured === 'emit') return 'emit';
       const { outOfRange } = state();
-      return isProvenByTime(record) || provenByDescription.has(record) ? outOfRange : 'emit';
+      return isProvenByTime(record) || provenByDescription.has(cameWith(record)) ? outOfRange : 'emit';
     },
   };
+}
+
+/** What stands for the record: a packed one is made at each look, and what is true of it is true of its slab, which came with it. */
+function cameWith(record: RawRecord): object {
+  return record instanceof SlabRecord ? record.slab : record;
 }
 
 /**
@@ -82,7 +90,7 @@ export function hashKeyVetting(
  * it. An invalid hash key counts too: whether it ends the aggregate must not depend on when the record is read.
  */
 function mayBeDropped(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): boolean {
-  if (formatOf(record.data) === undefined) return false;
+  if (formatOfRecord(record) === undefined) return false;
   if (range === undefined) return true;
   const { filtered = [], undecoded } = unpackRecord(buffered(record), range, policy);
   return filtered.length > 0 || undecoded !== undefined;

@@ -122,6 +122,6 @@ function createStreamsClient(
   });
   // This layer would filter every answer, record by record, for a logger that writes nothing.
   client.middlewareStack.remove('loggerMiddleware');
-  installFastGetRecords(client, parseAnswer);
+  installFastGetRecords(client, (parts, length) => parseAnswer(Buffer.concat(parts, length)));
   return client;
 }

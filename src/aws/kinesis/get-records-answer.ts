@@ -1,6 +1,6 @@
 // Turns GetRecords answers from bytes into RawRecords. The SDK's deserializer spends most of its time validating base64 by
-// regular expression. So our own client bypasses it for this one operation; a user's client is left as it is. `recordsOf` returns
-// the records in both cases.
+// regular expression. So our own client bypasses it for this one operation; a user's client is left as it is. The scanner takes the
+// answers apart that look as expected, and JSON.parse all others. `recordsOf` returns the records in each case.
 import { types } from 'node:util';
 import type {
   _Record as SdkRecord,
@@ -10,14 +10,15 @@ import type {
 } from '@aws-sdk/client-kinesis';
 import { bufferOf } from '../../core/buffer-view.js';
 import { isSequenceNumber } from '../../core/sequence-number.js';
-import type { ChildShard, RawRecord } from '../../api/ports.js';
+import type { ChildShard, RawRecord, RecordList } from '../../api/ports.js';
 import { hashKeyRangeOf } from '../aggregation/hash-key.js';
+import { scanAnswer } from './scanner/record-scanner.js';
 
 /** The member in which the fast path leaves its records; the SDK's own `Records` is then empty. */
 const fastRecords = Symbol('kinact.records');
 
 interface FastOutput extends Partial<GetRecordsOutput> {
-  [fastRecords]?: readonly RawRecord<Buffer>[];
+  [fastRecords]?: RecordList<RawRecord<Buffer>>;
 }
 
 /** The part of the SDK's protocol object that is used here. It is semi-public, so every member is checked before use. */
@@ -44,13 +45,18 @@ interface WireAnswer {
   readonly ChildShards?: SdkChildShard[] | null;
 }
 
+/** Makes the output of GetRecords from the bytes of an answer. */
+export type ParseAnswer = (parts: readonly Uint8Array[], length: number) => object;
+
+type ListedAnswer = WireAnswer & { readonly Records: NonNullable<WireAnswer['Records']> };
+
 /**
- * Puts the fast path on a client of ours: `parse` makes the output of GetRecords from the bytes of an answer. Returns false for an SDK
- * that is built differently, which keeps its own path.
+ * Puts the fast path on a client of ours: `parse` gets the answers of GetRecords. Returns false for an SDK that is built differently, which
+ * keeps its own path.
  */
 export function installFastGetRecords(
   client: Pick<KinesisClient, 'config'> | { readonly config: object },
-  parse: (bytes: Buffer) => object = parseAnswer,
+  parse: ParseAnswer = scanOrParse,
 ): boolean {
   const { protocol } = client.config as { readonly protocol?: Protocol };
   const slow = protocol?.deserializeResponse;
@@ -61,34 +67,46 @@ export function installFastGetRecords(
     if (operation.name !== 'GetRecords' || response.statusCode >= 300) {
       return slow.call(protocol, operation, context, response);
     }
-    return { ...parse(await collect(response.body)), $metadata: metadata.call(protocol, response) };
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const part of response.body) {
+      parts.push(part);
+      length += part.length;
+    }
+    return { ...parse(parts, length), $metadata: metadata.call(protocol, response) };
   };
   return true;
 }
 
-async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of body) {
-    parts.push(part);
-    bytes += part.length;
-  }
-  return Buffer.concat(parts, bytes);
+/** By the scanner, or else by JSON.parse. Throws a SyntaxError on anything but an answer of GetRecords. */
+export function scanOrParse(parts: readonly Uint8Array[], length: number): FastOutput {
+  const scanned = scanAnswer(parts, length);
+  if (scanned === undefined) return parseAnswer(Buffer.concat(parts, length));
+  return outputOf(answerOf(scanned.rest), scanned.records);
 }
 
 /** Throws a SyntaxError on anything but an answer of GetRecords. The caller treats that as a broken connection. */
-export function parseAnswer(bytes: Buffer): FastOutput {
-  const answer = JSON.parse(bytes.toString()) as WireAnswer | null;
+function answerOf(json: string): ListedAnswer {
+  const answer = JSON.parse(json) as WireAnswer | null;
   if (typeof answer !== 'object' || answer === null || !Array.isArray(answer.Records)) {
     throw new SyntaxError('GetRecords was answered without Records');
   }
-  const records = (answer.Records as NonNullable<WireAnswer['Records']>).map((record): RawRecord<Buffer> => {
+  return answer as ListedAnswer;
+}
+
+/** Throws a SyntaxError on anything but an answer of GetRecords. */
+export function parseAnswer(bytes: Buffer): FastOutput {
+  const answer = answerOf(bytes.toString());
+  const records = answer.Records.map((record): RawRecord<Buffer> => {
     const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record ?? {};
     if (typeof Data !== 'string') throw noRecord();
     const arrivedAt = typeof arrived === 'number' ? Math.round(arrived * 1000) : undefined;
     return rawRecord(SequenceNumber, PartitionKey, Buffer.from(Data, 'base64'), arrivedAt);
   });
+  return outputOf(answer, records);
+}
 
+function outputOf(answer: WireAnswer, records: RecordList<RawRecord<Buffer>>): FastOutput {
   return {
     Records: [],
     [fastRecords]: records,
@@ -99,7 +117,7 @@ export function parseAnswer(bytes: Buffer): FastOutput {
 }
 
 /** The records of an answer, from the fast path or the SDK. Throws a SyntaxError if there is no list of records. */
-export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord<Buffer>[] {
+export function recordsOf(output: Partial<GetRecordsOutput>): RecordList<RawRecord<Buffer>> {
   const fast = (output as FastOutput)[fastRecords];
   if (fast !== undefined) return fast;
   if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');

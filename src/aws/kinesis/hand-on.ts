@@ -1,13 +1,13 @@
 // Hands the records of an answer on to the buffer, whichever way they were fetched. Invariant: the position moves forward only past
 // records that are handed on or deliberately skipped. Called by polling-step.ts and fan-out/subscription-follower.ts.
-import type { RawRecord } from '../../api/ports.js';
+import type { RawRecord, RecordList } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import type { ReaderContext } from './polled-service.js';
 import { noFailures, noteRecords, type Progress } from './reading-progress.js';
 
 /** What was fetched: an answer of GetRecords, or an event of a subscription. */
 export interface Fetched {
-  readonly records: readonly RawRecord<Buffer>[];
+  readonly records: RecordList<RawRecord<Buffer>>;
   /** Milliseconds behind the tip, as the shard worker is to see it. */
   readonly lagMs: number | undefined;
   /** How long ago it may have come, in milliseconds. Default 0. */

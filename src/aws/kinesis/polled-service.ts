@@ -7,6 +7,7 @@ import type {
   LeasedRead,
   Random,
   RawRecord,
+  RecordList,
   ShardListing,
   SourceNotice,
   StreamDescription,
@@ -27,7 +28,7 @@ import type { FoundIterator, IteratorPosition, ReadOperation } from './shard-ite
 /** An answer of GetRecords. */
 export interface Answer {
   readonly output: Pick<Partial<GetRecordsOutput>, 'MillisBehindLatest' | 'NextShardIterator' | 'ChildShards'>;
-  readonly records: readonly RawRecord<Buffer>[];
+  readonly records: RecordList<RawRecord<Buffer>>;
   readonly bytes: number;
   /** The service does not report MillisBehindLatest, and these records suggest that there are more. */
   readonly isBehind?: boolean;

@@ -57,8 +57,9 @@ async function lookAfter(
     serviceTimeMs = answer.serviceTimeMs;
     const { MillisBehindLatest: behindMs, NextShardIterator: next } = answer.output;
     if (records.length === 0) lagMs = behindMs ?? answer.lagMs;
-    records.push(...answer.records.filter(isOpen));
-    newestBelow = answer.records.findLast((record) => isBelow(record, done))?.sequenceNumber ?? newestBelow;
+    const all = [...answer.records];
+    records.push(...all.filter(isOpen));
+    newestBelow = all.findLast((record) => isBelow(record, done))?.sequenceNumber ?? newestBelow;
     iterator = next;
     isAtTip = behindMs === 0 || next === undefined || next === null;
     if (isAtTip) break;

@@ -4,7 +4,7 @@
 import { dropAhead, moveToShardWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
 import { createDeque } from '../../core/deque.js';
 import { KinactError } from '../../api/errors.js';
-import type { RawRecord, ReadResult } from '../../api/ports.js';
+import type { RawRecord, RecordList, ReadResult } from '../../api/ports.js';
 
 /** How far ahead a reader may fetch; it stops as soon as one of the bounds is reached. */
 export interface PrefetchBounds {
@@ -18,7 +18,7 @@ export interface PrefetchBuffer {
   whenRoom(signal: AbortSignal): Promise<void>;
   /** `fetchedAt`: when the answer came, epoch milliseconds. An empty one, too, shows the tip as it was then. */
   push(
-    records: readonly RawRecord<Buffer>[],
+    records: RecordList<RawRecord<Buffer>>,
     bytes: number,
     millisBehindLatest: number | undefined,
     fetchedAt?: number,

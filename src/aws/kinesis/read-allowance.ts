@@ -7,7 +7,7 @@ import {
   type ByteAccount,
   type ByteRequest,
 } from '../../core/byte-budget.js';
-import type { RawRecord } from '../../api/ports.js';
+import type { RawRecord, RecordList } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { wait } from './prefetch-buffer.js';
 
@@ -25,7 +25,7 @@ export interface ReadAllowance {
   /** Resolves to the limit of the next request, once there is room for its answer; rejects when `signal` aborts. */
   ask(signal: AbortSignal): Promise<number>;
   /** Called when the answer has been kept, or when none came. */
-  answered(records: readonly RawRecord<Buffer>[]): void;
+  answered(records: RecordList<RawRecord<Buffer>>): void;
 }
 
 export function createReadAllowance(

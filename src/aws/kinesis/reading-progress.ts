@@ -3,7 +3,7 @@
 // Called by the reader (shard-reader.ts) and the modules beside it.
 import type { Position, StartPosition } from '../../core/position.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
-import type { ChildShard, RawRecord, StreamDescription } from '../../api/ports.js';
+import type { ChildShard, RawRecord, RecordList, StreamDescription } from '../../api/ports.js';
 import { iteratorPosition, type IteratorPosition } from './shard-iterator.js';
 
 export interface Progress {
@@ -159,7 +159,7 @@ const emptyPagesAtTip = 5;
  */
 export function lagInMiddle(
   progress: Progress,
-  { records, lagMs, isBehind = false }: { records: readonly unknown[]; lagMs?: number; isBehind?: boolean },
+  { records, lagMs, isBehind = false }: { records: { readonly length: number }; lagMs?: number; isBehind?: boolean },
 ): number | undefined {
   if (records.length > 0) {
     progress.middle = isBehind && lagMs !== undefined ? { lagMs, emptyPages: 0 } : undefined;
@@ -192,16 +192,16 @@ function noteGap(progress: Progress, position: Position): void {
 /** Notes the records of an answer; returns those to hand on. */
 export function noteRecords(
   progress: Progress,
-  records: readonly RawRecord<Buffer>[],
+  records: RecordList<RawRecord<Buffer>>,
   hasMore: boolean,
-): readonly RawRecord<Buffer>[] {
+): RecordList<RawRecord<Buffer>> {
   const last = records.at(-1);
   if (last === undefined) return records;
 
   const asked = progress.start.doubted ?? progress.position;
   if (progress.start.unseen && asked.type === 'atRecord') {
     // Some services silently begin at the next record that exists.
-    if (compareSequenceNumbers(records[0]!.sequenceNumber, asked.position.sequenceNumber) > 0)
+    if (compareSequenceNumbers(records.at(0)!.sequenceNumber, asked.position.sequenceNumber) > 0)
       noteRecordGone(progress, asked);
   }
 
@@ -213,13 +213,13 @@ export function noteRecords(
 }
 
 /** Leaves out records before the first one that arrived at or after the start time, and records that were handed on before. */
-function leaveOut(progress: Progress, records: readonly RawRecord<Buffer>[]): readonly RawRecord<Buffer>[] {
-  let fresh = records;
-  const { skip } = progress;
+function leaveOut({ skip }: Progress, records: RecordList<RawRecord<Buffer>>): RecordList<RawRecord<Buffer>> {
   const { arrivedBefore, upTo } = skip;
+  if (arrivedBefore === undefined && upTo === undefined) return records;
+  let fresh = [...records];
 
   if (arrivedBefore !== undefined) {
-    noteUnit(skip, records);
+    noteUnit(skip, fresh);
     const unitMs = skip.cutToMs ?? 1;
     const startMs = Math.floor(arrivedBefore / unitMs) * unitMs;
     const first = fresh.findIndex(({ arrivedAt }) => arrivedAt === undefined || arrivedAt >= startMs);

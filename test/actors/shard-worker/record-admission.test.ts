@@ -279,7 +279,7 @@ describe('a record that comes twice', () => {
         read: async (signal) => {
           const result = await reader.read(signal);
           if (result.type !== 'records') return result;
-          return { ...result, records: result.records.flatMap((record: RawRecord) => [record, record]) };
+          return { ...result, records: [...result.records].flatMap((record: RawRecord) => [record, record]) };
         },
       };
     },

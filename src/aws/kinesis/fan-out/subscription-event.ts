@@ -1,12 +1,12 @@
 // Turns an event of a subscription, as the SDK or a user's client delivers it, into records and what it says about the shard. Throws
 // what the event reports as a failure, and a SyntaxError on anything malformed. Called by subscription.ts.
 import type { _Record as SdkRecord } from '@aws-sdk/client-kinesis';
-import type { ChildShard, RawRecord } from '../../../api/ports.js';
+import type { ChildShard, RawRecord, RecordList } from '../../../api/ports.js';
 import { bytesOf } from '../../../core/record-bytes.js';
 import { childrenOf, recordsOf } from '../get-records-answer.js';
 
 export interface SubscriptionEvent {
-  readonly records: readonly RawRecord<Buffer>[];
+  readonly records: RecordList<RawRecord<Buffer>>;
   readonly bytes: number;
   /** Milliseconds behind the tip; undefined if the event does not say. */
   readonly lagMs: number | undefined;

@@ -226,7 +226,7 @@ describe('a source of changes', () => {
     on.consume();
     await on.clock.advance(100);
     const [result] = on.results;
-    const raw = result?.type === 'records' ? result.records[0] : undefined;
+    const raw = result?.type === 'records' ? result.records.at(0) : undefined;
     const { records } = on.source.unpack({ ...raw!, data: Buffer.from(raw!.data) }, undefined);
     const [record] = records as readonly ChangeRecord[];
     const item = on.source.itemOf!(record!);

@@ -24,7 +24,7 @@ describe('an event of a subscription', () => {
 
   it('has records also if it is the last one', () => {
     const { records, ends, bytes } = event({ Records: [record], ChildShards: [child] })!;
-    expect(records.map(({ sequenceNumber }) => sequenceNumber)).to.deep.equal(['7']);
+    expect([...records].map(({ sequenceNumber }) => sequenceNumber)).to.deep.equal(['7']);
     expect([ends, bytes > 0]).to.deep.equal([true, true]);
   });
 
