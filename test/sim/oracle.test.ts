@@ -14,7 +14,9 @@ import { misplace } from './misplacing.js';
 import { recreateStream } from './recreating.js';
 import { sample } from './samples.js';
 import { createSourceLaw, type SourceLaw } from './source-law.js';
+import { beyondTip } from './stream-log.js';
 import type { World } from './world.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 
 const shardId = 'shardId-000000000000';
@@ -68,47 +70,52 @@ describe('the law on the order of a key (I6)', () => {
   });
 });
 
+/** Looks once, after 40 s, at p0, which has nothing but a shard worker with this status. */
+function lookAt(oracle: Oracle, state: object, hasHung = false): void {
+  const shardWorker: ActorSnapshot = {
+    path: `shard-worker/${shardId}#1`,
+    kind: 'shard-worker',
+    phase: 'running',
+    state: { source: 's', shardId, openBytes: 10, ...state },
+    queued: 0,
+    effects: [],
+    children: [],
+  };
+  const process = {
+    hasHung,
+    maxPending: 16,
+    maxPendingBytes: 600,
+    ended: undefined,
+    stopped: false,
+    machine: {
+      name: 'p0',
+      clock: { wallNow: () => 0 },
+      alive: true,
+      standsStill: () => false,
+      mailWaits: () => false,
+      resumedAt: () => -Infinity,
+    },
+    maxBytes: 1_000,
+    largestAnswerBytes: 0,
+    lags: { look: () => {} },
+    consumer: { status: () => ({ tree: [shardWorker], bytes: { held: 10 } }) },
+  };
+  sample({
+    clock: { now: () => 40_000, wallNow: () => 0 },
+    nameOf: (_: string, id: string) => id,
+    oracle,
+    trimmed: new Set(),
+    fanOut: { laws: { look: () => {} }, lateMs: new Map() },
+    processes: [process],
+  } as unknown as World);
+}
+
 describe('the law on records that stay open although their items are done (I10)', () => {
   /** A worker whose oldest record is `ageMs` old, while an earlier process has done all items of the shard. */
   const looksAt = (hasHung: boolean, ageMs: number): readonly string[] => {
     const oracle = oracleOfThree();
     oracle.acknowledged(['a', 'b', 'c']);
-    const shardWorker: ActorSnapshot = {
-      path: `shard-worker/${shardId}#1`,
-      kind: 'shard-worker',
-      phase: 'running',
-      state: { source: 's', shardId, openRecords: 1, openBytes: 10, oldestOpen: { ageMs } },
-      queued: 0,
-      effects: [],
-      children: [],
-    };
-    const process = {
-      hasHung,
-      maxPending: 16,
-      maxPendingBytes: 600,
-      ended: undefined,
-      stopped: false,
-      machine: {
-        name: 'p0',
-        clock: { wallNow: () => 0 },
-        alive: true,
-        standsStill: () => false,
-        mailWaits: () => false,
-        resumedAt: () => -Infinity,
-      },
-      maxBytes: 1_000,
-      largestAnswerBytes: 0,
-      lags: { look: () => {} },
-      consumer: { status: () => ({ tree: [shardWorker], bytes: { held: 10 } }) },
-    };
-    sample({
-      clock: { now: () => 0, wallNow: () => 0 },
-      nameOf: (_: string, id: string) => id,
-      oracle,
-      trimmed: new Set(),
-      fanOut: { laws: { look: () => {} }, lateMs: new Map() },
-      processes: [process],
-    } as unknown as World);
+    lookAt(oracle, { openRecords: 1, oldestOpen: { ageMs } }, hasHung);
     return broken(oracle, 'I10').map(() => 'stuck');
   };
 
@@ -120,6 +127,44 @@ describe('the law on records that stay open although their items are done (I10)'
   it('leaves a record to the watchdog if a user call hangs (seed 9131 of 3fbde01)', () => {
     expect(looksAt(true, watchdogMs)).to.deep.equal([]);
     expect(looksAt(true, watchdogMs + 61_000)).to.deep.equal(['stuck']);
+  });
+});
+
+describe('the law on the lag that a worker says (I60)', () => {
+  /** p0 says that it lags by a second. Its shard has records that are 40 s old and not done. */
+  const saysAfter = (...rows: readonly (Partial<LeaseRow> | 'deleted')[]): number => {
+    const oracle = oracleOfThree();
+    let before: LeaseRow | undefined;
+    for (const row of rows) {
+      const after = row === 'deleted' ? undefined : leaseRow({ leaseKey: shardId, ...row });
+      if (after === undefined) oracle.tampered(shardId);
+      else oracle.wrote({ process: before?.leaseOwner ?? 'p0', leaseKey: shardId, before, after, sentAt: 0 });
+      before = after;
+    }
+    lookAt(oracle, { openRecords: 0, lagMs: 1_000, millisBehindLatest: 0 });
+    return broken(oracle, 'I60').length;
+  };
+  const good = { leaseOwner: 'p0', checkpoint: '99' };
+  const misplaced = { leaseOwner: 'p0', checkpoint: beyondTip };
+
+  it('reports a worker that makes its lag too small', () => {
+    expect(saysAfter(good)).to.equal(1);
+    expect(saysAfter(good, 'deleted')).to.equal(1);
+  });
+
+  it('excuses one that has its lease at a checkpoint beyond the tip, also after the row was deleted (seed 991033)', () => {
+    expect(saysAfter(misplaced)).to.equal(0);
+    expect(saysAfter(misplaced, 'deleted')).to.equal(0);
+    expect(saysAfter(misplaced, 'deleted', { ...good, leaseOwner: 'p1' }), 'p0 cannot know').to.equal(0);
+    const asked = { leaseOwner: 'p1', checkpoint: beyondTip, kinactWriter: 'p0/1', kinactWish: 'p0/1 1' };
+    expect(saysAfter(asked, { ...asked, leaseOwner: 'p0' }), 'p1 has handed it over').to.equal(0);
+  });
+
+  it('reports one that began at a good checkpoint, or that has the lease at a good one again', () => {
+    expect(saysAfter({ ...misplaced, leaseOwner: 'p1' })).to.equal(1);
+    expect(saysAfter({ ...misplaced, leaseOwner: 'p1' }, 'deleted')).to.equal(1);
+    expect(saysAfter(good, 'deleted', { ...misplaced, leaseOwner: 'p1' })).to.equal(1);
+    expect(saysAfter(misplaced, 'deleted', good)).to.equal(1);
   });
 });
 
