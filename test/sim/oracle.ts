@@ -73,7 +73,7 @@ export interface Oracle {
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
   readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
-  readonly wasBegunAgain: RemadeRows['wasBegunAgain'];
+  readonly remade: Pick<RemadeRows, 'wasBegunAgain' | 'wasDeletedUnseen'>;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** The items so far need not be done: they came before LATEST. */
@@ -371,7 +371,7 @@ export function createOracle(options: OracleOptions): Oracle {
     checkpoints: () => checkpoints,
     deliveries: () => deliveries,
     log,
-    wasBegunAgain: remade.wasBegunAgain,
+    remade,
     violate,
     put: (record) => log.put(record, now()),
     excuse: (ids) => excuse([...ids]),
