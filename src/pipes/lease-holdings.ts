@@ -5,7 +5,10 @@ import { createHolding } from './holding.js';
 
 interface Part {
   readonly holding: Holding;
-  /** The leases that are not lost. */
+  /**
+   * The leases that are not lost. None if all were lost while the call ran that keeps the first message: a node that has another share of
+   * it has taken them out.
+   */
   readonly left: Set<MessageLease>;
 }
 
@@ -20,6 +23,9 @@ function keyOf(lease: MessageLease): string {
   if (key === undefined) keys.set(lease, (key = String((lastKey += 1))));
   return key;
 }
+
+/** What stands for nothing cannot be lost. */
+const ofNoLease = '';
 
 /** The same text for messages of the same leases. */
 export function leasesKeyOf({ leases }: PipeMessage): string {
@@ -52,7 +58,8 @@ export function loseLease(
   const gone = new Set<string>();
   let messages = 0;
   for (const [key, { holding, left }] of holdings) {
-    if (!left.delete(lease) || left.size > 0) continue;
+    left.delete(lease);
+    if (left.size > 0 || key === ofNoLease) continue;
     holdings.delete(key);
     gone.add(key);
     messages += holding.messages;

@@ -1,9 +1,11 @@
 // In some worlds an operator sets the checkpoint of a lease beyond the newest record of its shard, by mistake, and corrects the row
 // later. The holder dies both times, because a worker reads the checkpoint only when it begins. I65: until the row is corrected, nothing
 // of the shard is delivered or checkpointed, and only for such a shard is `checkpointBeyondTip` said. This fault has its own dice, so it
-// does not change the rest of what a seed means. A row that is deleted and begun again is as good as corrected (seed 991009).
+// does not change the rest of what a seed means. A row that is deleted and begun again is as good as corrected (seed 991009). If it is
+// deleted just after a change by hand, a worker may create it as it was before: corrected, or misplaced again (seed 994035).
 import { createDice, type Dice } from './dice.js';
 import { kill } from './faults.js';
+import { youngMs } from './remade-rows.js';
 import { beyondTip, isNumber, type Checkpointed } from './stream-log.js';
 import { isAtWork } from './stopping.js';
 import type { World } from './world.js';
@@ -37,7 +39,9 @@ export function misplace(world: World, seed: number): () => void {
     });
   };
   const watch = (leaseKey: string, since: number, until: number): void => {
-    const row = world.oracle.wasBegunAgain(leaseKey, since) ? undefined : world.leases.row(leaseKey);
+    const { remade } = world.oracle;
+    const isExcused = remade.wasBegunAgain(leaseKey, since) || remade.wasDeletedUnseen(leaseKey, since);
+    const row = isExcused ? undefined : world.leases.row(leaseKey);
     if (row !== undefined && isNumber(row.checkpoint) && row.checkpoint !== beyondTip)
       world.oracle.violate('I65', `${leaseKey}, whose checkpoint is beyond the tip, was moved to ${row.checkpoint}`);
     if (row?.checkpoint === 'SHARD_END')
@@ -90,6 +94,10 @@ function correctRow(world: World, row: LeaseRow, looks = mostLooks): void {
   if (current?.checkpoint !== beyondTip) return;
   setByHand(world, row.leaseKey, row);
   killOwner(world, current);
+  const correctedAt = world.clock.now();
+  world.clock.after(youngMs, () => {
+    if (world.oracle.remade.wasDeletedUnseen(row.leaseKey, correctedAt)) correctRow(world, row);
+  });
 }
 
 function killOwner(world: World, { leaseOwner }: LeaseRow): void {

@@ -8,13 +8,16 @@ import { watchdogMs } from './cluster.js';
 import { createCalls } from './calls.js';
 import { knowsNoRows } from './conditions.js';
 import { createDice } from './dice.js';
+import type { Item } from './dynamodb/expressions.js';
 import { createLayout, type Kind } from './layout.js';
 import { createOracle, type Oracle } from './oracle.js';
 import { misplace } from './misplacing.js';
 import { recreateStream } from './recreating.js';
 import { sample } from './samples.js';
 import { createSourceLaw, type SourceLaw } from './source-law.js';
+import { beyondTip } from './stream-log.js';
 import type { World } from './world.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 
 const shardId = 'shardId-000000000000';
@@ -68,47 +71,52 @@ describe('the law on the order of a key (I6)', () => {
   });
 });
 
+/** Looks once, after 40 s, at p0, which has nothing but a shard worker with this status. */
+function lookAt(oracle: Oracle, state: object, hasHung = false): void {
+  const shardWorker: ActorSnapshot = {
+    path: `shard-worker/${shardId}#1`,
+    kind: 'shard-worker',
+    phase: 'running',
+    state: { source: 's', shardId, openBytes: 10, ...state },
+    queued: 0,
+    effects: [],
+    children: [],
+  };
+  const process = {
+    hasHung,
+    maxPending: 16,
+    maxPendingBytes: 600,
+    ended: undefined,
+    stopped: false,
+    machine: {
+      name: 'p0',
+      clock: { wallNow: () => 0 },
+      alive: true,
+      standsStill: () => false,
+      mailWaits: () => false,
+      resumedAt: () => -Infinity,
+    },
+    maxBytes: 1_000,
+    largestAnswerBytes: 0,
+    lags: { look: () => {} },
+    consumer: { status: () => ({ tree: [shardWorker], bytes: { held: 10 } }) },
+  };
+  sample({
+    clock: { now: () => 40_000, wallNow: () => 0 },
+    nameOf: (_: string, id: string) => id,
+    oracle,
+    trimmed: new Set(),
+    fanOut: { laws: { look: () => {} }, lateMs: new Map() },
+    processes: [process],
+  } as unknown as World);
+}
+
 describe('the law on records that stay open although their items are done (I10)', () => {
   /** A worker whose oldest record is `ageMs` old, while an earlier process has done all items of the shard. */
   const looksAt = (hasHung: boolean, ageMs: number): readonly string[] => {
     const oracle = oracleOfThree();
     oracle.acknowledged(['a', 'b', 'c']);
-    const shardWorker: ActorSnapshot = {
-      path: `shard-worker/${shardId}#1`,
-      kind: 'shard-worker',
-      phase: 'running',
-      state: { source: 's', shardId, openRecords: 1, openBytes: 10, oldestOpen: { ageMs } },
-      queued: 0,
-      effects: [],
-      children: [],
-    };
-    const process = {
-      hasHung,
-      maxPending: 16,
-      maxPendingBytes: 600,
-      ended: undefined,
-      stopped: false,
-      machine: {
-        name: 'p0',
-        clock: { wallNow: () => 0 },
-        alive: true,
-        standsStill: () => false,
-        mailWaits: () => false,
-        resumedAt: () => -Infinity,
-      },
-      maxBytes: 1_000,
-      largestAnswerBytes: 0,
-      lags: { look: () => {} },
-      consumer: { status: () => ({ tree: [shardWorker], bytes: { held: 10 } }) },
-    };
-    sample({
-      clock: { now: () => 0, wallNow: () => 0 },
-      nameOf: (_: string, id: string) => id,
-      oracle,
-      trimmed: new Set(),
-      fanOut: { laws: { look: () => {} }, lateMs: new Map() },
-      processes: [process],
-    } as unknown as World);
+    lookAt(oracle, { openRecords: 1, oldestOpen: { ageMs } }, hasHung);
     return broken(oracle, 'I10').map(() => 'stuck');
   };
 
@@ -120,6 +128,44 @@ describe('the law on records that stay open although their items are done (I10)'
   it('leaves a record to the watchdog if a user call hangs (seed 9131 of 3fbde01)', () => {
     expect(looksAt(true, watchdogMs)).to.deep.equal([]);
     expect(looksAt(true, watchdogMs + 61_000)).to.deep.equal(['stuck']);
+  });
+});
+
+describe('the law on the lag that a worker says (I60)', () => {
+  /** p0 says that it lags by a second. Its shard has records that are 40 s old and not done. */
+  const saysAfter = (...rows: readonly (Partial<LeaseRow> | 'deleted')[]): number => {
+    const oracle = oracleOfThree();
+    let before: LeaseRow | undefined;
+    for (const row of rows) {
+      const after = row === 'deleted' ? undefined : leaseRow({ leaseKey: shardId, ...row });
+      if (after === undefined) oracle.tampered(shardId);
+      else oracle.wrote({ process: before?.leaseOwner ?? 'p0', leaseKey: shardId, before, after, sentAt: 0 });
+      before = after;
+    }
+    lookAt(oracle, { openRecords: 0, lagMs: 1_000, millisBehindLatest: 0 });
+    return broken(oracle, 'I60').length;
+  };
+  const good = { leaseOwner: 'p0', checkpoint: '99' };
+  const misplaced = { leaseOwner: 'p0', checkpoint: beyondTip };
+
+  it('reports a worker that makes its lag too small', () => {
+    expect(saysAfter(good)).to.equal(1);
+    expect(saysAfter(good, 'deleted')).to.equal(1);
+  });
+
+  it('excuses one that has its lease at a checkpoint beyond the tip, also after the row was deleted (seed 991033)', () => {
+    expect(saysAfter(misplaced)).to.equal(0);
+    expect(saysAfter(misplaced, 'deleted')).to.equal(0);
+    expect(saysAfter(misplaced, 'deleted', { ...good, leaseOwner: 'p1' }), 'p0 cannot know').to.equal(0);
+    const asked = { leaseOwner: 'p1', checkpoint: beyondTip, kinactWriter: 'p0/1', kinactWish: 'p0/1 1' };
+    expect(saysAfter(asked, { ...asked, leaseOwner: 'p0' }), 'p1 has handed it over').to.equal(0);
+  });
+
+  it('reports one that began at a good checkpoint, or that has the lease at a good one again', () => {
+    expect(saysAfter({ ...misplaced, leaseOwner: 'p1' })).to.equal(1);
+    expect(saysAfter({ ...misplaced, leaseOwner: 'p1' }, 'deleted')).to.equal(1);
+    expect(saysAfter(good, 'deleted', { ...misplaced, leaseOwner: 'p1' })).to.equal(1);
+    expect(saysAfter(misplaced, 'deleted', good)).to.equal(1);
   });
 });
 
@@ -217,8 +263,8 @@ describe('the law on rows that are created again (I30)', () => {
     oracle.wrote({ process: 'p1', leaseKey, before: undefined, after, sentAt: at });
     const { length } = broken(oracle, 'I30');
     // Since it was deleted, the row has been begun again if and only if that was excused.
-    expect(oracle.wasBegunAgain(leaseKey, 20_000)).to.equal(length === 0);
-    expect(oracle.wasBegunAgain(leaseKey, 22_001)).to.equal(false);
+    expect(oracle.remade.wasBegunAgain(leaseKey, 20_000)).to.equal(length === 0);
+    expect(oracle.remade.wasBegunAgain(leaseKey, 22_001)).to.equal(false);
     return length;
   };
   const removed = (law: SourceLaw): void => {
@@ -271,44 +317,93 @@ describe('the law on rows that are created again (I30)', () => {
 });
 
 describe('the law on checkpoints beyond the tip (I65)', () => {
-  /** The violations after a process has put the row of a misplaced checkpoint to another number. */
-  const saysWith = async (begunAgain: boolean): Promise<number> => {
+  const leaseKey = `sim/${shardId}`;
+  interface Case {
+    /** What happens to the row after the change by hand with this number, the first of which misplaces the checkpoint. */
+    readonly after: 'misplaced' | 'corrected';
+    readonly act: (table: Table) => void;
+    readonly begunAgain?: boolean;
+  }
+  interface Table {
+    readonly clock: ManualClock;
+    delete(): void;
+    /** A process creates or changes the row. */
+    set(checkpoint: string): void;
+  }
+
+  /** An operator misplaces one checkpoint and corrects it. Returns the violations, the checkpoint at the end, and the changes by hand. */
+  const operate = async ({ after, act, begunAgain = false }: Case) => {
     const clock = new ManualClock();
     const oracle = oracleOfThree(() => clock.now());
-    let row = leaseRow({ leaseKey: `sim/${shardId}`, leaseOwner: 'p0', checkpoint: '100' });
+    const good = leaseRow({ leaseKey, leaseOwner: 'p0', checkpoint: '100' });
+    let row: LeaseRow | undefined = good;
     const changes: number[] = [];
-    const machine = { name: 'p0', alive: true, kill: () => {} };
+    const table: Table = {
+      clock,
+      delete: () => {
+        oracle.tampered(leaseKey);
+        row = undefined;
+      },
+      set: (checkpoint) => void (row = { ...good, checkpoint }),
+    };
+    const change = (_: string, changed: (item: Item) => Item): void => {
+      table.set(changed({ leaseCounter: { N: '1' } })['checkpoint']?.S ?? '');
+      changes.push(clock.now());
+      if (changes.length === (after === 'misplaced' ? 1 : 2)) act(table);
+    };
+    const wasBegunAgain = (_: string, since: number): boolean => begunAgain && since === changes[0];
     misplace(
       {
         clock,
         java: undefined,
         isShutDown: false,
         kinesis: { streams: new Map([['sim', { shards: new Map([[shardId, { records: [{}] }]]) }]]) },
-        layout: { isOfTheLast: () => true },
-        leases: {
-          row: () => row,
-          rows: () => new Map([[row.leaseKey, row]]),
-          // Everything that the operator sets is taken for the work of a process.
-          change: () => void (changes.push(clock.now()), (row = { ...row, checkpoint: '101' })),
-        },
+        layout: { isOfTheLast: () => changes.length === 0 },
+        leases: { row: () => row, rows: () => new Map([[leaseKey, good]]), change },
         lostStreams: new Set(),
-        oracle: { ...oracle, wasBegunAgain: (_: string, since: number) => begunAgain && since === changes[0] },
-        processes: [{ machine, ended: undefined, stopped: false }],
+        oracle: { ...oracle, remade: { ...oracle.remade, wasBegunAgain } },
+        processes: [{ machine: { name: 'p0', alive: true, kill: () => {} }, ended: undefined, stopped: false }],
         say: () => {},
         start: () => {},
       } as unknown as World,
       misplacingSeed,
     );
-    await clock.advance(100_000);
-    expect(changes, 'a checkpoint was misplaced').to.have.length(1);
-    return broken(oracle, 'I65').length;
+    await clock.advance(300_000);
+    return { broken: broken(oracle, 'I65').length, checkpoint: row?.checkpoint, changes: changes.length };
   };
+  /** The row is deleted after `afterMs`, and comes back with this checkpoint. */
+  const comesBack =
+    (checkpoint: string, afterMs: number) =>
+    ({ clock, ...table }: Table): void => {
+      clock.after(afterMs, table.delete);
+      clock.after(afterMs + 5_000, () => table.set(checkpoint));
+    };
 
   it('reports a number that the row gets before it is corrected', async () => {
-    expect(await saysWith(false)).to.be.above(0);
+    expect((await operate({ after: 'misplaced', act: ({ set }) => set('101') })).broken).to.be.above(0);
+    expect((await operate({ after: 'misplaced', act: comesBack('99', 10_500) })).broken).to.be.above(0);
   });
 
   it('allows one if a process that knew no rows has begun the row again (seed 991009)', async () => {
-    expect(await saysWith(true)).to.equal(0);
+    const act = ({ set }: Table): void => set('101');
+    expect((await operate({ after: 'misplaced', act, begunAgain: true })).broken).to.equal(0);
+  });
+
+  it('allows one if the row was deleted before every worker had seen the misplaced checkpoint', async () => {
+    expect(await operate({ after: 'misplaced', act: comesBack('99', 9_500) })).to.deep.equal({
+      ...{ broken: 0, checkpoint: '99', changes: 1 },
+    });
+  });
+
+  it('lets the operator correct a row again that was deleted before every worker had seen it corrected (seed 994035)', async () => {
+    const again = { broken: 0, checkpoint: '100', changes: 3 };
+    expect(await operate({ after: 'corrected', act: comesBack(beyondTip, 400) })).to.deep.equal(again);
+    expect(await operate({ after: 'corrected', act: comesBack(beyondTip, 9_500) })).to.deep.equal(again);
+  });
+
+  it('lets nobody correct it again if every worker had seen it corrected, so that its records stay unread', async () => {
+    expect(await operate({ after: 'corrected', act: comesBack(beyondTip, 10_500) })).to.deep.equal({
+      ...{ broken: 0, checkpoint: beyondTip, changes: 2 },
+    });
   });
 });

@@ -73,7 +73,7 @@ export interface Oracle {
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
   readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
-  readonly wasBegunAgain: RemadeRows['wasBegunAgain'];
+  readonly remade: Pick<RemadeRows, 'wasBegunAgain' | 'wasDeletedUnseen'>;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** The items so far need not be done: they came before LATEST. */
@@ -110,6 +110,8 @@ export interface Oracle {
   unread(process: string, leaseKey: string, reason: string): void;
   /** A process has stopped, and has reported these leases. */
   stopped(process: string, leases: readonly StoppedLease[]): void;
+  /** The checkpoint of the row when the table last showed this process as its owner. */
+  lastHeldAt(process: string, shardId: string): string | undefined;
   /** Whether the lease of this process has not run out. */
   mayDeliver(process: string, shardId: string, at: number): boolean;
   missing(): readonly string[];
@@ -143,6 +145,7 @@ export function createOracle(options: OracleOptions): Oracle {
   /** Per process and lease, until when peers must leave the lease alone. Per process and shard, the last item that was handed out. */
   const heldUntil = new Map<string, number>();
   const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
+  const lastHeldAt = new Map<string, string>();
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
   /** Per shard, key, fence and process: the items that wait for another attempt. */
@@ -323,6 +326,7 @@ export function createOracle(options: OracleOptions): Oracle {
         violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);
       return;
     }
+    lastHeldAt.set(`${after.leaseOwner}/${leaseKey}`, after.checkpoint);
     // A hand-over. Items that the new owner handed out before belong to an earlier ownership.
     const heir = before?.leaseOwner === process && after.leaseOwner !== process ? after.leaseOwner : undefined;
     if (heir !== undefined) handedOver(process, heir, after, before?.kinactWish);
@@ -367,7 +371,7 @@ export function createOracle(options: OracleOptions): Oracle {
     checkpoints: () => checkpoints,
     deliveries: () => deliveries,
     log,
-    wasBegunAgain: remade.wasBegunAgain,
+    remade,
     violate,
     put: (record) => log.put(record, now()),
     excuse: (ids) => excuse([...ids]),
@@ -449,6 +453,7 @@ export function createOracle(options: OracleOptions): Oracle {
           violate('I22', `${process} drained ${leaseKey} and released it at ${row.checkpoint}, before ${last.id}`);
       }
     },
+    lastHeldAt: (process, shardId) => lastHeldAt.get(`${process}/${shardId}`),
     mayDeliver: (process, shardId, at) => at < (heldUntil.get(`${process}/${shardId}`) ?? -Infinity),
     missing: () => log.missing(),
     shardOf: (id) => log.item(id).shardId,

@@ -5,8 +5,8 @@ import { isJava } from './cluster.js';
 import type { Oracle, OracleOptions } from './oracle.js';
 import { compareRows } from './stream-log.js';
 
-/** The time until every other worker has seen a new row: two scans, each of which may be some seconds old. */
-const youngMs = 10_000;
+/** The time until every other worker has seen a new or changed row: two scans, each of which may be some seconds old. */
+export const youngMs = 10_000;
 
 export interface RemadeRows {
   /** This row was deleted by hand. */
@@ -15,6 +15,8 @@ export interface RemadeRows {
   made(process: string, row: LeaseRow): void;
   /** Whether a process that knew none of the rows has created this row since then. */
   wasBegunAgain(leaseKey: string, since: number): boolean;
+  /** Whether this row was deleted so soon after it was changed that a worker may know it only as it was before. */
+  wasDeletedUnseen(leaseKey: string, changedAt: number): boolean;
 }
 
 export interface RemadeRowsOptions extends Pick<OracleOptions, 'now' | 'parentsOf' | 'knowsNoRows'> {
@@ -29,6 +31,7 @@ export function createRemadeRows({ now, parentsOf, knowsNoRows, holdsStill, viol
   const bornAt = new Map<string, number>();
   const begunAt = new Map<string, number>();
   const begunAgain = new Set<string>();
+  const deletedAt = new Map<string, number[]>();
 
   const judge = (process: string, row: LeaseRow): void => {
     // A shard that such a process reads again may end before the row of a child, or of a child's child, is created again (seeds 77
@@ -56,6 +59,7 @@ export function createRemadeRows({ now, parentsOf, knowsNoRows, holdsStill, viol
 
   return {
     deleted: (leaseKey, row) => {
+      deletedAt.set(leaseKey, [...(deletedAt.get(leaseKey) ?? []), now()]);
       // A row so young may be missing from the scans of other workers, which may be old and seconds apart (seed 710917).
       if (row !== undefined && now() - (bornAt.get(leaseKey) ?? -Infinity) >= youngMs) deleted.set(leaseKey, row);
     },
@@ -64,5 +68,7 @@ export function createRemadeRows({ now, parentsOf, knowsNoRows, holdsStill, viol
       bornAt.set(row.leaseKey, now());
     },
     wasBegunAgain: (leaseKey, since) => (begunAt.get(leaseKey) ?? -Infinity) >= since,
+    wasDeletedUnseen: (leaseKey, changedAt) =>
+      (deletedAt.get(leaseKey) ?? []).some((at) => at >= changedAt && at - changedAt < youngMs),
   };
 }

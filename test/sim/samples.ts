@@ -59,7 +59,7 @@ const unknownMs = 12_000;
 
 /** I60: a worker never says that its shard is less far behind than the oldest record is that is not done. */
 function lag(world: World, { machine }: Process, actors: readonly ActorSnapshot[]): void {
-  const { clock, fanOut, leases, nameOf, oracle, trimmed } = world;
+  const { clock, fanOut, nameOf, oracle, trimmed } = world;
   // A wall clock that is slow makes records look younger.
   const slowMs = Math.max(0, clock.wallNow() - machine.clock.wallNow());
   for (const actor of actors) {
@@ -69,8 +69,9 @@ function lag(world: World, { machine }: Process, actors: readonly ActorSnapshot[
     const shardId = nameOf(status.source, status.shardId);
     const since = oracle.openSince(shardId);
     if (since === undefined || trimmed.has(shardId)) continue;
-    // A worker takes a checkpoint at its word, until the newest record or a silence of 30 s refutes it (I65).
-    if (leases.row(shardId)?.checkpoint === beyondTip) continue;
+    // A worker takes a checkpoint at its word, until the newest record or a silence of 30 s refutes it (I65). The row may be gone
+    // meanwhile (seed 991033).
+    if (oracle.lastHeldAt(machine.name, shardId) === beyondTip) continue;
     const ageMs = clock.now() - since;
     // An event that came late says what was true when it was sent.
     const lateMs = fanOut.lateMs.get(`${machine.name} ${shardId}`) ?? 0;

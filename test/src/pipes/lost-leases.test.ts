@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { retry } from '../../../src/options/retry-policy.js';
 import type { AnyNode } from '../../../src/api/pipe.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
+import type { Aggregation } from '../../../src/pipes/folded-parts.js';
 import { assembleChunks } from '../../../src/pipes/assemble-chunks.js';
 import { sink, tap } from '../../../src/pipes/single-nodes.js';
 import { gate } from '../../support/gate.js';
 import { nodeChain } from '../../support/node-chain.js';
 import { tenureOf } from '../../support/direct.js';
+import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 
 describe('when a lease is lost', () => {
@@ -62,5 +64,63 @@ describe('when a lease is lost', () => {
     await chain.lose(2);
     await chain.feedOf(1, 'b');
     assert.deepEqual(seen, ['a,b']);
+  });
+
+  it('a custom aggregate does not emit a rejected message that was lost before it was kept, here and in the next node', async () => {
+    const { open, opened } = gate();
+    const made: string[] = [];
+    const chain = await nodeChain([
+      {
+        name: 'three',
+        handleMessage: (_: unknown, message) => ({
+          outputs: ['1', '2', '3'].map((number) => ({ value: `${String(message.value)}${number}`, of: [message] })),
+        }),
+      },
+      aggregate<string, string, string[]>(
+        { intervalMs: 60_000 },
+        {
+          init: () => [],
+          push: (state, value) => (state.length === 0 ? (state.push(value), 'keep') : 'reject'),
+          output: async (state) => {
+            if (state.includes('a2')) await opened;
+            made.push(state.join());
+            return state.join();
+          },
+          merge: (states) => states.flat(),
+        },
+      ) as AnyNode,
+      aggregate<string, string>({ count: 10, intervalMs: 60_000 }, (values) => values.join()) as AnyNode,
+      sink(() => undefined),
+    ]);
+    // The next node has `a1`. While `a2` is emitted, the lease is lost: the next node notes that for all shares of `a`.
+    await chain.feedOf(1, 'a');
+    await chain.lose(1);
+    open();
+    await chain.harness.settle();
+    await chain.feedOf(2, 'b');
+    await chain.flush();
+    assert.deepEqual(made, ['a1', 'a2', 'b1', 'b2', 'b3']);
+    assert.deepEqual(chain.settled(), ['2:2']);
+  });
+
+  it('an aggregate keeps a message that stands for nothing', async () => {
+    const custom: Aggregation<string[], string, string> = {
+      init: () => [],
+      push: (state, value) => (state.push(value), 'keep'),
+      output: (state) => state.join(),
+      merge: (states) => states.flat(),
+    };
+    for (const how of [custom, (values: readonly string[]) => values.join()]) {
+      const seen: unknown[] = [];
+      const chain = await nodeChain([
+        aggregate<string, string, string[]>({ intervalMs: 60_000 }, how as typeof custom) as AnyNode,
+        sink((value) => void seen.push(value)),
+      ]);
+      await chain.feedEntries([new SentMessage('of nothing', undefined, undefined, 1)]);
+      await chain.feedOf(1, 'lost');
+      await chain.lose(1);
+      await chain.flush();
+      assert.deepEqual(seen, ['of nothing']);
+    }
   });
 });
