@@ -294,8 +294,8 @@ function takeStep(turn: ReducerTurn): boolean {
 }
 
 /**
- * Whether a stateless reducer must flush before the attempt that is due. The attempt has a state and a flush of its own, so earlier items
- * of its key that are folded already must be flushed first.
+ * Whether a `collectsOnly` reducer must flush before the attempt that is due. The attempt has a state and a flush of its own, so earlier
+ * items of its key that are folded already must be flushed first.
  */
 function isBeforeAttempt({ options, state, now }: ReducerTurn): boolean {
   if (!isolatesFailures(options.definition) || !isHolding(state.keys)) return false;

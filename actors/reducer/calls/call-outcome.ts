@@ -76,7 +76,7 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   const byHand = takeFailedInCall(state, reduced);
   if (isHolding(state.keys)) for (const item of reduced) if (!byHand.has(item)) endWait(turn, item);
   for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
-  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
+  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a `collectsOnly` reducer when it is flushed.
   if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
     // Only the call of an attempt can end a failure, and it has one item.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);

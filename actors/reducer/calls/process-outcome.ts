@@ -1,6 +1,6 @@
-// Handles a finished call of a task, that is of `process`, or of a part of a `stateless` reducer. Each item of the call leaves the task
-// here if it has succeeded, has failed alone, or was dropped because its tenure had ended. bisection.ts decides about several items
-// that have failed together.
+// Handles a finished call of a task, that is of `process`, or of a part of a flush (`collectsOnly`). Each item of the call leaves the task
+// here if it has succeeded, has failed alone, or was dropped because its tenure had ended. bisection.ts decides about several items that
+// have failed together.
 import type { DeliveredItem } from '../../protocol/item.js';
 import { batchFailed } from '../failures/bisection.js';
 import { measureCall } from './call-meter.js';
@@ -49,7 +49,7 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   }
 }
 
-/** How many items of the call the application has not got. In a `stateless` reducer the fold knows: `handed` is what was flushed. */
+/** How many items of the call the application has not got. In a `collectsOnly` reducer the fold knows: `handed` is what was flushed. */
 function notHandedOut({ items, handed, part }: ProcessCall): number {
   if (part === undefined) return items.length - handed.length;
   const { dropped, next } = part.job;

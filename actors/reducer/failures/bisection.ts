@@ -56,7 +56,7 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   if (state.waitingCall !== undefined) creditAllQueued(state);
 }
 
-/** Handles a failed flush of a `stateless` reducer: its items are folded again, in parts of their own. */
+/** Handles a failed flush of a `collectsOnly` reducer: its items are folded again, in parts of their own. */
 export function flushPartFailed(turn: ReducerTurn, { slot, items, cause }: FlushGroup): void {
   renewState(slot, turn.options.definition);
   if (items.length === 1) itemsFailed(turn, items, cause, 'flush');
