@@ -55,7 +55,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
       retry: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', onRetry },
     };
 
-    if (request.to.type === 'behind' && shards?.size !== 1)
+    if (request.to.type === 'after' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number belongs to one shard, so give one --shard');
 
     // As in a consumer: if the stream is given by ARN, the lease table is in the ARN's region.

@@ -10,7 +10,7 @@ import { takeEmitted } from './user-calls.js';
 import { callSucceeded, endWait, itemsFailed } from '../failures/failed-call.js';
 import { reportRecovery } from '../failures/failure-reports.js';
 import { leaveLane } from './key-lanes.js';
-import { isHolding } from '../failures/held-keys.js';
+import { holdsAny } from '../failures/held-keys.js';
 import { noteNotHandedOut } from '../batches/item-tokens.js';
 import type { ProcessCall, Task } from '../batches/batching.js';
 import { runCall } from './process-call.js';
@@ -64,7 +64,7 @@ function callAgain({ state }: ReducerTurn, task: Task, items: readonly Delivered
 
 function succeeded(turn: ReducerTurn, call: ProcessCall, items: readonly DeliveredItem[]): void {
   const { state } = turn;
-  if (isHolding(state.keys)) for (const item of items) endWait(turn, item);
+  if (holdsAny(state.keys)) for (const item of items) endWait(turn, item);
   // Only the call of an attempt can end a failure, and it has one item.
   if (call.handed.length === 1) for (const item of items) reportRecovery(turn, item);
   callSucceeded(turn);
