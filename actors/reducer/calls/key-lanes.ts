@@ -34,7 +34,7 @@ export function noteGathered({ lanes }: Batching, { key }: DeliveredItem): void 
   if ((lane.behind?.length ?? 0) > 0) lanes.isCrowded = true;
 }
 
-/** Notes that the batch is called. */
+/** Notes that the batch is handed out. */
 export function noteBatchStarted({ lanes, open }: Batching): void {
   if (lanes === undefined) return;
   lanes.isCrowded = false;

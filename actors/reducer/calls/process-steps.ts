@@ -95,7 +95,7 @@ function takeNextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] |
   return part;
 }
 
-/** Puts items back for which there are no tokens. `isCut`: the other items of their part are called now. */
+/** Puts items back for which there are no tokens. `isCut`: the other items of their part are handed out now. */
 function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): void {
   if (!isCut || task.isBisected) {
     task.parts.unshift(items);
@@ -106,7 +106,7 @@ function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): v
   task.hasRest = true;
 }
 
-/** Moves the later items of held keys behind the held ones at once: the key may be free again before the part of these items is called. */
+/** Moves the later items of held keys behind the held ones at once: the key may be free again before the part of these items is tried. */
 function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredItem[]): void {
   const { batching, keys } = state;
   for (const key of new Set(items.map((item) => item.key))) {

@@ -1,6 +1,6 @@
 // Decides for one reader whether it subscribes to its shard now, or polls it. Invariants: at most one SubscribeToShard a second. After a
 // failure the shard is polled for a growing, random time. Another reader may take the subscription over. Then this one subscribes again
-// only after a renewal of the lease that began after the take-over and has succeeded: it proves that the other reader is not the new owner.
+// only after a renewal of the lease that began after the take-over has succeeded. That proves that the other reader is not the new owner.
 // Used by shard-reader.ts and subscription-follower.ts.
 import type { StartingPosition } from '@aws-sdk/client-kinesis';
 import { isKinactError } from '../../../api/errors.js';
