@@ -73,7 +73,7 @@ export function optionsPage(
     'When a flush happens: whichever comes first.',
     members(reducer, 'BatchLimits'),
     '### A raw behaviour',
-    'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge`, `stateBy` and `stateless`:',
+    'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge`, `stateBy` and `collectsOnly`:',
     members(reducer, 'RawReducer'),
     '### A reducer without state',
     'With `process` in the place of `init` and `reduce`. Only `batch`, `concurrency` and `timeoutMs` go with it:',

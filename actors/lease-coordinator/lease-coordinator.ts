@@ -14,7 +14,7 @@ import * as release from './release.js';
 import { pipelineDelayed } from './unread/unread-leases.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
 import * as startOutcome from './sources/start-outcome.js';
-import * as shardEnd from './shard-end/question.js';
+import * as shardEnd from './shard-end/judgement.js';
 import * as start from './sources/start.js';
 import * as audit from './streams/audit.js';
 import * as cleanUp from './streams/clean-up.js';

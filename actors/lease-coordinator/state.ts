@@ -6,7 +6,7 @@
 //   streams: progress       streams/shard-sync-calls.ts, while the sync runs
 //   streams: audit, cleanUp streams/audit.ts, streams/lineage-audit.ts, streams/clean-up.ts, and streams/shard-sync.ts before the
 //                           first ones
-//   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
+//   streams: shardEnds      shard-end/judgement.ts; absences also streams/shard-sync.ts, leases/keepers.ts
 //   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyPrefix, rowStamp
 //   streams: history        sources/source-failure.ts, streams/shard-sync.ts
 //   streams: joining        sources/added-source.ts; leaving: sources/removed-source.ts, leases/keeper-news.ts

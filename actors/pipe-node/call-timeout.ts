@@ -1,5 +1,6 @@
 // The deadline of a call: after `timeoutMs` its signal aborts, and it is still waited for. If it has not ended `answerDeadlineMs` later,
-// the node fails, and the restart treats the call like any that runs then.
+// the node fails, and the restart treats the call like any that runs then. (`answerDeadlineMs` is the option `callDeadlineMs`, or 30 s if
+// that is 0.)
 import { effect } from '../protocol/actor.js';
 import { CallContext, type Calling } from './calls.js';
 import { SentMessage } from '../protocol/pipe-message.js';

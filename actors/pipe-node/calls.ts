@@ -1,9 +1,9 @@
-// The calls of a node's callbacks, and the works that they belong to.
+// The calls of a node's callbacks, and the tasks that they belong to.
 import type { ReplyTo } from '../protocol/actor.js';
 import type { SentMessage } from '../protocol/pipe-message.js';
 import type { Entry } from '../protocol/pipe-messages.js';
 import type { Held } from './result.js';
-import type { Slot } from './slots.js';
+import type { RouteState } from './route-states.js';
 import type { PipeNodeOptions } from './options.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { NodeContext } from '../../src/api/pipe.js';
@@ -15,7 +15,7 @@ export type Callback = 'init' | 'handleMessage' | 'handleFlush' | 'handleTimer' 
 /** A call to make. It is kept after a failure, and made again with the same state and the same message. */
 export interface Call {
   readonly callback: Callback;
-  readonly slot: Slot;
+  readonly routeState: RouteState;
   /** For `handleMessage`. */
   readonly message: SentMessage | undefined;
   /** How many attempts have failed, and since when. Monotonic milliseconds. */
@@ -41,10 +41,10 @@ export interface Call {
   parked: Set<Held> | undefined;
 }
 
-export function callOf(callback: Callback, slot: Slot, message?: SentMessage): Call {
+export function callOf(callback: Callback, routeState: RouteState, message?: SentMessage): Call {
   return {
     callback,
-    slot,
+    routeState,
     message,
     failures: 0,
     failedSince: 0,
@@ -57,7 +57,8 @@ export function callOf(callback: Callback, slot: Slot, message?: SentMessage): C
 
 export type Calls = Generator<Call, void, boolean>;
 
-export interface Work {
+/** One thing that a node works through (tasks.ts). */
+export interface NodeTask {
   readonly kind: 'start' | 'feed' | 'timer' | 'idle' | 'end';
   /** The calls that are left. `next` gets whether the call before was made: a failed one may be given up. */
   readonly calls: Calls;
@@ -72,7 +73,7 @@ export interface Work {
   next: number;
   /** Who fed it. */
   readonly replyTo: ReplyTo<void> | undefined;
-  readonly slot: Slot | undefined;
+  readonly routeState: RouteState | undefined;
 }
 
 /** A call under way. */
@@ -93,10 +94,10 @@ export class CallContext implements NodeContext {
   #controller: AbortController | undefined;
   #reason: Error | undefined;
 
-  constructor({ name, pipe, clock }: PipeNodeOptions, { slot, failures }: Pick<Call, 'slot' | 'failures'>) {
+  constructor({ name, pipe, clock }: PipeNodeOptions, { routeState, failures }: Pick<Call, 'routeState' | 'failures'>) {
     this.node = name;
     this.pipe = pipe;
-    this.route = slot.route?.head;
+    this.route = routeState.route?.head;
     this.attempt = failures + 1;
     this.#clock = clock;
   }
@@ -121,10 +122,10 @@ export class CallContext implements NodeContext {
 /** Makes the call. What it returns may be a promise. `init` returns the state, `terminate` nothing, the others a result. */
 export function invoke(
   { definition }: PipeNodeOptions,
-  { callback, slot, message }: Call,
+  { callback, routeState, message }: Call,
   context: NodeContext,
 ): unknown {
-  const { state } = slot;
+  const { state } = routeState;
   if (callback === 'init') return definition.init?.(context);
   if (callback === 'terminate') return definition.terminate?.(state, context);
   if (callback === 'handleMessage') return definition.handleMessage(state, message as SentMessage, context);

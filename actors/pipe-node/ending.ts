@@ -2,12 +2,12 @@
 // node does the same without another call but `terminate`. `downstreamFailed`: it drops what is queued, aborts the call that runs, waits
 // for it, and ends.
 import { effect, type ReplyTo } from '../protocol/actor.js';
-import { CallContext, type Call, type Work } from './calls.js';
+import { CallContext, type Call, type NodeTask } from './calls.js';
 import type { Message } from './messages.js';
 import { dropQueue } from './queue.js';
 import { reportIdentity } from './reports.js';
 import type { NodeTurn } from './state.js';
-import { endWork } from './work.js';
+import { endTask } from './tasks.js';
 import { asError } from '../../src/core/thrown.js';
 
 /** The policy says `crash`, or the node cannot go on. The pipe then ends the nodes in order. */
@@ -17,13 +17,13 @@ export function failNode(turn: NodeTurn, cause: unknown): void {
   state.phase = 'failed';
   dropWork(turn);
   // If the node was already asked to end, only the end of its states is left to do.
-  if (state.endAsked.length > 0) state.pending.push(endWork({ options, state }, false));
+  if (state.endAsked.length > 0) state.pending.push(endTask({ options, state }, false));
   const error = asError(cause);
   effects.push(effect.send(options.pipeRef, { type: 'nodeEnds', ...reportIdentity(options, state), error }));
 }
 
 /** A callback has asked for the end. */
-export function exitNode(turn: NodeTurn, { entries, replyTo }: Work, { message }: Pick<Call, 'message'>): void {
+export function exitNode(turn: NodeTurn, { entries, replyTo }: NodeTask, { message }: Pick<Call, 'message'>): void {
   const { options, state, effects } = turn;
   if (state.phase !== 'running') return;
   state.phase = 'exiting';
@@ -37,7 +37,7 @@ export function exitNode(turn: NodeTurn, { entries, replyTo }: Work, { message }
 
 /** Drops what has not been processed. It stays open, and comes again after the restart. */
 function dropWork({ state }: NodeTurn): void {
-  state.work = undefined;
+  state.task = undefined;
   state.waiting = undefined;
   while (state.pending.shift() !== undefined);
 }
@@ -47,7 +47,7 @@ export function upstreamFailed(turn: NodeTurn, { replyTo }: Message<'upstreamFai
   if (!addAsker(turn, replyTo) || state.endAsked.length > 1) return;
   const flushes = state.phase === 'running' || state.phase === 'exiting';
   if (state.phase === 'running') state.phase = 'exiting';
-  state.pending.push(endWork({ options, state }, flushes));
+  state.pending.push(endTask({ options, state }, flushes));
 }
 
 export function downstreamFailed(turn: NodeTurn, { error, replyTo }: Message<'downstreamFailed'>): void {
@@ -59,7 +59,7 @@ export function downstreamFailed(turn: NodeTurn, { error, replyTo }: Message<'do
   dropWork(turn);
   dropQueue(state);
   if (state.calling !== undefined) CallContext.abort(state.calling.context, error);
-  state.pending.push(endWork({ options, state }, false));
+  state.pending.push(endTask({ options, state }, false));
 }
 
 /** Returns whether the message has come for the first time. */

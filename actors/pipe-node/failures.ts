@@ -8,10 +8,10 @@ import { beginParking } from '../protocol/parking.js';
 import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
-import type { Call, Work } from './calls.js';
+import type { Call, NodeTask } from './calls.js';
 import { failNode } from './ending.js';
 import { settle } from './settled.js';
-import { noteKept } from './slots.js';
+import { noteKept } from './route-states.js';
 import { heldOf, parkablesOf } from './parkables.js';
 import { bringBackFailed } from './route-uses.js';
 import { copied, isHere, same, takeHeld, type Held } from './result.js';
@@ -32,15 +32,15 @@ interface FailedCall {
   readonly failure: Failure;
 }
 
-/** Handles a failure of the work under way. */
-export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unknown): void {
+/** Handles a failure of the task under way. */
+export function callFailed(turn: NodeTurn, task: NodeTask, call: Call, thrown: unknown): void {
   const { options, state, now, effects } = turn;
   if (call.callback === 'terminate') {
     const message = `${options.name}: terminate has failed`;
     effects.push(effect.emit({ name: 'warning', data: { message, error: thrown } }));
     return;
   }
-  if (work.kind === 'start') {
+  if (task.kind === 'start') {
     effects.push(effect.fail(thrown));
     return;
   }
@@ -51,13 +51,13 @@ export function callFailed(turn: NodeTurn, work: Work, call: Call, thrown: unkno
   call.failed ??= failed;
   const tenures = tenuresOf(turn, call);
   if (isLost(tenures)) {
-    repeatWithoutLost(turn, work, call);
+    repeatWithoutLost(turn, task, call);
     return;
   }
   const failure: Failure = { cause: call.cause, failed, attempt: call.failures };
   state.waiting = { call, dueAt: Infinity, isTrying: false };
   const verdict = askPolicy(turn, call, failure, tenures);
-  if (verdict !== undefined) applyVerdict(turn, work, { call, failure }, verdict);
+  if (verdict !== undefined) applyVerdict(turn, task, { call, failure }, verdict);
 }
 
 /** Notes what the application says has failed. Returns what was thrown at first. */
@@ -70,7 +70,7 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
   const { of, state, values, cause } = said;
   // A failure that names nothing would leave `skip` nothing to settle: the same call would be repeated for ever.
   const isValid =
-    Array.isArray(of) && of.every((held) => isHere(call.slot, call.message, held)) && of.some(holdsSomething);
+    Array.isArray(of) && of.every((held) => isHere(call.routeState, call.message, held)) && of.some(holdsSomething);
   if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
   const each = [...new Set(of)];
   const refusal = values === undefined ? undefined : refusalOfValues(values, each);
@@ -121,27 +121,27 @@ function isLost(tenures: ReadonlySet<Tenure>): boolean {
 }
 
 /** What belongs to ended leases is taken out, and the call is repeated: a message of which nothing is left is not handed out. */
-function repeatWithoutLost(turn: NodeTurn, work: Work, call: Call): void {
+function repeatWithoutLost(turn: NodeTurn, task: NodeTask, call: Call): void {
   turn.state.waiting = undefined;
   dropLost(turn);
-  work.again = call;
+  task.again = call;
 }
 
 /** The policy has answered, or has not in time. */
 export function decided(turn: NodeTurn, message: Decided): void {
   const { state } = turn;
   const known = takeDecided(turn, message);
-  if (known === undefined || state.waiting?.call !== known.subject || state.work === undefined) return;
+  if (known === undefined || state.waiting?.call !== known.subject || state.task === undefined) return;
   const { subject: call, failure, verdict } = known;
   const tenures = tenuresOf(turn, call);
   // A state that has lost something since the failure would get it back with the verdict.
-  if (isLost(tenures) || call.parts?.isStale === true) repeatWithoutLost(turn, state.work, call);
-  else applyVerdict(turn, state.work, { call, failure }, verdict);
+  if (isLost(tenures) || call.parts?.isStale === true) repeatWithoutLost(turn, state.task, call);
+  else applyVerdict(turn, state.task, { call, failure }, verdict);
 }
 
 export function applyVerdict(
   turn: NodeTurn,
-  work: Work,
+  task: NodeTask,
   { call, failure }: FailedCall,
   { policy, error, isNotParked }: Verdict,
 ): void {
@@ -152,17 +152,17 @@ export function applyVerdict(
   if (typeof policy === 'object' && policy.type === 'retry') {
     const delayMs = retryDelayMs(turn, policy, call.failures);
     state.waiting = { call, dueAt: now + delayMs, isTrying: false };
-    work.again = call;
+    task.again = call;
     reportRetry(turn, failure, delayMs);
   } else if (!isStateless && (policy === 'skip' || (policy === 'stopShard' && tenures.size === 0))) {
     // A call about nothing has no shard to stop, and `stopShard` would only repeat it. So it is skipped, too.
     skip(turn, call, isNotParked === true ? error : call.cause);
-    goOnWithout(turn, work, call);
+    goOnWithout(turn, task, call);
   } else if (policy === 'stopShard' && !isStateless) {
     for (const tenure of tenures) stopTenure(tenure, error);
-    repeatWithoutLost(turn, work, call);
+    repeatWithoutLost(turn, task, call);
   } else if (typeof policy === 'object' && !isStateless) {
-    park(turn, work, { call, failure }, { policy, error });
+    park(turn, task, { call, failure }, { policy, error });
   } else {
     failNode(turn, error);
   }
@@ -171,7 +171,7 @@ export function applyVerdict(
 /** Begins to park what has failed. What cannot be parked crashes, so nothing is lost. */
 function park(
   turn: NodeTurn,
-  work: Work,
+  task: NodeTask,
   { call, failure }: FailedCall,
   { policy, error }: { readonly policy: Park; readonly error: KinactError },
 ): void {
@@ -183,7 +183,7 @@ function park(
     return;
   }
   if (items.length === 0) {
-    settleParked(turn, work, call);
+    settleParked(turn, task, call);
     return;
   }
   state.waiting = { call, dueAt: Infinity, isTrying: false };
@@ -191,19 +191,19 @@ function park(
 }
 
 /** The sink has not kept all of it, and the policy says what follows. */
-export function notParked(turn: NodeTurn, work: Work, failed: FailedCall, verdict: Verdict): void {
+export function notParked(turn: NodeTurn, task: NodeTask, failed: FailedCall, verdict: Verdict): void {
   // Repeated without what is lost, as in `settleParked`. Not under `crash`: a sink that has not ended would hold up the repeated call, too.
-  if (failed.call.parts?.isStale === true && verdict.policy !== 'crash') repeatWithoutLost(turn, work, failed.call);
-  else applyVerdict(turn, work, failed, verdict);
+  if (failed.call.parts?.isStale === true && verdict.policy !== 'crash') repeatWithoutLost(turn, task, failed.call);
+  else applyVerdict(turn, task, failed, verdict);
 }
 
 /** The sink keeps what has failed: it is settled. */
-export function settleParked(turn: NodeTurn, work: Work, call: Call): void {
+export function settleParked(turn: NodeTurn, task: NodeTask, call: Call): void {
   const { state, now, effects } = turn;
   // `parts.state` still has what the state has lost since, and a verdict would bring that back. So the call is repeated, and what is left
   // may be parked again.
   if (call.parts?.isStale === true) {
-    repeatWithoutLost(turn, work, call);
+    repeatWithoutLost(turn, task, call);
     return;
   }
   for (const { references } of takeFailed(call, now)) {
@@ -211,35 +211,35 @@ export function settleParked(turn: NodeTurn, work: Work, call: Call): void {
     if (live !== undefined && hasLost) effects.push(effect.count('foldedAfterLoss'));
     settle(state.settled, live);
   }
-  goOnWithout(turn, work, call);
+  goOnWithout(turn, task, call);
 }
 
 /** The message is done. */
-function giveUp({ state }: NodeTurn, work: Work, call: Call): void {
+function giveUp({ state }: NodeTurn, task: NodeTask, call: Call): void {
   state.waiting = undefined;
-  work.again = undefined;
-  work.wasMade = false;
+  task.again = undefined;
+  task.wasMade = false;
   if (call.message !== undefined) SentMessage.setReferences(call.message, undefined);
 }
 
-/** What has failed is settled: the work goes on behind it. */
-function goOnWithout(turn: NodeTurn, work: Work, call: Call): void {
-  const { message, parts, slot } = call;
+/** What has failed is settled: the task goes on after it. */
+function goOnWithout(turn: NodeTurn, task: NodeTask, call: Call): void {
+  const { message, parts, routeState } = call;
   if (parts !== undefined) {
-    slot.state = parts.state;
-    noteKept(slot, turn.now);
-    bringBackFailed(turn.state, slot);
+    routeState.state = parts.state;
+    noteKept(routeState, turn.now);
+    bringBackFailed(turn.state, routeState);
     if (message === undefined || !parts.of.includes(message)) {
       // What the `NodeFailure` named is settled. The call is repeated for the rest, and its attempts count from 1 again.
       turn.state.waiting = undefined;
       Object.assign(call, { failures: 0, parts: undefined, parked: undefined });
-      work.again = call;
+      task.again = call;
       return;
     }
   }
-  giveUp(turn, work, call);
+  giveUp(turn, task, call);
   // A flush or a timer that has failed as a whole may have left the state half emitted.
-  if (message === undefined) slot.isForgotten = true;
+  if (message === undefined) routeState.isForgotten = true;
 }
 
 /** Settles what the call was about. */
@@ -267,10 +267,10 @@ interface TakenOut {
 /** Takes out what has failed. */
 function takeFailed(call: Call, now: number): readonly TakenOut[] {
   const taken = heldOf(call).flatMap((held) => {
-    const references = takeHeld(call.slot, held);
+    const references = takeHeld(call.routeState, held);
     return references === undefined ? [] : [{ held, references }];
   });
-  noteKept(call.slot, now);
+  noteKept(call.routeState, now);
   return taken;
 }
 

@@ -6,7 +6,7 @@ import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
 import type { Call, Calling } from './calls.js';
 import type { PipeNodeOptions } from './options.js';
 import { refusalOf } from './refusal.js';
-import { keptReferences, type Slot } from './slots.js';
+import { keptReferences, type RouteState } from './route-states.js';
 import type { PipeNodeState } from './state.js';
 import { firstOf, forEachTenure } from '../../src/core/references.js';
 
@@ -20,7 +20,7 @@ export function noteLeft(
 ): void {
   if (leftItems?.isStopping !== true) return;
   const now = clock.now();
-  const note = (what: Call | Slot, { source, shardId, sequenceNumber, key }: DeliveredItem, rest: Rest): void => {
+  const note = (what: Call | RouteState, { source, shardId, sequenceNumber, key }: DeliveredItem, rest: Rest): void => {
     const { since, ...others } = rest;
     const forMs = Math.round(now - since);
     leftItems.noted.set(what, { source, shardId, sequenceNumber, key, at: 'node', forMs, ...others });
@@ -34,11 +34,12 @@ export function noteLeft(
     const error = waitingText(call.cause ?? underWay, refusalOf(state, call));
     note(call, item, { since, attempts: call.failures, error });
   }
-  for (const slot of state.slots.values()) {
+  for (const routeState of state.routeStates.values()) {
     // What this state keeps is noted already, because the call, a flush or a timer, is about that.
-    if (call?.slot === slot && call.message === undefined) continue;
-    const kept = itemOf(keptReferences(slot), shardWorker);
-    if (kept !== undefined) note(slot, kept, { since: slot.keepsSince, attempts: 0, error: `${name} keeps it` });
+    if (call?.routeState === routeState && call.message === undefined) continue;
+    const kept = itemOf(keptReferences(routeState), shardWorker);
+    if (kept !== undefined)
+      note(routeState, kept, { since: routeState.keepsSince, attempts: 0, error: `${name} keeps it` });
   }
 }
 
@@ -48,8 +49,8 @@ interface Rest {
   readonly error: string;
 }
 
-function referencesOf({ message, slot }: Call): Iterable<ItemReferences | undefined> {
-  return message === undefined ? keptReferences(slot) : [SentMessage.referencesOf(message)];
+function referencesOf({ message, routeState }: Call): Iterable<ItemReferences | undefined> {
+  return message === undefined ? keptReferences(routeState) : [SentMessage.referencesOf(message)];
 }
 
 /** An item of these references, if they belong to this shard worker. */

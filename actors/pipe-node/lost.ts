@@ -7,8 +7,8 @@ import type { Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
 import { bringBackEmpty } from './route-uses.js';
-import { dueAt } from './work.js';
-import { keepsNothing, keptReferences, noteKept, type Slot } from './slots.js';
+import { dueAt } from './tasks.js';
+import { keepsNothing, keptReferences, noteKept, type RouteState } from './route-states.js';
 import type { NodeTurn } from './state.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { ignoreRejection, isThenable } from '../../src/core/callback.js';
@@ -33,7 +33,7 @@ export function dropLost(turn: NodeTurn): void {
   });
   if (dropped > 0) effects.push(effect.count('droppedMessages', dropped));
   if (folded > 0) effects.push(effect.count('foldedAfterLoss', folded));
-  for (const slot of state.slots.values()) loseFrom(turn, slot);
+  for (const routeState of state.routeStates.values()) loseFrom(turn, routeState);
   bringBackEmpty(state);
   hurryLost(turn);
 }
@@ -42,56 +42,56 @@ export function dropLost(turn: NodeTurn): void {
 function hurryLost({ state, now }: NodeTurn): void {
   const { waiting } = state;
   if (waiting === undefined || waiting.isTrying || waiting.dueAt === Infinity) return;
-  const { message, slot } = waiting.call;
+  const { message, routeState } = waiting.call;
   const references = message === undefined ? undefined : SentMessage.referencesOf(message);
-  const isLost = references === undefined ? keepsNothing(slot) : withoutEnded(references).live === undefined;
+  const isLost = references === undefined ? keepsNothing(routeState) : withoutEnded(references).live === undefined;
   if (isLost) waiting.dueAt = now;
 }
 
-function loseFrom(turn: NodeTurn, slot: Slot): void {
-  for (const tenure of slot.tenures) if (tenure.ended) slot.tenures.delete(tenure);
-  const ended = endedTenures(slot);
+function loseFrom(turn: NodeTurn, routeState: RouteState): void {
+  for (const tenure of routeState.tenures) if (tenure.ended) routeState.tenures.delete(tenure);
+  const ended = endedTenures(routeState);
   if (ended.size === 0) return;
   const call = turn.state.waiting?.call;
-  if (call?.slot === slot && call.parts !== undefined) call.parts.isStale = true;
+  if (call?.routeState === routeState && call.parts !== undefined) call.parts.isStale = true;
   const { definition } = turn.options;
   // Whether there is a `handleLost` may depend on the state. Without one, the state still has the values of lost leases.
-  const handleLost = hasCallback(definition, slot.state, 'handleLost') ? definition.handleLost : undefined;
-  const untold = [...ended].filter((tenure) => !slot.told.has(tenure));
+  const handleLost = hasCallback(definition, routeState.state, 'handleLost') ? definition.handleLost : undefined;
+  const untold = [...ended].filter((tenure) => !routeState.told.has(tenure));
   for (const tenure of untold) {
-    slot.told.add(tenure);
+    routeState.told.add(tenure);
     if (handleLost === undefined) continue;
-    const messages = [...slot.kept].filter((message) => isLastTakenBy(message, tenure, untold));
+    const messages = [...routeState.kept].filter((message) => isLastTakenBy(message, tenure, untold));
     try {
-      const context = new CallContext(turn.options, callOf('handleMessage', slot));
-      const state: unknown = handleLost(slot.state, { lease: leaseOf(tenure), messages }, context);
+      const context = new CallContext(turn.options, callOf('handleMessage', routeState));
+      const state: unknown = handleLost(routeState.state, { lease: leaseOf(tenure), messages }, context);
       if (isThenable(ignoreRejection(state)))
         throw new NonRetryableError(`${turn.options.name}: handleLost must return the state, got a promise`);
-      slot.state = state;
+      routeState.state = state;
     } catch (error) {
       failNode(turn, error);
       return;
     }
   }
-  for (const message of slot.kept) {
+  for (const message of routeState.kept) {
     const references = SentMessage.referencesOf(message);
     if (references === undefined) continue;
     const hasLost = lostTenures(references).size > 0;
     const { live } = withoutEnded(references);
     SentMessage.setReferences(message, live);
     // Without `handleLost` the state still has the message and will name it, so the message stays in `kept`.
-    if (live === undefined && handleLost !== undefined) slot.kept.delete(message);
-    else if (hasLost) slot.withLost.add(message);
+    if (live === undefined && handleLost !== undefined) routeState.kept.delete(message);
+    else if (hasLost) routeState.withLost.add(message);
   }
-  for (const holding of slot.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
-  noteKept(slot, turn.now);
+  for (const holding of routeState.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
+  noteKept(routeState, turn.now);
   // A route that holds nothing any more ends once it is idle, so it may be due earlier than before.
-  turn.state.slotDueAt = Math.min(turn.state.slotDueAt, dueAt(turn, slot));
+  turn.state.routeDueAt = Math.min(turn.state.routeDueAt, dueAt(turn, routeState));
 }
 
-function endedTenures(slot: Slot): ReadonlySet<Tenure> {
+function endedTenures(routeState: RouteState): ReadonlySet<Tenure> {
   const ended = new Set<Tenure>();
-  for (const references of keptReferences(slot)) forEachEndedTenure(references, (tenure) => ended.add(tenure));
+  for (const references of keptReferences(routeState)) forEachEndedTenure(references, (tenure) => ended.add(tenure));
   return ended;
 }
 

@@ -20,7 +20,7 @@ export type NodeMessage =
   /** The delay after a failed call may be over. */
   | { readonly type: 'attemptDue' }
   /** Timers of states may be due, or routes idle. */
-  | { readonly type: 'slotsDue' }
+  | { readonly type: 'routesDue' }
   | FailureMessage;
 
 export type Message<Type extends NodeMessage['type']> = MessageOf<NodeMessage, Type>;

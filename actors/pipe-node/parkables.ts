@@ -5,7 +5,7 @@ import { ParkableMessage } from '../protocol/parkable-message.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import type { Call } from './calls.js';
 import type { Held } from './result.js';
-import type { Slot } from './slots.js';
+import type { RouteState } from './route-states.js';
 import type { NodeTurn } from './state.js';
 import { HeldBundle } from '../../src/core/holding.js';
 
@@ -15,8 +15,8 @@ const noFormat =
   'it cannot be parked, because nothing says how its value becomes bytes: write pipe({ format: json }), or give a format of your own';
 
 /** What has failed: what the application says, or the message of the call, or without one all that the state keeps. */
-export function heldOf({ message, parts, slot }: Call): readonly Held[] {
-  return parts?.of ?? (message === undefined ? [...slot.kept, ...slot.holdings] : [message]);
+export function heldOf({ message, parts, routeState }: Call): readonly Held[] {
+  return parts?.of ?? (message === undefined ? [...routeState.kept, ...routeState.holdings] : [message]);
 }
 
 /**
@@ -24,7 +24,7 @@ export function heldOf({ message, parts, slot }: Call): readonly Held[] {
  * was repeated because of a lost lease.
  */
 export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | string {
-  const of = heldOf(call).filter((held) => call.parked?.has(held) !== true && !isGone(call.slot, held));
+  const of = heldOf(call).filter((held) => call.parked?.has(held) !== true && !isGone(call.routeState, held));
   const { values } = call.parts ?? {};
   if (of.length === 0) return [];
   if (values !== undefined)
@@ -44,7 +44,7 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
 }
 
 /** All its leases have ended: the next owners process it. */
-function isGone({ withLost }: Slot, held: Held): boolean {
+function isGone({ withLost }: RouteState, held: Held): boolean {
   if (!SentMessage.isMessage(held)) return HeldBundle.isGone(held);
   return withLost.has(held) && SentMessage.referencesOf(held) === undefined;
 }
@@ -62,7 +62,7 @@ function isAsItCame({ options }: NodeTurn, message: SentMessage): boolean {
 
 function parkable(
   { options }: NodeTurn,
-  { slot }: Call,
+  { routeState }: Call,
   of: readonly Held[],
   values: readonly unknown[] | undefined,
 ): ParkableMessage {
@@ -70,5 +70,5 @@ function parkable(
   const node = nodeNames[index] as string;
   const unique = `-/${Math.round(clock.wallNow())}-${random.next().toString(36).slice(2)}`;
   const at = { node, index, nodes: nodeNames };
-  return new ParkableMessage({ of, at, route: slot.route, values, format, unique, isFed });
+  return new ParkableMessage({ of, at, route: routeState.route, values, format, unique, isFed });
 }

@@ -32,16 +32,16 @@ export function dropLateParkings(turn: NodeTurn, shardWorker: number): void {
 
 function applyNews(turn: NodeTurn, news: ParkingNews<Call> | undefined): void {
   const { state } = turn;
-  if (news === undefined || state.work === undefined) return;
+  if (news === undefined || state.task === undefined) return;
   const { subject: call, failure } = news.pending;
   if (state.waiting?.call !== call) return;
   for (const parked of news.parked)
     if (parked instanceof ParkableMessage) for (const held of parked.of) (call.parked ??= new Set()).add(held);
   if (news.verdict !== undefined) {
-    notParked(turn, state.work, { call, failure }, news.verdict);
+    notParked(turn, state.task, { call, failure }, news.verdict);
     return;
   }
   // No verdict yet: the sink is called again for what it has not kept.
   if (news.notParked.length > 0) return;
-  settleParked(turn, state.work, call);
+  settleParked(turn, state.task, call);
 }

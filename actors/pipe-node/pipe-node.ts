@@ -14,15 +14,15 @@ import { hasFailedToPark } from './refusal.js';
 import { dropQueue, feedNext, isLimited, queueEmitted } from './queue.js';
 import { sendReports } from './reports.js';
 import { createSettled } from './settled.js';
-import { setSlotTimer, slotsDue } from './slot-timers.js';
+import { setRouteTimer, routesDue } from './route-timers.js';
 import { locateRecord, nodeStatus, type PipeNodeStatus } from './status.js';
 import { terminateAll } from './termination.js';
 import { emptyResult, runCalls } from './run.js';
-import { feedWork, startWork } from './work.js';
+import { feedTask, startTask } from './tasks.js';
 import type { Message, NodeMessage } from './messages.js';
 import type { PipeNodeOptions } from './options.js';
 import type { NodeTurn, PipeNodeState, RunResult } from './state.js';
-import { CallContext, type Work } from './calls.js';
+import { CallContext, type NodeTask } from './calls.js';
 import { createDeque } from '../../src/core/deque.js';
 
 export type { NodeMessage } from './messages.js';
@@ -37,7 +37,7 @@ export function pipeNode(options: PipeNodeOptions): Behaviour<PipeNodeState, Nod
     initial: (self) => {
       const state = initialState(options, self);
       const turn: NodeTurn = { options, state, now: options.clock.now(), effects: [] };
-      state.work = startWork(turn.now);
+      state.task = startTask(turn.now);
       proceed(turn);
       watchCall(turn);
       return [state, turn.effects];
@@ -69,10 +69,10 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     self,
     phase: 'initial',
     isTerminated: false,
-    slots: new Map(),
+    routeStates: new Map(),
     routesByUse: new Set(),
     routesApart: new Set(),
-    work: undefined,
+    task: undefined,
     pending: createDeque(),
     run: 0,
     lastRun: 0,
@@ -93,8 +93,8 @@ function initialState({ clock }: PipeNodeOptions, self: Ref<NodeMessage>): PipeN
     lastFeed: 0,
     reports: 0,
     reportedWaiting: false,
-    slotTimerAt: Infinity,
-    slotDueAt: Infinity,
+    routeTimerAt: Infinity,
+    routeDueAt: Infinity,
     callTimerAt: Infinity,
     attemptTimerAt: Infinity,
     hasWarnedOfLeftOut: false,
@@ -120,7 +120,7 @@ const handlers: Handlers<NodeTurn, NodeMessage> = {
   nextStopped,
   callDue,
   attemptDue,
-  slotsDue,
+  routesDue,
   decided,
   parkingEnded,
   parkingOverdue,
@@ -134,7 +134,7 @@ function feed({ options, state, effects }: NodeTurn, { entries, replyTo }: Messa
   }
   state.lastFeed = replyTo.question;
   // A node that ends takes nothing more: what it is fed stays open, and comes again after the restart.
-  if (state.phase === 'running') state.pending.push(feedWork({ options, state }, entries, replyTo));
+  if (state.phase === 'running') state.pending.push(feedTask({ options, state }, entries, replyTo));
 }
 
 function revoked(turn: NodeTurn, { shardWorker }: Message<'revoked'>): void {
@@ -179,22 +179,22 @@ function ran(turn: NodeTurn, message: Message<'ran'>): void {
   if (message.run !== state.run) return;
   state.run = 0;
   state.activeAt = now;
-  const { result, work } = state;
+  const { result, task } = state;
   state.result = emptyResult();
   noteResult(turn, result);
   // The node may have been stopped while the run was under way.
-  if (work !== undefined) followRun(turn, work, result);
+  if (task !== undefined) followRun(turn, task, result);
   // After the verdict: a call that has failed with its leases is no failure, and a verdict is about the state as the call left it.
   if (state.lossWaits) dropLost(turn);
 }
 
-function followRun(turn: NodeTurn, work: Work, result: RunResult): void {
+function followRun(turn: NodeTurn, task: NodeTask, result: RunResult): void {
   const { state } = turn;
-  const isDone = result.failure === undefined && work.again === undefined;
+  const isDone = result.failure === undefined && task.again === undefined;
   if (state.waiting?.isTrying === true && isDone) state.waiting = undefined;
-  if (result.failure !== undefined) callFailed(turn, work, result.failure.call, result.failure.cause);
-  else if (result.exit !== undefined) exitNode(turn, work, result.exit);
-  else if (work.isOver) finishWork(turn, work);
+  if (result.failure !== undefined) callFailed(turn, task, result.failure.call, result.failure.cause);
+  else if (result.exit !== undefined) exitNode(turn, task, result.exit);
+  else if (task.isOver) finishTask(turn, task);
 }
 
 function noteResult(turn: NodeTurn, result: RunResult): void {
@@ -213,8 +213,8 @@ function noteResult(turn: NodeTurn, result: RunResult): void {
   effects.push(effect.emit({ name: 'warning', data: { message } }));
 }
 
-function finishWork({ state, effects }: NodeTurn, { kind, replyTo }: Work): void {
-  state.work = undefined;
+function finishTask({ state, effects }: NodeTurn, { kind, replyTo }: NodeTask): void {
+  state.task = undefined;
   if (replyTo !== undefined) effects.push(effect.reply(replyTo, undefined));
   if (kind === 'start') {
     state.phase = 'running';
@@ -229,10 +229,10 @@ function proceed(turn: NodeTurn): void {
   feedNext(turn);
   proceedAttempts(turn);
   if (state.run === 0) startRun(turn);
-  setSlotTimer(turn);
+  setRouteTimer(turn);
 }
 
-/** Starts a run for the work under way, or for the next work, if one may be made. */
+/** Starts a run for the task under way, or for the next task, if one may be made. */
 function startRun(turn: NodeTurn): void {
   const { options, state, now, effects } = turn;
   const { waiting } = state;
@@ -243,10 +243,10 @@ function startRun(turn: NodeTurn): void {
     }
     waiting.isTrying = true;
   }
-  state.work ??= state.pending.shift();
-  const { work } = state;
-  if (work === undefined || state.hasStopped) return;
-  if ((work.again !== undefined || work.held !== undefined) && isLimited(options, state)) return;
+  state.task ??= state.pending.shift();
+  const { task } = state;
+  if (task === undefined || state.hasStopped) return;
+  if ((task.again !== undefined || task.held !== undefined) && isLimited(options, state)) return;
   state.lastRun += 1;
   const run = state.lastRun;
   state.run = run;
@@ -254,7 +254,7 @@ function startRun(turn: NodeTurn): void {
     effect.run({
       name: `calls#${run}`,
       kind: 'user',
-      start: () => runCalls({ options, state }, work),
+      start: () => runCalls({ options, state }, task),
       done: () => ({ type: 'ran', run }),
       failed: (error) => ({ type: 'broken', error }),
     }),

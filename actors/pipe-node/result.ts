@@ -8,7 +8,7 @@ import { maxTimerMs } from '../../src/api/plain-object.js';
 import { unknownName } from '../../src/core/nearest-name.js';
 import { HeldBundle } from '../../src/core/holding.js';
 import { addTo, emptyBundle, splitInto } from '../../src/core/references.js';
-import { noteKept, noteTenures, type Slot } from './slots.js';
+import { noteKept, noteTenures, type RouteState } from './route-states.js';
 
 export type Held = SentMessage | HeldBundle;
 
@@ -25,7 +25,7 @@ export interface Outcome {
 }
 
 interface ResultCall {
-  readonly slot: Slot;
+  readonly routeState: RouteState;
   /** Undefined: the call has no message. */
   readonly message: SentMessage | undefined;
   readonly now: number;
@@ -63,10 +63,10 @@ export function isSoleDrop(message: SentMessage | undefined, returned: unknown):
 
 /** Throws a NonRetryableError for a result that cannot be carried out: a mistake in the code, which no repetition mends. */
 export function applyResult(call: ResultCall, returned: unknown): Outcome {
-  const { slot, message, now } = call;
+  const { routeState, message, now } = call;
   const result = checked(call, returned);
   const { outputs = [], keep = [], drop = [], timerMs } = result;
-  const route = slot.route;
+  const route = routeState.route;
   const leftOut = message !== undefined && !isNamed(result, message);
 
   const settled: ItemReferences[] = [];
@@ -74,7 +74,7 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
   const taken = new Map<Held, Share>();
   // Before anything is taken: a head may be too long for a text.
   const routes = outputs.map((output) => routeAfter(output, route));
-  for (const [held, count] of sharesOf(outputs)) taken.set(held, takeShare(slot, held, count));
+  for (const [held, count] of sharesOf(outputs)) taken.set(held, takeShare(routeState, held, count));
   const sent: SentMessage[] = [];
   for (const [at, output] of outputs.entries()) {
     const { references, sizeBytes, hasLost, isGone } = embodied(output, taken);
@@ -87,21 +87,21 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
     }
   }
   for (const held of drop as readonly Held[]) {
-    const { references } = takeShare(slot, held, 1);
+    const { references } = takeShare(routeState, held, 1);
     if (references !== undefined) settled.push(references);
   }
-  for (const each of keep) keepMessage(slot, each);
+  for (const each of keep) keepMessage(routeState, each);
   if (leftOut) {
-    noteTenures(slot, SentMessage.referencesOf(message));
-    slot.kept.add(message);
+    noteTenures(routeState, SentMessage.referencesOf(message));
+    routeState.kept.add(message);
   }
 
-  if (Object.hasOwn(result, 'state')) slot.state = result.state;
-  if (result.forget === true) slot.isForgotten = true;
-  if (timerMs === null) slot.timerAt = Infinity;
-  else if (timerMs !== undefined) slot.timerAt = now + timerMs;
-  slot.usedAt = now;
-  noteKept(slot, now);
+  if (Object.hasOwn(result, 'state')) routeState.state = result.state;
+  if (result.forget === true) routeState.isForgotten = true;
+  if (timerMs === null) routeState.timerAt = Infinity;
+  else if (timerMs !== undefined) routeState.timerAt = now + timerMs;
+  routeState.usedAt = now;
+  noteKept(routeState, now);
   return { outputs: sent, settled, foldedAfterLoss, leftOut, exits: result.exit === true };
 }
 
@@ -122,21 +122,21 @@ function sharesOf(outputs: readonly Output[]): ReadonlyMap<Held, number> {
 }
 
 /** Takes what was held, for `count` outputs. */
-function takeShare(slot: Slot, held: Held, count: number): Share {
+function takeShare(routeState: RouteState, held: Held, count: number): Share {
   const sizeBytes = (SentMessage.isMessage(held) ? SentMessage.sizeOf(held) : HeldBundle.sizeOf(held)) / count;
-  const { references, ...loss } = takeAll(slot, held);
+  const { references, ...loss } = takeAll(routeState, held);
   return { references: references === undefined ? undefined : splitInto(references, count), sizeBytes, ...loss };
 }
 
-function takeAll(slot: Slot, held: Held): Omit<Share, 'sizeBytes'> {
+function takeAll(routeState: RouteState, held: Held): Omit<Share, 'sizeBytes'> {
   if (!SentMessage.isMessage(held)) {
-    slot.holdings.delete(held);
+    routeState.holdings.delete(held);
     return HeldBundle.take(held) as Omit<Share, 'sizeBytes'>;
   }
   const references = SentMessage.referencesOf(held);
   SentMessage.setReferences(held, undefined);
-  slot.kept.delete(held);
-  const hasLost = slot.withLost.delete(held);
+  routeState.kept.delete(held);
+  const hasLost = routeState.withLost.delete(held);
   return { references, hasLost, isGone: hasLost && references === undefined };
 }
 
@@ -173,21 +173,21 @@ function routeAfter({ route: change }: Output, route: Route | undefined): Route 
   return change === 'remove' ? route?.tail : addHead(route, change.add);
 }
 
-function keepMessage(slot: Slot, keep: Keep): void {
+function keepMessage(routeState: RouteState, keep: Keep): void {
   if (SentMessage.isMessage(keep)) {
-    noteTenures(slot, SentMessage.referencesOf(keep));
-    slot.kept.add(keep);
+    noteTenures(routeState, SentMessage.referencesOf(keep));
+    routeState.kept.add(keep);
     return;
   }
   const { message, in: holding } = keep as { readonly message: SentMessage; readonly in: HeldBundle };
   const references = SentMessage.referencesOf(message);
   SentMessage.setReferences(message, undefined);
-  slot.kept.delete(message);
+  routeState.kept.delete(message);
   // A loss goes with the message: an output of the holding must not come late, or pass for whole.
-  const hasLost = slot.withLost.delete(message);
-  noteTenures(slot, references);
+  const hasLost = routeState.withLost.delete(message);
+  noteTenures(routeState, references);
   HeldBundle.add(holding, references, { sizeBytes: SentMessage.sizeOf(message), hasLost });
-  slot.holdings.add(holding);
+  routeState.holdings.add(holding);
 }
 
 function isNamed({ outputs = [], keep = [], drop = [] }: NodeResult, message: SentMessage): boolean {
@@ -199,23 +199,23 @@ function isNamed({ outputs = [], keep = [], drop = [] }: NodeResult, message: Se
  * Whether this is the message of the call, or something that the state keeps. A holding that holds something for another state is not this
  * state's to emit.
  */
-export function isHere(slot: Slot, message: SentMessage | undefined, held: unknown): held is Held {
-  if (SentMessage.isMessage(held)) return held === message || slot.kept.has(held);
-  return HeldBundle.isHolding(held) && (HeldBundle.isEmpty(held) || slot.holdings.has(held));
+export function isHere(routeState: RouteState, message: SentMessage | undefined, held: unknown): held is Held {
+  if (SentMessage.isMessage(held)) return held === message || routeState.kept.has(held);
+  return HeldBundle.isHolding(held) && (HeldBundle.isEmpty(held) || routeState.holdings.has(held));
 }
 
 /** Takes out what was held, for good. */
-export function takeHeld(slot: Slot, held: Held): ItemReferences | undefined {
-  return takeShare(slot, held, 1).references;
+export function takeHeld(routeState: RouteState, held: Held): ItemReferences | undefined {
+  return takeShare(routeState, held, 1).references;
 }
 
 /** Refuses a result that is none, or that names what this call may not name. */
-function checked({ slot, message, node }: ResultCall, returned: unknown): NodeResult {
+function checked({ routeState, message, node }: ResultCall, returned: unknown): NodeResult {
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned))
     refuseResult(node, '', 'an object { outputs, keep, drop, state }', returned);
   const result = copyOf(returned as NodeResult);
   const { outputs = [], keep = [], drop = [] } = result;
-  const ofThisCall = (held: unknown): boolean => isHere(slot, message, held);
+  const ofThisCall = (held: unknown): boolean => isHere(routeState, message, held);
   const gone = new Set<unknown>();
 
   for (const [path, list] of Object.entries({ outputs, keep, drop }))
@@ -230,7 +230,7 @@ function checked({ slot, message, node }: ResultCall, returned: unknown): NodeRe
       gone.add(held);
     }
     const { route, sizeBytes } = output;
-    if (route === 'remove' && slot.route === undefined)
+    if (route === 'remove' && routeState.route === undefined)
       refuseResult(
         node,
         `${path}.route`,
@@ -255,7 +255,7 @@ function checked({ slot, message, node }: ResultCall, returned: unknown): NodeRe
     if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(node, `keep[${at}]`, messageText, kept);
     if (isIn && !HeldBundle.isHolding(each.in))
       refuseResult(node, `keep[${at}].in`, 'a holding of createHolding()', each.in);
-    if (isIn && !isHere(slot, message, each.in))
+    if (isIn && !isHere(routeState, message, each.in))
       refuseResult(node, `keep[${at}].in`, 'a holding of this state, or an empty one', each.in);
     if (gone.has(kept) || stays.has(kept))
       refuseResult(node, `keep[${at}]`, 'a message that is in no other list', kept);
@@ -263,7 +263,7 @@ function checked({ slot, message, node }: ResultCall, returned: unknown): NodeRe
   }
   if (
     result.forget === true &&
-    (stays.size > 0 || keepsMore(slot, gone) || (message !== undefined && !gone.has(message)))
+    (stays.size > 0 || keepsMore(routeState, gone) || (message !== undefined && !gone.has(message)))
   )
     refuseResult(node, 'forget', 'true only if nothing is kept', true);
   checkOrders(node, result);
@@ -343,7 +343,7 @@ function checkNames(node: string, result: NodeResult): void {
 }
 
 /** Whether the state keeps something that is not in `gone`. */
-function keepsMore({ kept, holdings }: Slot, gone: ReadonlySet<unknown>): boolean {
+function keepsMore({ kept, holdings }: RouteState, gone: ReadonlySet<unknown>): boolean {
   return [...kept, ...holdings].some((held) => !gone.has(held));
 }
 

@@ -1,15 +1,15 @@
-// A run makes the calls of one piece of work (`Work`). It gives way after an asynchronous call, after a failure, when its time is over, or
-// when the queue for the next node is full. The actor then takes what the run has done, and starts another.
-import { CallContext, invoke, type Call, type Work } from './calls.js';
+// A run makes the calls of one task (`NodeTask`). It gives way after an asynchronous call, after a failure, when its time is over, or when
+// the queue for the next node is full. The actor then takes what the run has done, and starts another.
+import { CallContext, invoke, type Call, type NodeTask } from './calls.js';
 import { isLimited } from './queue.js';
 import { noteRouteUse } from './route-uses.js';
 import { applyResult, isSoleDrop, soleOutput } from './result.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { settle } from './settled.js';
-import { endLateKept, slotId, type Slot } from './slots.js';
+import { endLateKept, routeIdOf, type RouteState } from './route-states.js';
 import type { NodeParts, RunResult } from './state.js';
 import { terminateAll } from './termination.js';
-import { dueAt, isLive } from './work.js';
+import { dueAt, isLive } from './tasks.js';
 import { isThenable } from '../../src/core/callback.js';
 import { startSlice } from '../../src/core/time-slice.js';
 
@@ -27,12 +27,12 @@ export function emptyResult(): RunResult {
 }
 
 /** Makes calls until the run must give way. */
-export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
+export function runCalls(parts: NodeParts, task: NodeTask): void | Promise<void> {
   const slice = startSlice(parts.options.clock);
   let made = 0;
   for (;;) {
     if (parts.state.hasStopped || (made > 0 && slice.isOver())) return;
-    const call = nextCall(parts, work);
+    const call = nextCall(parts, task);
     if (call === undefined) return;
     made += 1;
     const pending = makeCall(parts, call);
@@ -42,36 +42,37 @@ export function runCalls(parts: NodeParts, work: Work): void | Promise<void> {
 }
 
 /** The next call; undefined if there is none, or none may be made now. */
-function nextCall(parts: NodeParts, work: Work): Call | undefined {
-  const call = dueCall(parts, work);
-  if (call === undefined || call.callback === 'terminate' || !endLateKept(call.slot, parts.options.clock)) return call;
+function nextCall(parts: NodeParts, task: NodeTask): Call | undefined {
+  const call = dueCall(parts, task);
+  if (call === undefined || call.callback === 'terminate' || !endLateKept(call.routeState, parts.options.clock))
+    return call;
   // The state still has values of a lease that has ended. They are taken out first, and then the call is made.
   parts.state.lossWaits = true;
-  work.again = call;
+  task.again = call;
   return undefined;
 }
 
-function dueCall(parts: NodeParts, work: Work): Call | undefined {
+function dueCall(parts: NodeParts, task: NodeTask): Call | undefined {
   const hasRoom = !isLimited(parts.options, parts.state);
-  const known = work.again ?? work.held;
+  const known = task.again ?? task.held;
   if (known !== undefined) {
     if (!hasRoom) return undefined;
-    work.again = undefined;
-    work.held = undefined;
+    task.again = undefined;
+    task.held = undefined;
     if (known.message === undefined || isLive(parts, known.message)) return known;
-    work.wasMade = false;
+    task.wasMade = false;
   }
-  const { done, value } = work.calls.next(work.wasMade);
-  work.wasMade = true;
+  const { done, value } = task.calls.next(task.wasMade);
+  task.wasMade = true;
   if (done === true) {
-    work.isOver = true;
+    task.isOver = true;
   } else if (hasRoom || value.callback === 'terminate') {
     // The end of a state sends nothing on, so it needs no room.
     return value;
   } else {
-    // Without room the next call waits in `held`. It is asked for all the same: a work without another call is over, and its feed is
+    // Without room the next call waits in `held`. It is asked for all the same: a task without another call is over, and its feed is
     // answered.
-    work.held = value;
+    task.held = value;
   }
   return undefined;
 }
@@ -100,17 +101,17 @@ function makeCall(parts: NodeParts, call: Call): Promise<void> | undefined {
 /** A call has returned. What it has returned may be refused. */
 function ended(parts: NodeParts, call: Call, returned: unknown): void {
   const { options, state } = parts;
-  const { callback, slot, message } = call;
+  const { callback, routeState, message } = call;
   const { result } = state;
   state.calling = undefined;
   state.uses += 1;
-  slot.lastUse = state.uses;
+  routeState.lastUse = state.uses;
   if (callback === 'init') {
-    slot.state = returned;
-    // At once: the node may stop before the work goes on, and then this state must be ended, too.
-    state.slots.set(slotId(slot.route), slot);
+    routeState.state = returned;
+    // At once: the node may stop before the task goes on, and then this state must be ended, too.
+    state.routeStates.set(routeIdOf(routeState.route), routeState);
   }
-  noteRouteUse(state, slot);
+  noteRouteUse(state, routeState);
   if (state.hasStopped) {
     terminateAll(options, state);
     return;
@@ -118,8 +119,11 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
   if (callback !== 'init' && callback !== 'terminate') {
     try {
       if (callback === 'handleMessage' && takeUsual(parts, call, returned)) return;
-      if (callback === 'handleTimer') slot.timerAt = Infinity;
-      const outcome = applyResult({ slot, message, now: options.clock.now(), node: options.name }, returned ?? {});
+      if (callback === 'handleTimer') routeState.timerAt = Infinity;
+      const outcome = applyResult(
+        { routeState, message, now: options.clock.now(), node: options.name },
+        returned ?? {},
+      );
       for (const output of outcome.outputs) {
         result.emitted.push(output);
         result.emittedBytes += SentMessage.sizeOf(output);
@@ -134,12 +138,12 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
       return;
     }
   }
-  noteTimer(parts, slot);
+  noteTimer(parts, routeState);
   if (call.failures > 0) result.recovered.push(call);
 }
 
 /** Carries out the two results that most messages have. Returns false for any other. */
-function takeUsual({ state }: NodeParts, { slot, message, failures }: Call, returned: unknown): boolean {
+function takeUsual({ state }: NodeParts, { routeState, message, failures }: Call, returned: unknown): boolean {
   if (message === undefined || failures > 0) return false;
   const output = soleOutput(message, returned);
   if (output === undefined && !isSoleDrop(message, returned)) return false;
@@ -148,10 +152,10 @@ function takeUsual({ state }: NodeParts, { slot, message, failures }: Call, retu
   const sizeBytes = SentMessage.sizeOf(message);
   const references = SentMessage.referencesOf(message);
   SentMessage.setReferences(message, undefined);
-  slot.usedAt = state.calledAt;
+  routeState.usedAt = state.calledAt;
   if (output === undefined) settle(state.settled, references);
   else {
-    state.result.emitted.push(new SentMessage(value, references, slot.route, sizeBytes));
+    state.result.emitted.push(new SentMessage(value, references, routeState.route, sizeBytes));
     state.result.emittedBytes += sizeBytes;
   }
   return true;
@@ -164,6 +168,6 @@ function failed({ options, state }: NodeParts, call: Call, cause: unknown): void
 }
 
 /** Notes when the timer of the state is due, or the route idle. */
-function noteTimer(parts: NodeParts, slot: Slot): void {
-  parts.state.slotDueAt = Math.min(parts.state.slotDueAt, dueAt(parts, slot));
+function noteTimer(parts: NodeParts, routeState: RouteState): void {
+  parts.state.routeDueAt = Math.min(parts.state.routeDueAt, dueAt(parts, routeState));
 }

@@ -3,11 +3,11 @@ import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { PendingFailures } from '../protocol/pending-failures.js';
 import type { AttemptAnswer, Entry } from '../protocol/pipe-messages.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Call, Calling, Work } from './calls.js';
+import type { Call, Calling, NodeTask } from './calls.js';
 import type { NodeMessage } from './messages.js';
 import type { PipeNodeOptions } from './options.js';
 import type { Settled } from './settled.js';
-import type { Slot } from './slots.js';
+import type { RouteState } from './route-states.js';
 
 /** A failed call that holds the node. */
 export interface WaitingCall {
@@ -39,7 +39,7 @@ export interface RunResult {
   exit: Call | undefined;
 }
 
-/** What the works and runs of a node need: they go on outside of the actor's turns. */
+/** What the tasks and runs of a node need: they go on outside of the actor's turns. */
 export interface NodeParts {
   readonly options: PipeNodeOptions;
   readonly state: PipeNodeState;
@@ -55,14 +55,14 @@ export interface PipeNodeState {
   phase: 'initial' | 'running' | 'failed' | 'exiting' | 'stopped' | 'ended';
   /** Every state has been ended, so nothing more is called. */
   isTerminated: boolean;
-  readonly slots: Map<string, Slot>;
-  /** The ids of the routes in `slots` that may end, the one used longest ago first. */
+  readonly routeStates: Map<string, RouteState>;
+  /** The ids of the routes in `routeStates` that may end, the least recently used one first. */
   routesByUse: Set<string>;
   /** The others: since their last use they were to end, and keep something that no flush emits. */
   readonly routesApart: Set<string>;
-  /** The work under way, and what waits behind it in the order of its arrival. */
-  work: Work | undefined;
-  readonly pending: Deque<Work>;
+  /** The task under way, and what waits behind it in the order of its arrival. */
+  task: NodeTask | undefined;
+  readonly pending: Deque<NodeTask>;
   /** The number of the run under way; 0 if none is. */
   run: number;
   lastRun: number;
@@ -95,9 +95,9 @@ export interface PipeNodeState {
   /** Whether the pipe knows that the node waits. */
   reportedWaiting: boolean;
   /** When the timer for states fires; Infinity if it is not set. */
-  slotTimerAt: number;
+  routeTimerAt: number;
   /** When a timer of a state, or the end of an idle route, is due at the earliest; Infinity if there is none. */
-  slotDueAt: number;
+  routeDueAt: number;
   /** When `callDue` comes; Infinity if its timer is not set. */
   callTimerAt: number;
   attemptTimerAt: number;

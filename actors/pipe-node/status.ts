@@ -4,11 +4,11 @@ import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { waitingText } from '../protocol/pending-failures.js';
 import { isFlushMark, type Entry } from '../protocol/pipe-messages.js';
 import { SentMessage, type ItemReferences } from '../protocol/pipe-message.js';
-import type { Callback, Work } from './calls.js';
+import type { Callback, NodeTask } from './calls.js';
 import type { Message } from './messages.js';
 import { refusalOf } from './refusal.js';
 import { isLimited } from './queue.js';
-import { keptReferences, oldestItem } from './slots.js';
+import { keptReferences, oldestItem } from './route-states.js';
 import type { NodeTurn, PipeNodeState } from './state.js';
 import type { PipeNodeOptions } from './options.js';
 import { forEachOldest, namesRecord } from '../../src/core/references.js';
@@ -62,17 +62,17 @@ export interface PipeNodeStatus extends NodeFigures {
 }
 
 export function nodeStatus(options: PipeNodeOptions, state: PipeNodeState, now: number): PipeNodeStatus {
-  const { work, waiting, calling, queue, queuedBytes, slots } = state;
+  const { task, waiting, calling, queue, queuedBytes, routeStates } = state;
   const oldest = oldestOf(state, now);
   const call = waiting?.call;
   return {
     node: options.name,
     holding: heldBy(state, now),
     state: phaseOf(options, state),
-    waiting: work === undefined ? 0 : work.entries.length - work.next,
+    waiting: task === undefined ? 0 : task.entries.length - task.next,
     queued: queue.length,
     queuedBytes,
-    routes: [...slots.values()].filter(({ route }) => route !== undefined).length,
+    routes: [...routeStates.values()].filter(({ route }) => route !== undefined).length,
     ...(oldest === undefined ? {} : { oldest }),
     ...(calling === undefined
       ? {}
@@ -97,14 +97,14 @@ function phaseOf(options: PipeNodeOptions, state: PipeNodeState): PipeNodeStatus
   return isLimited(options, state) ? 'blocked' : 'ready';
 }
 
-function oldestOf({ slots }: PipeNodeState, now: number): PipeNodeStatus['oldest'] {
+function oldestOf({ routeStates }: PipeNodeState, now: number): PipeNodeStatus['oldest'] {
   let since = Infinity;
   let oldest: PipeNodeStatus['oldest'];
-  for (const slot of slots.values()) {
-    if (slot.keepsSince >= since) continue;
-    const item = oldestItem(slot);
+  for (const routeState of routeStates.values()) {
+    if (routeState.keepsSince >= since) continue;
+    const item = oldestItem(routeState);
     if (item === undefined) continue;
-    since = slot.keepsSince;
+    since = routeState.keepsSince;
     const { source, shardId, sequenceNumber } = item;
     oldest = { source, shardId, sequenceNumber, forMs: now - since };
   }
@@ -112,7 +112,7 @@ function oldestOf({ slots }: PipeNodeState, now: number): PipeNodeStatus['oldest
 }
 
 function heldBy(state: PipeNodeState, now: number): readonly HeldRecord[] {
-  const { waiting, calling, work, pending, slots, queue } = state;
+  const { waiting, calling, task, pending, routeStates, queue } = state;
   const held = new Map<number, HeldRecord>();
   const note = (references: ItemReferences | undefined, where: Whereabouts['state'], since: number): void => {
     if (references === undefined) return;
@@ -127,11 +127,11 @@ function heldBy(state: PipeNodeState, now: number): readonly HeldRecord[] {
   if (waiting !== undefined) noteEntry(waiting.call.message, 'waiting', waiting.call.failedSince);
   if (calling !== undefined) noteEntry(calling.call.message, 'running', calling.since);
   const waits = waiting === undefined ? 'queued' : 'waiting';
-  for (const entry of work?.entries.slice(work.next) ?? []) noteEntry(entry, waits, state.activeAt);
+  for (const entry of task?.entries.slice(task.next) ?? []) noteEntry(entry, waits, state.activeAt);
   for (let at = 0; at < pending.length; at += 1)
-    for (const entry of (pending.at(at) as Work).entries) noteEntry(entry, waits, state.activeAt);
-  for (const slot of slots.values())
-    for (const references of keptReferences(slot)) note(references, 'folded', slot.keepsSince);
+    for (const entry of (pending.at(at) as NodeTask).entries) noteEntry(entry, waits, state.activeAt);
+  for (const routeState of routeStates.values())
+    for (const references of keptReferences(routeState)) note(references, 'folded', routeState.keepsSince);
   for (let at = 0; at < queue.length; at += 1) noteEntry(queue.at(at), 'queued', state.activeAt);
   return [...held.values()];
 }
@@ -152,18 +152,18 @@ function whereabouts({ options, state, now }: NodeTurn, shardWorker: number, ord
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     return { actor: `${state.self.path} (${options.name})`, state: where, forMs: now - since };
   };
-  const { waiting, calling, work, queue } = state;
+  const { waiting, calling, task, queue } = state;
   if (waiting !== undefined && isSought(waiting.call.message))
     return { ...at('waiting', waiting.call.failedSince), error: waiting.call.cause };
   if (calling !== undefined && isSought(calling.call.message)) return at('running', calling.since);
   const waits = waiting === undefined ? 'queued' : 'waiting';
-  if (work?.entries.slice(work.next).some(isSought) === true) return at(waits, state.activeAt);
+  if (task?.entries.slice(task.next).some(isSought) === true) return at(waits, state.activeAt);
   for (let index = 0; index < state.pending.length; index += 1)
     if (state.pending.at(index)?.entries.some(isSought) === true) return at(waits, state.activeAt);
-  for (const slot of state.slots.values())
-    for (const references of keptReferences(slot))
+  for (const routeState of state.routeStates.values())
+    for (const references of keptReferences(routeState))
       if (namesRecord(references, (tenure) => tenure.shardWorkerNumber === shardWorker, ordinal))
-        return at('folded', slot.keepsSince);
+        return at('folded', routeState.keepsSince);
   for (let index = 0; index < queue.length; index += 1)
     if (isSought(queue.at(index))) return at('queued', state.activeAt);
   return undefined;

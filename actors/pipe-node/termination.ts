@@ -6,10 +6,10 @@ import type { PipeNodeState } from './state.js';
 import { callGuarded } from '../../src/core/callback.js';
 
 export function terminateAll(options: PipeNodeOptions, state: PipeNodeState): void {
-  const slots = [...state.slots.values()];
-  state.slots.clear();
-  for (const slot of slots) {
-    const call = callOf('terminate', slot);
+  const routeStates = [...state.routeStates.values()];
+  state.routeStates.clear();
+  for (const routeState of routeStates) {
+    const call = callOf('terminate', routeState);
     const context = new CallContext(options, call);
     // A cast, because `stoppedWith` is set as soon as the actor stops.
     CallContext.abort(context, state.stoppedWith as Error);

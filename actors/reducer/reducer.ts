@@ -18,7 +18,7 @@ import { createCallContexts } from './calls/call-contexts.js';
 import { timeoutDue, watchCalls } from './calls/call-timeout.js';
 import { createSlot } from './calls/user-calls.js';
 import { decided } from './failures/failed-call.js';
-import { createHeldKeys, dueKey, isHolding } from './failures/held-keys.js';
+import { createHeldKeys, dueKey, holdsAny } from './failures/held-keys.js';
 import { acceptNews, forgetEmitted, pipeNews } from './emitting/news.js';
 import { markPassed, passBy } from './emitting/passing.js';
 import { createPipeBehind, hasRoom } from './emitting/pipe-behind.js';
@@ -294,11 +294,11 @@ function takeStep(turn: ReducerTurn): boolean {
 }
 
 /**
- * Whether a stateless reducer must flush before the attempt that is due. The attempt has a state and a flush of its own, so earlier items
- * of its key that are folded already must be flushed first.
+ * Whether a `collectsOnly` reducer must flush before the attempt that is due. The attempt has a state and a flush of its own, so earlier
+ * items of its key that are folded already must be flushed first.
  */
 function isBeforeAttempt({ options, state, now }: ReducerTurn): boolean {
-  if (!isolatesFailures(options.definition) || !isHolding(state.keys)) return false;
+  if (!isolatesFailures(options.definition) || !holdsAny(state.keys)) return false;
   const key = dueKey(state.keys, now)?.key;
   if (key === undefined) return false;
   return [...state.slots.values()].some(({ folded }) => folded.some((item) => item.key === key));
@@ -321,7 +321,7 @@ function roomForItems({ options, state }: ReducerTurn): number {
 /** The next items to fold, at most `limit`. Items that have to wait are held. */
 function takeItems(turn: ReducerTurn, limit: number): readonly DeliveredItem[] {
   const { state } = turn;
-  const holds = isHolding(state.keys);
+  const holds = holdsAny(state.keys);
 
   const carried = state.carry.slice(0, limit);
   state.carry = state.carry.slice(carried.length);

@@ -5,7 +5,7 @@ import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
 import type { ShardWorkerState } from './state.js';
 import type { ShardWorkerTurn } from './turn.js';
-import { isIntakePaused } from './options.js';
+import { mayRead } from './may-read.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
@@ -17,11 +17,6 @@ const askAgainMs = 1_000;
 /** Whether no more records can be admitted, because of the bounds of the shard or of the process. */
 export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
-}
-
-/** Whether the shard worker may read, now or as soon as there is room. */
-export function mayRead({ options, state }: ShardWorkerTurn): boolean {
-  return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
 /** Notes since when the ledger has been full, and sets the timer. Called after every message. */
@@ -43,7 +38,7 @@ export function limitDue(turn: ShardWorkerTurn): void {
   const { options, state, effects } = turn;
   const { pendingLimit, channels } = state;
   pendingLimit.watching = false;
-  const leftMs = limitWarningMs - stillForMs(turn);
+  const leftMs = limitWarningMs - stuckForMs(turn);
   if (pendingLimit.fullSince === undefined || pendingLimit.warned) return;
   if (leftMs > 0) return watchAgain(turn, leftMs);
 
@@ -63,7 +58,7 @@ export function limitDue(turn: ShardWorkerTurn): void {
 }
 
 /** How long the ledger has been full and nothing was settled. */
-function stillForMs({ state, now }: ShardWorkerTurn): number {
+function stuckForMs({ state, now }: ShardWorkerTurn): number {
   return now - Math.max(state.pendingLimit.fullSince ?? now, state.settledAt);
 }
 
@@ -72,14 +67,14 @@ export function ackWaitReported(turn: ShardWorkerTurn, { heldForMs }: { readonly
   const { state, effects } = turn;
   state.pendingLimit.watching = false;
   if (state.pendingLimit.fullSince === undefined || state.pendingLimit.warned) return;
-  const leftMs = limitWarningMs - Math.min(heldForMs, stillForMs(turn));
+  const leftMs = limitWarningMs - Math.min(heldForMs, stuckForMs(turn));
   if (leftMs > 0) return watchAgain(turn, heldForMs === 0 ? askAgainMs : leftMs);
 
   state.pendingLimit.warned = true;
   const { source, shardId } = turn.options.lease;
   const message = warningText(turn);
   const error = new KinactError('PENDING_LIMIT_TOO_SMALL', message, {
-    data: { source, shardId, ageMs: Math.round(stillForMs(turn)) },
+    data: { source, shardId, ageMs: Math.round(stuckForMs(turn)) },
   });
   effects.push(effect.emit({ name: 'warning', data: { message, error, source, shardId } }));
 }

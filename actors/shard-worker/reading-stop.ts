@@ -2,7 +2,8 @@
 // is full for any other reason is ordinary back-pressure, and silent. So the shard worker asks where its oldest open record is, once
 // nothing has been admitted for a second, and then once a second.
 import { effect } from '../protocol/actor.js';
-import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';
+import { mayRead } from './may-read.js';
+import { isHeldUp, reachedBound } from './pending-limit.js';
 import { locate } from './stage-channel.js';
 import type { ShardWorkerTurn } from './turn.js';
 import type { Message } from './messages.js';

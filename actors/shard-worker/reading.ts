@@ -5,7 +5,7 @@ import { effect } from '../protocol/actor.js';
 import { noteReadOver, openReader } from './byte-account.js';
 import { noteDropped } from './lag.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
-import { mayRead } from './pending-limit.js';
+import { mayRead } from './may-read.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
 import { isStartRefuted, noteAnswer } from './start-check.js';

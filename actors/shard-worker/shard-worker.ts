@@ -20,7 +20,8 @@ import type { ShardWorkerTurn } from './turn.js';
 import type { Message, ShardWorkerMessage } from './messages.js';
 import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { stallError, stillSince, shardWorkerStatus, type ShardWorkerStatus } from './watchdog.js';
+import { stallError, unmovedSince } from './watchdog.js';
+import { shardWorkerStatus, type ShardWorkerStatus } from './status.js';
 import { countSettled } from './settled-meter.js';
 import { ackWaitReported, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { locatedForAge, ageDue, watchAge } from './retention.js';
@@ -315,7 +316,7 @@ function watchdog(turn: ShardWorkerTurn): void {
     effects.push(effect.after('watchdog', ms, { type: 'watchdog' }));
   };
 
-  const since = stillSince(turn);
+  const since = unmovedSince(turn);
   if (since === undefined) {
     watchAgain(options.watchdogMs);
     return;
@@ -347,7 +348,7 @@ function locatedForWatchdog(
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
-  const since = stillSince(turn);
+  const since = unmovedSince(turn);
 
   // The answer is about a record that has been settled since.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
@@ -359,7 +360,7 @@ function locatedForWatchdog(
   const whereabouts = state.unlocated === undefined ? found : { ...found, forMs: now - state.unlocated.since };
   const error = stallError({
     watchdogMs: options.watchdogMs,
-    stillForMs: now - since,
+    unmovedForMs: now - since,
     settledNothingForMs: now - state.settledAt,
     isFull: isHeldUp(state),
     intakePaused: isIntakePaused(options),

@@ -101,14 +101,14 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   retire,
   shardWorkerDown: retire,
   beat,
-  decided: withAnswers(recordDecided),
-  parkingEnded: withAnswers(recordParkingEnded),
-  parkingOverdue: withAnswers(recordParkingOverdue),
-  parkingDue: withAnswers(recordParkingDue),
+  decided: thenAnswerDrains(recordDecided),
+  parkingEnded: thenAnswerDrains(recordParkingEnded),
+  parkingOverdue: thenAnswerDrains(recordParkingOverdue),
+  parkingDue: thenAnswerDrains(recordParkingDue),
 };
 
-/** A handler of what a policy or a sink has answered. A drain may have waited for that. */
-function withAnswers<M>(handler: (turn: StageTurn, message: M) => void): (turn: StageTurn, message: M) => void {
+/** The handler, followed by the answers to drains: one may have waited for what a policy or a sink has answered here. */
+function thenAnswerDrains<M>(handler: (turn: StageTurn, message: M) => void): (turn: StageTurn, message: M) => void {
   return (turn, message) => {
     handler(turn, message);
     if (!hasFailed(turn)) answerDrains(turn);
@@ -215,7 +215,7 @@ function collect(turn: StageTurn, message: Message<'collect'>): void {
   // A collect never comes before the notify that makes the entry. So a shard worker without an entry has retired and needs no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
   entry.openCollect = message.replyTo;
-  answerDemand(turn, entry);
+  replyWhereDue(turn, entry);
 }
 
 function disposed(turn: StageTurn, message: Message<'disposed'>): void {
@@ -246,14 +246,15 @@ function append(to: number[], from: readonly number[]): void {
 }
 
 function answerAll(turn: StageTurn): void {
-  for (const entry of turn.state.shardWorkerEntries.values()) answerDemand(turn, entry);
+  for (const entry of turn.state.shardWorkerEntries.values()) replyWhereDue(turn, entry);
 }
 
-/** Sends the dispositions with the first reply that may go. The reply to a notify goes before the reply to a collect. */
-function answerDemand({ options, effects }: StageTurn, entry: ShardWorkerEntry): void {
+/** Replies to `notify` and `collect`, if a reply is due. The first reply takes the dispositions: that to `notify` goes before the other. */
+function replyWhereDue({ options, effects }: StageTurn, entry: ShardWorkerEntry): void {
   const { openNotify } = entry;
-  const inDemand = openNotify?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
-  if (openNotify !== undefined && isExtracted(openNotify.batch) && inDemand) {
+  // All items of the batch were sent, or few records of this shard wait here.
+  const wantsMore = openNotify?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
+  if (openNotify !== undefined && isExtracted(openNotify.batch) && wantsMore) {
     entry.openNotify = undefined;
     effects.push(effect.reply(openNotify.replyTo, takeOutbox(entry)));
   }

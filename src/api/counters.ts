@@ -32,7 +32,7 @@ const yours = {
 /** Counters that rise in a healthy consumer, too: at every restart, lost lease and stop. */
 const ordinary = {
   droppedMessages: 'Messages in a pipe that stood for items of a lost lease alone.',
-  expiredIterators: 'Shard iterators that had expired, each replaced behind the last record.',
+  expiredIterators: 'Shard iterators that had expired, each replaced by one that begins after the last record.',
   subscriptionsBegun: 'Subscriptions of enhanced fan-out that have begun.',
   subscriptionsRenewed: 'Subscriptions that ended after their five minutes. Each is followed by another.',
   subscriptionsToShardEnd: 'Subscriptions that ended with their shard.',

@@ -180,8 +180,8 @@ export interface NodeDefinition<State = unknown, In = unknown, Out = unknown> {
    */
   readonly keepsForMs?: number | undefined;
   /**
-   * How many routes may have a state at once. Beyond it the route that was used longest ago is flushed and ended, of those whose state then
-   * keeps nothing. If all keep something, there are more. Default 10,000.
+   * How many routes may have a state at once. Beyond it the least recently used route is flushed and ended, of those whose state then keeps
+   * nothing. If all keep something, there are more. Default 10,000.
    */
   readonly maxRoutes?: number | undefined;
   /** A route that holds nothing, and has had no message for this long, is ended. Default 60,000. */

@@ -18,15 +18,15 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   batch: ['object', 'undefined'],
   acknowledge: ['string', 'undefined'],
   stateBy: ['string', 'undefined'],
-  stateless: ['boolean', 'undefined'],
+  collectsOnly: ['boolean', 'undefined'],
   concurrency: ['number', 'undefined'],
   timeoutMs: ['number', 'undefined'],
 };
 
 /** The members that name the kind of a reducer, each with those that do not go with it. */
 const alone: Readonly<Record<string, readonly string[]>> = {
-  behaviour: ['flush', 'batch', 'acknowledge', 'stateBy', 'stateless'],
-  process: ['init', 'flush', 'acknowledge', 'stateBy', 'stateless'],
+  behaviour: ['flush', 'batch', 'acknowledge', 'stateBy', 'collectsOnly'],
+  process: ['init', 'flush', 'acknowledge', 'stateBy', 'collectsOnly'],
 };
 
 /** Throws INVALID_OPTION, naming the member, expected and got. */
@@ -64,9 +64,9 @@ export function checkReducer(reducer: object): void {
     if (!Number.isSafeInteger(concurrency) || (concurrency as number) < 1)
       refuse('reducer.concurrency', 'an integer >= 1', concurrency);
   }
-  if (definition['stateless'] === true) {
-    if (definition['flush'] === undefined) refuse('reducer.flush', 'a function with stateless', undefined);
-    if (definition['acknowledge'] === 'manual') refuse('reducer.acknowledge', "'auto' with stateless", 'manual');
+  if (definition['collectsOnly'] === true) {
+    if (definition['flush'] === undefined) refuse('reducer.flush', 'a function with collectsOnly', undefined);
+    if (definition['acknowledge'] === 'manual') refuse('reducer.acknowledge', "'auto' with collectsOnly", 'manual');
   }
   if (definition['batch'] !== undefined) checkBatch(definition['batch'] as Members);
 }

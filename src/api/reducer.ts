@@ -214,12 +214,12 @@ export interface FoldingReducer<State = unknown, Value = Buffer, Emits = never> 
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
   /**
-   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected. Some of its items are
-   * folded into a new state from `init()`, and flushed, down to the items that fail alone. The others are acknowledged. It needs
-   * `flush`, and does not go with `acknowledge: 'manual'`.
+   * The state only collects items for the next flush, so nothing of it matters beyond that. Then a failed flush is not only repeated, but
+   * bisected. Some of its items are folded into a new state from `init()`, and flushed, down to the items that fail alone. The others are
+   * acknowledged. It needs `flush`, and does not go with `acknowledge: 'manual'`.
    * @default false
    */
-  readonly stateless?: boolean | undefined;
+  readonly collectsOnly?: boolean | undefined;
   readonly concurrency?: undefined;
   /**
    * How long a call may take, in milliseconds. Then the signal of its `ctx` aborts with a TimeoutError that names the record. The call
@@ -252,7 +252,7 @@ export interface RawReducer<State = unknown, Value = Buffer, Emits = never> {
   readonly batch?: undefined;
   readonly acknowledge?: undefined;
   readonly stateBy?: undefined;
-  readonly stateless?: undefined;
+  readonly collectsOnly?: undefined;
   readonly concurrency?: undefined;
   readonly process?: undefined;
 }
@@ -284,7 +284,7 @@ export interface ProcessReducer<Value = Buffer, Emits = never> {
   readonly behaviour?: undefined;
   readonly acknowledge?: undefined;
   readonly stateBy?: undefined;
-  readonly stateless?: undefined;
+  readonly collectsOnly?: undefined;
 }
 
 /** A reducer of any kind, as `defineReducer` returns it. `Emits`: what it sends into the pipe behind it. */

@@ -38,7 +38,7 @@ Prints for each shard that has not ended who owns it and how far it is behind, f
 
 READ LAG      how far the checkpoint is behind the tip of the shard. Reading is at least as far as the checkpoint.
 SETTLED LAG   how old the oldest record is that the checkpoint does not cover; 0 only when there is none.
-ARRIVING      records a second that were written behind the checkpoint, from a sample of at most 100. An aggregate is one.
+ARRIVING      records a second that were written after the checkpoint, from a sample of at most 100. An aggregate is one.
 SETTLED       records a second that became durable since the look before: an estimate, with --watch.
 
 A look costs a ListShards for each stream, and at most one GetShardIterator (or a few, if the position is gone) and four GetRecords per shard, about 64 KiB. A

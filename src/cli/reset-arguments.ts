@@ -10,7 +10,7 @@ export type AskedPosition =
   | { readonly type: 'trimHorizon' }
   | { readonly type: 'latest' }
   | { readonly type: 'at'; readonly timestampMs: number }
-  | { readonly type: 'behind'; readonly sequenceNumber: string };
+  | { readonly type: 'after'; readonly sequenceNumber: string };
 
 /** Takes `--shard a b`, `--shard a --shard b` and `--shard a,b` out of the arguments. */
 export function shardArguments(args: readonly string[]): {
@@ -40,7 +40,7 @@ export function shardArguments(args: readonly string[]): {
 export function positionOf(text: string, nowMs: number): AskedPosition {
   if (text === 'TRIM_HORIZON') return { type: 'trimHorizon' };
   if (text === 'LATEST') return { type: 'latest' };
-  if (isDecimal(text) && text.length <= 129) return { type: 'behind', sequenceNumber: text };
+  if (isDecimal(text) && text.length <= 129) return { type: 'after', sequenceNumber: text };
   const at = timeOf(text);
   if (at === undefined)
     throw new UsageError(`--to: expected TRIM_HORIZON, LATEST, ${timeExpected}, or a sequence number, got '${text}'`);

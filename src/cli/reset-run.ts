@@ -180,17 +180,17 @@ async function planSteps(
   const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...retry, tableName }, signal);
 
   // In a checkpoint, the numbers of DynamoDB Streams have their leading zeros; the service refuses them otherwise.
-  const behind =
-    to.type === 'behind' && isTableStream(description.streamArn)
+  const position =
+    to.type === 'after' && isTableStream(description.streamArn)
       ? { ...to, sequenceNumber: to.sequenceNumber.padStart(21, '0') }
       : to;
 
   const workerId = 'kinact reset';
   const plan = planReset({
     position:
-      behind.type === 'at'
-        ? { ...behind, openShardIds: await openAt(source, retry, behind.timestampMs, signal) }
-        : behind,
+      position.type === 'at'
+        ? { ...position, openShardIds: await openAt(source, retry, position.timestampMs, signal) }
+        : position,
     only,
     shards,
     rows: scan.rows,

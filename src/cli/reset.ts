@@ -24,7 +24,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
   --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
   --to P            where to begin: TRIM_HORIZON, LATEST (now), a date (midnight UTC), or a time with its zone, such as
                     2026-01-31T12:00:00Z. The row has a time as LATEST from that time on. With one --shard, P may also be
-                    a sequence number: reading begins behind that record
+                    a sequence number: reading begins after that record
   --failover-ms MS  the application's leases.failoverMs, if it is above 30000 and rows do not say it (a Java worker's do
                     not): counters are watched for that long
   --yes             do it. Nothing is written when a worker holds one of the leases
@@ -55,7 +55,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
       retry: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', onRetry },
     };
 
-    if (request.to.type === 'behind' && shards?.size !== 1)
+    if (request.to.type === 'after' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number belongs to one shard, so give one --shard');
 
     // As in a consumer: if the stream is given by ARN, the lease table is in the ARN's region.

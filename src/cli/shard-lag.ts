@@ -30,7 +30,7 @@ export interface ShardLag {
   readonly readLagMs: number | undefined;
   /** The age of the oldest record that the checkpoint does not cover; 0 only if there is none. Undefined: unknown. */
   readonly settledLagMs: number | undefined;
-  /** How many records a second were written to the shard behind the checkpoint. Undefined: too few are known. */
+  /** How many records a second were written to the shard after the checkpoint. Undefined: too few are known. */
   readonly arrivingPerSecond: number | undefined;
   /** The time of this look, epoch milliseconds. */
   readonly at: number;

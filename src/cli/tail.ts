@@ -36,7 +36,7 @@ that the stream does not have are left out. Sets are arrays, binary is base64, a
 
   --stream S        the stream, by name or ARN. With an ARN, stream and leases are in its region
   --table T         the DynamoDB table, by name, or one of its streams by ARN. It needs @aws-sdk/client-dynamodb-streams
-  --application A   as a member of this application: leases, balance, and checkpoints behind what was written
+  --application A   as a member of this application: leases, balance, and checkpoints of what was written
   --from P          where to begin on shards without a checkpoint: TRIM_HORIZON (default), LATEST, and with --stream a date
                     (midnight UTC), or a time with its zone: 2026-01-31T12:00:00Z, or +01:00 for Z
   --text            data as UTF-8 text instead of base64; with --stream

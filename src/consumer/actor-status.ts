@@ -5,7 +5,7 @@ import type { HeldRecord } from '../../actors/protocol/disposition.js';
 import type { PipeStatus } from '../../actors/pipe/status.js';
 import type { PipeNodeStatus } from '../../actors/pipe-node/status.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
-import type { ShardWorkerStatus } from '../../actors/shard-worker/watchdog.js';
+import type { ShardWorkerStatus } from '../../actors/shard-worker/status.js';
 import type { StageStatus } from '../../actors/stage/state.js';
 import { walk, type ActorSnapshot, type LagSnapshot, type ShardSnapshot } from '../api/status.js';
 import type { KeeperStatus } from '../../actors/lease-keeper/status.js';

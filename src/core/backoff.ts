@@ -3,7 +3,7 @@
 //   actors/lease-coordinator/sources/start.ts        0.5 to 5 s: opening a source or the table
 //   actors/lease-coordinator/scan/scan.ts            the same: scans
 //   actors/lease-coordinator/streams/shard-sync.ts   the same: shard syncs
-//   actors/lease-coordinator/shard-end/question.ts   0.5 s plus up to 2 s, each time: the evidence for a shard's end could not be read
+//   actors/lease-coordinator/shard-end/judgement.ts  0.5 s plus up to 2 s, each time: the evidence for a shard's end could not be read
 //   actors/lease-keeper/turn.ts                      failoverMs / 40 to failoverMs / 6: writes to a row
 //   actors/lease-keeper/writes.ts                    the same: a deleted row that cannot be created again
 //   actors/lease-keeper/lease-end.ts                 failoverMs / 10 to failoverMs: reads after a shard end that proved false
@@ -23,7 +23,7 @@
 //                                                    a holder that did not hand a lease over: failoverMs to 10 minutes;
 //                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
 //   actors/lease-coordinator/unread/failing-reads.ts 60 s to 10 minutes: a source whose reads fail
-//   actors/lease-coordinator/shard-end/question.ts   0.5 to 10 s: the keeper asks again about a shard end that is not proven
+//   actors/lease-coordinator/shard-end/judgement.ts  0.5 to 10 s: the keeper asks again about a shard end that is not proven
 //   actors/protocol/hook-call.ts                     0.1 to 30 s: `onShardStarted` and `onShardEnded` are called again
 //   actors/lease-keeper/hand-over-holder.ts          failoverMs to 10 minutes: wishes are refused after a failed drain
 //

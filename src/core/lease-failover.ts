@@ -56,11 +56,11 @@ export function effectiveFailoverMs(row: LeaseRow, ownFailoverMs: number): numbe
 }
 
 /**
- * For how many milliseconds this worker could have taken a lease, if it has seen the same counter in the row for `stillForMs`. A lease
+ * For how many milliseconds this worker could have taken a lease, if it has seen the same counter in the row for `unchangedForMs`. A lease
  * without an owner was free all that time. Another one is free once it has expired: 0 or less means that it has not.
  */
-export function freeMsOf(row: LeaseRow, stillForMs: number, ownFailoverMs: number): number {
-  return row.leaseOwner === undefined ? stillForMs : stillForMs - effectiveFailoverMs(row, ownFailoverMs);
+export function freeMsOf(row: LeaseRow, unchangedForMs: number, ownFailoverMs: number): number {
+  return row.leaseOwner === undefined ? unchangedForMs : unchangedForMs - effectiveFailoverMs(row, ownFailoverMs);
 }
 
 /** Whether a worker may take the lease: it has no owner, or has expired. `freeMs` is that of `freeMsOf`. */
@@ -68,9 +68,9 @@ export function isFree({ leaseOwner }: LeaseRow, freeMs: number): boolean {
   return leaseOwner === undefined || freeMs > 0;
 }
 
-/** Whether a lease with an owner counts as expired for this worker, if its row's counter has not changed for `stillForMs`. */
-export function isExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
-  return row.leaseOwner !== undefined && isFree(row, freeMsOf(row, stillForMs, ownFailoverMs));
+/** Whether a lease with an owner counts as expired for this worker, if its row's counter has not changed for `unchangedForMs`. */
+export function isExpired(row: LeaseRow, unchangedForMs: number, ownFailoverMs: number): boolean {
+  return row.leaseOwner !== undefined && isFree(row, freeMsOf(row, unchangedForMs, ownFailoverMs));
 }
 
 /** The first millisecond at which a lease with an owner counts as expired, if its row's counter does not change after `since`. */

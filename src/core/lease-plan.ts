@@ -61,11 +61,11 @@ export function observe(
     const seen = observations.get(row.leaseKey) ?? { since: now, seenAt: now };
     const ageMs = now - seen.since;
     // A row that was first seen without an owner counts as infinitely old, but this worker has seen it free only since then.
-    const stillForMs = row.leaseOwner === undefined ? now - seen.seenAt : ageMs;
+    const unchangedForMs = row.leaseOwner === undefined ? now - seen.seenAt : ageMs;
     return {
       row,
       ageMs,
-      freeForMs: freeMsOf(row, stillForMs, ownFailoverMs),
+      freeForMs: freeMsOf(row, unchangedForMs, ownFailoverMs),
       effectiveFailoverMs: effectiveFailoverMs(row, ownFailoverMs),
     };
   });

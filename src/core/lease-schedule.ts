@@ -102,6 +102,7 @@ export interface KeeperSituation {
   readonly receivedWish:
     | { readonly phase: ReceivedWishPhase; readonly drainStartsAt: number; readonly refuseAt: number }
     | undefined;
+  /** The lease is to be given up. actors/lease-keeper/lease-end.ts explains the three times. */
   readonly releaseOrder: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd:
     | {

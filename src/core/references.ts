@@ -1,5 +1,5 @@
 // What a message of a pipe stands for: its items. An item may be settled only when everything that stands for it is done. So the items
-// travel with the message as a set of references, and never as one number (docs/seeds.md, O2 and O3). The three kinds:
+// travel with the message as a set of references, and never as one number. The three kinds:
 // - an item: the message stands for this item alone. It costs nothing: the item is its own reference.
 // - a split: the message is one of several outputs of one input. All of them share the split, which counts those that are not done.
 // - a bundle: the message, or a state, stands for many items, as ranges of ordinals, and for shares of splits.
@@ -17,45 +17,51 @@ import {
   type NumberRanges,
 } from './number-ranges.js';
 
-/** What is known here of a tenure (actors/protocol/tenure.ts), the right to deliver a shard's records. Once ended, it never revives. */
+/**
+ * What is known here of a tenure (actors/protocol/tenure.ts), the right to deliver a shard's records. Once ended, it never revives. The
+ * actors' own type has more members, so it is the parameter `Tenure` of the types below.
+ */
 export interface EndableTenure {
   readonly ended: boolean;
 }
 
-/** One item. `index`: its place among the items of the record. `stage`: where its disposition goes. */
-export interface Reference<G extends EndableTenure, Stage> {
-  readonly tenure: G;
+/** One item. `stage`: where its disposition goes. `index`: its place among the items of its record. */
+export interface Reference<Tenure extends EndableTenure, Stage> {
+  readonly tenure: Tenure;
   readonly stage: Stage;
   readonly ordinal: number;
   readonly index: number;
-  /** That of its record. It rises with the ordinal. Absent: not known. */
+  /** The sequence number of its record, which rises with the ordinal. Absent: not known. */
   readonly sequenceNumber?: string | undefined;
 }
 
 /** `open`: how many shares are not settled yet. The references behind the shares settle with the last one. */
-export interface Split<G extends EndableTenure, Stage> {
+export interface Split<Tenure extends EndableTenure, Stage> {
   readonly kind: 'split';
   /** Undefined: all of its tenures have ended. */
-  of: References<G, Stage> | undefined;
+  of: References<Tenure, Stage> | undefined;
   open: number;
   /** The tenures that have been taken out of `of`: the holders of the other shares must learn of them, too. */
-  lost: Set<G> | undefined;
+  lost: Set<Tenure> | undefined;
   /**
    * All tenures of a bundle in `of`, and perhaps some that have ended. Undefined: not known. Each of many shares asks for them, before
    * every call, so looking through the bundle each time would cost the square of its size.
    */
-  tenures: ReadonlySet<G> | undefined;
+  tenures: ReadonlySet<Tenure> | undefined;
 }
 
 /** The items of one tenure and stage in a bundle: the ordinals of their records, by the index of the item in its record. */
 interface Part<Stage> {
   readonly stage: Stage;
   readonly byIndex: Map<number, NumberRanges>;
-  /** What they span. No item ever leaves a part. */
+  /** The first and the last of these records. No item ever leaves a part. */
   span: Span;
 }
 
-/** The first and the last record of some: the ordinals, and the sequence numbers as far as they are known. `low` > `high`: of none. */
+/**
+ * The first and the last of some records: their ordinals (`low`, `high`), and their sequence numbers, as far as they are known. If there
+ * are no records, `low` is above `high`.
+ */
 interface Span {
   low: number;
   high: number;
@@ -63,52 +69,66 @@ interface Span {
   last: string | undefined;
 }
 
-export interface Bundle<G extends EndableTenure, Stage, Item extends Reference<G, Stage> = Reference<G, Stage>> {
+export interface Bundle<
+  Tenure extends EndableTenure,
+  Stage,
+  Item extends Reference<Tenure, Stage> = Reference<Tenure, Stage>,
+> {
   readonly kind: 'bundle';
-  readonly parts: Map<G, Part<Stage>[]>;
+  readonly parts: Map<Tenure, Part<Stage>[]>;
   /** How many shares of each split the bundle has. */
-  readonly shares: Map<Split<G, Stage>, number>;
+  readonly shares: Map<Split<Tenure, Stage>, number>;
   /** The item that was added first: it names the bundle in texts. */
   first: Item | undefined;
 }
 
-export type References<G extends EndableTenure, Stage> = Reference<G, Stage> | Split<G, Stage> | Bundle<G, Stage>;
+export type References<Tenure extends EndableTenure, Stage> =
+  | Reference<Tenure, Stage>
+  | Split<Tenure, Stage>
+  | Bundle<Tenure, Stage>;
 
 /** Gets each item that is settled. */
-export type Settle<G extends EndableTenure, Stage> = (tenure: G, stage: Stage, ordinal: number, index: number) => void;
+export type Settle<Tenure extends EndableTenure, Stage> = (
+  tenure: Tenure,
+  stage: Stage,
+  ordinal: number,
+  index: number,
+) => void;
 
-export function emptyBundle<G extends EndableTenure, Stage>(): Bundle<G, Stage> {
+export function emptyBundle<Tenure extends EndableTenure, Stage>(): Bundle<Tenure, Stage> {
   return { kind: 'bundle', parts: new Map(), shares: new Map(), first: undefined };
 }
 
-export function isEmptyBundle<G extends EndableTenure, Stage>({ parts, shares }: Bundle<G, Stage>): boolean {
+export function isEmptyBundle<Tenure extends EndableTenure, Stage>({ parts, shares }: Bundle<Tenure, Stage>): boolean {
   return parts.size === 0 && shares.size === 0;
 }
 
-function isSplit<G extends EndableTenure, Stage>(references: References<G, Stage>): references is Split<G, Stage> {
+function isSplit<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+): references is Split<Tenure, Stage> {
   return 'kind' in references && references.kind === 'split';
 }
 
-export function isBundle<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-): references is Bundle<G, Stage> {
+export function isBundle<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+): references is Bundle<Tenure, Stage> {
   return 'kind' in references && references.kind === 'bundle';
 }
 
 /** Divides references among `shares` messages. Each of them gets what is returned, as one share of it. */
-export function splitInto<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
+export function splitInto<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
   shares: number,
-): References<G, Stage> {
+): References<Tenure, Stage> {
   return shares === 1
     ? references
     : { kind: 'split', of: references, open: shares, lost: undefined, tenures: undefined };
 }
 
 /** Moves references into a bundle. */
-export function addTo<G extends EndableTenure, Stage>(
-  bundle: Bundle<G, Stage>,
-  references: References<G, Stage>,
+export function addTo<Tenure extends EndableTenure, Stage>(
+  bundle: Bundle<Tenure, Stage>,
+  references: References<Tenure, Stage>,
 ): void {
   bundle.first ??= firstOf(references);
   if (isSplit(references)) addShares(bundle, references, 1);
@@ -139,15 +159,19 @@ function spanOfBoth(one: Span, other: Span): Span {
   return { low: lower.low, high: higher.high, first: lower.first, last: higher.last };
 }
 
-function addShares<G extends EndableTenure, Stage>(
-  { shares }: Bundle<G, Stage>,
-  split: Split<G, Stage>,
+function addShares<Tenure extends EndableTenure, Stage>(
+  { shares }: Bundle<Tenure, Stage>,
+  split: Split<Tenure, Stage>,
   count: number,
 ): void {
   shares.set(split, (shares.get(split) ?? 0) + count);
 }
 
-function partOf<G extends EndableTenure, Stage>({ parts }: Bundle<G, Stage>, tenure: G, stage: Stage): Part<Stage> {
+function partOf<Tenure extends EndableTenure, Stage>(
+  { parts }: Bundle<Tenure, Stage>,
+  tenure: Tenure,
+  stage: Stage,
+): Part<Stage> {
   let ofTenure = parts.get(tenure);
   if (ofTenure === undefined) parts.set(tenure, (ofTenure = []));
   let part = ofTenure.find((each) => each.stage === stage);
@@ -165,13 +189,13 @@ function rangesOf<Stage>({ byIndex }: Part<Stage>, index: number): NumberRanges 
 }
 
 /** Settles references: their message is done. Items of ended tenures are passed to `settle`, too: it may leave them out. */
-export function settleReferences<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-  settle: Settle<G, Stage>,
+export function settleReferences<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+  settle: Settle<Tenure, Stage>,
 ): void {
   // Splits of splits may be as deep as a pipe is long: a loop, because a pipe may be long.
-  const due: References<G, Stage>[] = [references];
-  const settleShares = (split: Split<G, Stage>, count: number): void => {
+  const due: References<Tenure, Stage>[] = [references];
+  const settleShares = (split: Split<Tenure, Stage>, count: number): void => {
     split.open -= count;
     if (split.open === 0 && split.of !== undefined) due.push(split.of);
   };
@@ -188,17 +212,17 @@ export function settleReferences<G extends EndableTenure, Stage>(
 }
 
 /** What is left of references once the ended tenures are taken out. */
-export interface LiveReferences<G extends EndableTenure, Stage> {
+export interface LiveReferences<Tenure extends EndableTenure, Stage> {
   /** Undefined: nothing is left. */
-  readonly live: References<G, Stage> | undefined;
+  readonly live: References<Tenure, Stage> | undefined;
   /** Whether something was taken out. */
   readonly hasLost: boolean;
 }
 
 /** Takes out what belongs to ended tenures. A bundle and a split are changed in place. */
-export function withoutEnded<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-): LiveReferences<G, Stage> {
+export function withoutEnded<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+): LiveReferences<Tenure, Stage> {
   if (isSplit(references)) {
     if (references.of === undefined) return { live: undefined, hasLost: true };
     if (isBundle(references.of) && !someEnded(tenuresBehind(references, references.of)))
@@ -225,9 +249,9 @@ export function withoutEnded<G extends EndableTenure, Stage>(
 }
 
 /** Visits every ended tenure that the references have belonged to, also those that were taken out through another share of a split. */
-export function forEachEndedTenure<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-  visit: (tenure: G) => void,
+export function forEachEndedTenure<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+  visit: (tenure: Tenure) => void,
 ): void {
   if (isSplit(references)) {
     references.lost?.forEach(visit);
@@ -238,14 +262,17 @@ export function forEachEndedTenure<G extends EndableTenure, Stage>(
   } else if (references.tenure.ended) visit(references.tenure);
 }
 
-function someEnded<G extends EndableTenure>(tenures: ReadonlySet<G>): boolean {
+function someEnded<Tenure extends EndableTenure>(tenures: ReadonlySet<Tenure>): boolean {
   for (const { ended } of tenures) if (ended) return true;
   return false;
 }
 
-function tenuresBehind<G extends EndableTenure, Stage>(split: Split<G, Stage>, of: Bundle<G, Stage>): ReadonlySet<G> {
+function tenuresBehind<Tenure extends EndableTenure, Stage>(
+  split: Split<Tenure, Stage>,
+  of: Bundle<Tenure, Stage>,
+): ReadonlySet<Tenure> {
   if (split.tenures !== undefined) return split.tenures;
-  const tenures = new Set<G>();
+  const tenures = new Set<Tenure>();
   forEachTenure(of, (tenure) => void tenures.add(tenure));
   // What another holder has taken out of a split behind it is not known here yet.
   forEachEndedTenure(of, (tenure) => void tenures.add(tenure));
@@ -254,9 +281,9 @@ function tenuresBehind<G extends EndableTenure, Stage>(split: Split<G, Stage>, o
 }
 
 /** Visits every tenure that the references belong to, some perhaps more than once. */
-export function forEachTenure<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-  visit: (tenure: G) => void,
+export function forEachTenure<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+  visit: (tenure: Tenure) => void,
 ): void {
   if (isSplit(references)) {
     const { of } = references;
@@ -272,9 +299,9 @@ export function forEachTenure<G extends EndableTenure, Stage>(
 }
 
 /** Whether the references name this record of such a tenure. */
-export function namesRecord<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-  isTenure: (tenure: G) => boolean,
+export function namesRecord<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+  isTenure: (tenure: Tenure) => boolean,
   ordinal: number,
 ): boolean {
   if (isSplit(references)) return references.of !== undefined && namesRecord(references.of, isTenure, ordinal);
@@ -288,9 +315,9 @@ export function namesRecord<G extends EndableTenure, Stage>(
 }
 
 /** Visits the lowest ordinal of each tenure, or several of them. */
-export function forEachOldest<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-  visit: (tenure: G, ordinal: number) => void,
+export function forEachOldest<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+  visit: (tenure: Tenure, ordinal: number) => void,
 ): void {
   if (isSplit(references)) {
     if (references.of !== undefined) forEachOldest(references.of, visit);
@@ -303,15 +330,15 @@ export function forEachOldest<G extends EndableTenure, Stage>(
 }
 
 /** An item that names the references in texts: the one that came first, as far as it is known. */
-export function firstOf<G extends EndableTenure, Stage>(
-  references: References<G, Stage>,
-): Reference<G, Stage> | undefined {
+export function firstOf<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+): Reference<Tenure, Stage> | undefined {
   if (isSplit(references)) return references.of === undefined ? undefined : firstOf(references.of);
   return isBundle(references) ? references.first : references;
 }
 
 /** How many items the references name. Items behind a split count once for each of its shares here. */
-export function countItems<G extends EndableTenure, Stage>(references: References<G, Stage>): number {
+export function countItems<Tenure extends EndableTenure, Stage>(references: References<Tenure, Stage>): number {
   if (isSplit(references)) return references.of === undefined ? 0 : countItems(references.of);
   if (!isBundle(references)) return 1;
   let count = 0;

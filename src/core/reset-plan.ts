@@ -28,7 +28,7 @@ export type ResetPosition =
   | { readonly type: 'latest' }
   /** `openShardIds`: the shards that the service lists as open at that time. A service that ignores filters lists every shard. */
   | { readonly type: 'at'; readonly timestampMs: number; readonly openShardIds: readonly string[] }
-  | { readonly type: 'behind'; readonly sequenceNumber: string };
+  | { readonly type: 'after'; readonly sequenceNumber: string };
 
 export interface ResetInput {
   readonly position: ResetPosition;
@@ -189,7 +189,7 @@ function positionOutsideShard(
   shards: readonly ListedShard[],
   only: ReadonlySet<string> | undefined,
 ): string | undefined {
-  if (position.type !== 'behind') return undefined;
+  if (position.type !== 'after') return undefined;
   const { sequenceNumber } = position;
   const [shardId] = only ?? [];
   const shard = shards.find((each) => each.shardId === shardId);
@@ -209,7 +209,7 @@ function positionOutsideShard(
 function shardsClosedBefore({ position, shards, listingProof }: ResetInput): ReadonlySet<string> {
   switch (position.type) {
     case 'trimHorizon':
-    case 'behind':
+    case 'after':
       return new Set();
     case 'latest':
       return closedShards(shards, new Set(listingProof === 'lineage' ? leavesOf(shards) : []));
@@ -246,7 +246,7 @@ function checkpointFor(position: ResetPosition): string {
     case 'latest':
     case 'at':
       return 'LATEST';
-    case 'behind':
+    case 'after':
       return position.sequenceNumber;
   }
 }
@@ -272,8 +272,8 @@ function rewrittenRow(input: ResetInput, shard: ListedShard, seen: LeaseRow, isO
   const newRow = freshRow(input, shard);
   const { leaseOwner: _, checkpointOwner: _2, startingHashKey: _3, endingHashKey: _4, kinactLatestAt, ...kept } = seen;
   const { kinactLatestAt: latestAt, ...row } = newRow;
-  const isBehind = input.position.type === 'behind';
-  const at = isBehind ? kinactLatestAt : isOver ? undefined : latestAt;
+  const isAfter = input.position.type === 'after';
+  const at = isAfter ? kinactLatestAt : isOver ? undefined : latestAt;
   return {
     ...kept,
     ...row,

@@ -18,11 +18,11 @@ interface Found extends TenureSpan {
 }
 
 /** What they span, by tenure. Ended tenures are left out. */
-export function spansOf<G extends EndableTenure, Stage>(
-  all: Iterable<References<G, Stage>>,
-): ReadonlyMap<G, TenureSpan> {
-  const spans = new Map<G, Found>();
-  const seen = new Set<Split<G, Stage>>();
+export function spansOf<Tenure extends EndableTenure, Stage>(
+  all: Iterable<References<Tenure, Stage>>,
+): ReadonlyMap<Tenure, TenureSpan> {
+  const spans = new Map<Tenure, Found>();
+  const seen = new Set<Split<Tenure, Stage>>();
   // Splits of splits may be as deep as a pipe is long.
   const due = [...all];
   for (let next = due.pop(); next !== undefined; next = due.pop()) {
@@ -45,11 +45,13 @@ export function spansOf<G extends EndableTenure, Stage>(
   return spans;
 }
 
-function isOne<G extends EndableTenure, Stage>(references: References<G, Stage>): references is Reference<G, Stage> {
+function isOne<Tenure extends EndableTenure, Stage>(
+  references: References<Tenure, Stage>,
+): references is Reference<Tenure, Stage> {
   return !('kind' in references);
 }
 
-function widen<G extends EndableTenure>(spans: Map<G, Found>, tenure: G, more: Found): void {
+function widen<Tenure extends EndableTenure>(spans: Map<Tenure, Found>, tenure: Tenure, more: Found): void {
   if (tenure.ended) return;
   const known = spans.get(tenure);
   if (known === undefined) {

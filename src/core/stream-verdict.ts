@@ -114,10 +114,10 @@ function isPlausible(row: LeaseRow, shard: ListedShard | undefined, listed: Read
     return found !== undefined && isOpen(found);
   };
   if (shard === undefined) return !row.parentShardIds.some(isListedOpen);
-  return hasEnded(row) ? !isOpen(shard) : !isBehindEnd(row, shard);
+  return hasEnded(row) ? !isOpen(shard) : !isAfterEnd(row, shard);
 }
 
-function isBehindEnd({ checkpoint }: LeaseRow, { endingSequenceNumber: end }: ListedShard): boolean {
+function isAfterEnd({ checkpoint }: LeaseRow, { endingSequenceNumber: end }: ListedShard): boolean {
   if (end === undefined || !isSequenceNumber(end) || !isSequenceNumber(checkpoint)) return false;
   return compareSequenceNumbers(checkpoint, end) > 0;
 }

@@ -19,8 +19,8 @@ export const routeChangeOf = (node: AnyNode): RouteChange | undefined => changes
 /** The bounds of the routes that a `demux` makes, and of its own actor. */
 export interface DemuxOptions extends Omit<NodeOptions, 'maxRoutes' | 'routeIdleMs'> {
   /**
-   * How many routes may have a state at once, in each node behind, up to the `join`. Beyond it the route that was used longest ago is
-   * flushed and ended, of those that then keep nothing. A node's own `maxRoutes` goes before. Default 10,000.
+   * How many routes may have a state at once, in each node behind, up to the `join`. Beyond it the least recently used route is flushed and
+   * ended, of those that then keep nothing. A node's own `maxRoutes` goes before. Default 10,000.
    */
   readonly maxRoutes?: number | undefined;
   /**

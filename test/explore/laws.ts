@@ -59,7 +59,7 @@ export function reportHolds(world: World, node: Node, lease: ReleaseOutcome): vo
     breaks(world, `${node.name} says that it is drained, and a call runs`);
   // Compared with the row, because the report is out of date if the reply to a hand-over was lost.
   if (node.delivered > recordAt(world.row?.checkpoint ?? ''))
-    breaks(world, `${node.name} says that it is drained, and record ${node.delivered + 1} is behind its checkpoint`);
+    breaks(world, `${node.name} says that it is drained, and record ${node.delivered + 1} is after its checkpoint`);
 }
 
 /** Runs after every choice. */

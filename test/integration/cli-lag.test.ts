@@ -91,7 +91,7 @@ describe('kinact lag', function () {
       .map((line) => JSON.parse(line) as Line);
   const arn = 'arn:aws:kinesis:us-east-1:000000000000:stream/orders';
 
-  it('prints for each shard its owner and how old the oldest record behind the checkpoint is, with few reads', async () => {
+  it('prints for each shard its owner and how old the oldest record after the checkpoint is, with few reads', async () => {
     const { arn: named } = server.kinesis.createStream('orders', 2);
     const [done] = put(first, 90_000, 60_000, 40_000, 20_000);
     const [all] = put(second, 50_000);

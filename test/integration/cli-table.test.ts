@@ -79,7 +79,7 @@ describe('the command line on a table', function () {
     expect(idsOf(await ending)).to.deep.equal(['a', 'b']);
   });
 
-  it('goes on behind its checkpoints as a member of an application', async () => {
+  it('goes on after its checkpoints as a member of an application', async () => {
     put('a', 'b');
     const first = await tail('--application', 'table-app');
     expect(idsOf(first), first.stderr).to.have.members(['a', 'b']);

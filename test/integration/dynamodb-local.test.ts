@@ -215,7 +215,7 @@ describe('DynamoDB Local', function () {
   });
 
   for (const initialPosition of ['TRIM_HORIZON', 'LATEST'] as const)
-    it(`is read from ${initialPosition} by a consumer, which goes on behind its checkpoints when another one takes over`, async () => {
+    it(`is read from ${initialPosition} by a consumer, which goes on after its checkpoints when another one takes over`, async () => {
       const table = `changes-${initialPosition.toLowerCase()}`;
       const dynamodb = new DynamoDBClient(local.clientConfig);
       await dynamodb.send(

@@ -14,7 +14,7 @@ async function writeFor(world: TableWorld, seconds: number, ids: readonly string
 }
 
 describe('a consumer of a table while the service misbehaves', () => {
-  it('goes on with the oldest change left if those behind its checkpoint are trimmed, and says so', async () => {
+  it('goes on with the oldest change left if those after its checkpoint are trimmed, and says so', async () => {
     using clock = virtualClock();
     const world = tableWorld(clock);
     const first = world.worker('a');

@@ -105,7 +105,7 @@ describe('a consumer of a table', () => {
       const again = world.worker('bb');
       await world.start(again);
       await clock.advance(20_000);
-      expect(again.ids(), 'it goes on behind its checkpoints').to.deep.equal([]);
+      expect(again.ids(), 'it goes on after its checkpoints').to.deep.equal([]);
       await world.stop(again);
     });
 

@@ -1,4 +1,4 @@
-// Consumers whose reducers have `process`, or are `stateless`, in virtual time: what is left when records fail, when the sink is down,
+// Consumers whose reducers have `process`, or are `collectsOnly`, in virtual time: what is left when records fail, when the sink is down,
 // at a stop, at a restart, and when another consumer goes on.
 import { expect } from 'chai';
 import { defineReducer, type Item, type ReducerDefinition } from '../../src/api/reducer.js';
@@ -18,7 +18,7 @@ const kinds: Readonly<Record<string, (save: Save, timeoutMs: number | undefined)
     defineReducer({ process: (items) => save(items), timeoutMs, concurrency: 8 }),
   'many batches at once': (save, timeoutMs) =>
     defineReducer({ process: (items) => save(items), timeoutMs, concurrency: 3, batch: { size: 10, intervalMs: 100 } }),
-  'a stateless flush': (save, timeoutMs) =>
+  'a collectsOnly flush': (save, timeoutMs) =>
     defineReducer({
       init: (): readonly Item[] => [],
       reduce: (state, item) => [...state, item],
@@ -26,7 +26,7 @@ const kinds: Readonly<Record<string, (save: Save, timeoutMs: number | undefined)
         await save(state);
         return [];
       },
-      stateless: true,
+      collectsOnly: true,
       timeoutMs,
       batch: { size: 40, intervalMs: 300 },
     }),

@@ -11,7 +11,7 @@ import {
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
 import { callDeadlineMs } from './cluster.js';
-import { inCalls, stateless } from './batch-reducers.js';
+import { inCalls, collectsOnly } from './batch-reducers.js';
 import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 import type { UserRecord } from '../../src/api/ports.js';
@@ -222,9 +222,9 @@ export function application(world: World, machine: Machine, watched: Watched, di
   const answerLater = (policy: FailurePolicy): Promise<FailurePolicy> =>
     new Promise((resolve) => clock.after(dice.between(1, 2_000), () => machine.run(() => resolve(policy))));
   // The plainest kind is the commonest: most laws, and most mutants, need no other.
-  const kinds = [atOnce, atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, stateless];
+  const kinds = [atOnce, atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, collectsOnly];
   const kind = piped === undefined ? dice.pick(kinds) : atOnce;
-  const isolates = kind === inCalls || kind === stateless;
+  const isolates = kind === inCalls || kind === collectsOnly;
   const judge = (thrown: unknown, failed: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
     const policy = failed.at === 'decode' ? policyOfPart() : policyOf(attempt);
     const { at } = failed;

@@ -1,5 +1,5 @@
 // The reducers of the simulated application whose batches kinact bisects after a failure: `process`, also with `concurrency`, and
-// `stateless: true`. A bad item fails each call that it is in, so a bisection goes down to it.
+// `collectsOnly: true`. A bad item fails each call that it is in, so a bisection goes down to it.
 import { defineReducer, type FlushContext, type Item, type ReducerDefinition } from '../../src/api/reducer.js';
 import { lingerMs, Poisoned, type Pause, type Work } from './work.js';
 
@@ -60,13 +60,13 @@ export function inCalls(work: Work): ReducerDefinition {
   });
 }
 
-export function stateless(work: Work): ReducerDefinition {
+export function collectsOnly(work: Work): ReducerDefinition {
   const { dice, note, fail, finish, compute, call } = work;
   const size = dice.pick([1, 10, 100]);
   const deal = dealing(work, dice.pick([20, 10 * size]), false);
   return defineReducer({
     init: (): Item<string>[] => [],
-    stateless: true,
+    collectsOnly: true,
     reduce: (batch: Item<string>[], item: Item<string>) => {
       note(
         item,

@@ -227,7 +227,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     }
   }
 
-  /** Ends the route that was used longest ago of those that can end, if there are as many as may be. */
+  /** If there are as many routes as may be, ends the least recently used one of those that can end. */
   function makeRoom(node: Node, call: Extract<Call, { type: 'room' }>): boolean {
     const { maxRoutes = 10_000 } = node.definition;
     const routes = [...node.states].filter(([key]) => key !== mainKey);

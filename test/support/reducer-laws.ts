@@ -10,9 +10,9 @@ import { reducerWorld, tick, type Mark } from './reducer-world.js';
 
 export const kinds = [
   ...['auto', 'flush', 'manual', 'manual flush', 'raw'],
-  ...['process', 'concurrent', 'stateless'],
+  ...['process', 'concurrent', 'collectsOnly'],
 ] as const as readonly Kind[];
-export type Kind = 'auto' | 'flush' | 'manual' | 'manual flush' | 'raw' | 'process' | 'concurrent' | 'stateless';
+export type Kind = 'auto' | 'flush' | 'manual' | 'manual flush' | 'raw' | 'process' | 'concurrent' | 'collectsOnly';
 export const outcomes = ['ok', 'throw', 'final', 'fail', 'later', 'slow', 'failThrow', 'failLater'] as const;
 export type Outcome = (typeof outcomes)[number];
 export const policyNames = [
@@ -206,11 +206,11 @@ export function drawnReducer(scene: Scene) {
   const flush = (state: State): unknown => {
     const { items } = state;
     return play(
-      kind === 'stateless' ? items.filter(isBad) : [],
+      kind === 'collectsOnly' ? items.filter(isBad) : [],
       { ack: undefined as never, fail: () => {} },
       {
         succeed: () => {
-          if (kind === 'flush' || kind === 'stateless') effective(items);
+          if (kind === 'flush' || kind === 'collectsOnly') effective(items);
           return { items: [] };
         },
       },
@@ -299,7 +299,7 @@ export function drawnReducer(scene: Scene) {
     raw: { init: fold.init, behaviour: behave },
     process: { process },
     concurrent: { process, concurrency: maxCalls },
-    stateless: { ...fold, flush, stateless: true },
+    collectsOnly: { ...fold, flush, collectsOnly: true },
   };
 
   /** What is settled has a reason, and a drain names all that is left. */

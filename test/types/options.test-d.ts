@@ -120,8 +120,8 @@ defineReducer({ process: () => {}, concurrency: 4, batch: { size: 2 } });
 // @ts-expect-error only with `process`
 defineReducer({ init: () => 0, reduce: (state: number) => state, concurrency: 4 });
 // @ts-expect-error `process` has no state to leave out
-defineReducer({ process: () => {}, stateless: true });
-defineReducer({ init: () => 0, reduce: (state: number) => state, flush: () => {}, stateless: true });
+defineReducer({ process: () => {}, collectsOnly: true });
+defineReducer({ init: () => 0, reduce: (state: number) => state, flush: () => {}, collectsOnly: true });
 // @ts-expect-error its items are acknowledged by the call
 defineReducer({ process: () => {}, acknowledge: 'manual' });
 

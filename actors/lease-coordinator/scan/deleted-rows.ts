@@ -1,7 +1,7 @@
-// Rows that vanished from the table without SHARD_END: somebody has deleted them. A living holder first gets time to create its row
-// again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. A row of a source that
-// this worker does not read is known for as long, because the source may be added at any moment. Every scan calls `noteDeletedRows`; the
-// shard sync calls the other functions.
+// Rows that vanished from the table without SHARD_END: somebody has deleted them. A living holder first gets time to create its row again,
+// because only the holder knows the last checkpoint. After that time the next shard sync creates the row. A deleted row of a source that
+// this worker does not read is remembered for the same time, because the source may be added meanwhile. Every scan calls `noteDeletedRows`;
+// the shard sync calls the other functions.
 import { recreationTimeMs } from '../failover-times.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import { hasFailed, syncBy, warn, type CoordinatorTurn } from '../turn.js';
@@ -19,8 +19,8 @@ export function noteDeletedRows(turn: CoordinatorTurn, { rows, malformed }: Leas
 }
 
 /**
- * Forgets deleted rows that exist again. If the time of a holder is over, a shard sync is due at once. The rows of a stream that is not
- * read here are then forgotten, unless this coordinator is to open a stream: it may be theirs.
+ * Forgets deleted rows that exist again. If the time of a holder is over, a shard sync is due at once. For a stream that is not read here
+ * there is no such sync, so its rows are forgotten then. They are kept while this coordinator has a stream to open, which may be theirs.
  */
 function endWaits({ state, now }: CoordinatorTurn, present: ReadonlySet<string>): void {
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));

@@ -6,7 +6,7 @@ import type { CleanUpResult } from '../effect-results.js';
 import { doubtStream } from '../sources/source-failure.js';
 import { clearFailure, isActive, jittered, reportRetryAt, type CoordinatorTurn } from '../turn.js';
 import { streamAt } from '../state.js';
-import { auditTurn, isAuditedByLineage, pauseAfter } from './lineage-audit.js';
+import { auditorOf, isAuditedByLineage, pausesAfterAudit } from './lineage-audit.js';
 import { callFor } from './stream-calls.js';
 import { rowsOf } from './stream-rows.js';
 import { cleanUp } from './table-calls.js';
@@ -18,9 +18,9 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   const { options, state, effects, now } = turn;
   for (const stream of state.streams) {
     if (!isActive(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
-    const turnOf = isAuditedByLineage(stream) ? auditTurn(turn, stream) : 'own';
-    stream.cleanUp.dueAt = now + pauseAfter(turnOf) * jittered(turn, options.cleanUpIntervalMs);
-    if (turnOf === 'others') continue;
+    const auditor = isAuditedByLineage(stream) ? auditorOf(turn, stream) : 'this';
+    stream.cleanUp.dueAt = now + pausesAfterAudit(auditor) * jittered(turn, options.cleanUpIntervalMs);
+    if (auditor === 'other') continue;
     const streamRows = rowsOf(state, stream);
     if (![...streamRows.rows.values()].some(hasEnded)) continue;
 

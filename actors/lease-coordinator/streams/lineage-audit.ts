@@ -9,11 +9,11 @@ import { expiresAt } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import { isForeign } from '../../../src/core/writer-signature.js';
 
-/** Whose turn an audit is. `anyones`: no worker holds a lease of the stream, so the rows name none. */
-type AuditTurn = 'own' | 'others' | 'anyones';
+/** Which worker audits. `every`: each of them, because no worker holds a lease of the stream, and so the rows choose none. */
+type Auditor = 'this' | 'other' | 'every';
 
-/** If any worker may audit, each one pauses this many times longer. */
-const anyonesPauses = 5;
+/** If every worker audits, each one pauses this many times longer. */
+const pausesOfEvery = 5;
 
 /** How often a worker looks for the children of shards that ended without any, and the first pause. Each pause is twice as long. */
 const looksForChildren = 4;
@@ -24,10 +24,10 @@ export function isAuditedByLineage({ sourceOptions }: Stream): boolean {
 }
 
 /**
- * One worker audits: the one with the smallest lease key. All workers see that in the rows, and when it dies its lease expires.
- * Java workers do not count, because they may not look.
+ * One worker audits: the holder of the lease with the smallest key. All workers see in the rows who that is, and when it dies its lease
+ * expires. Java workers do not count, because they may not list.
  */
-export function auditTurn({ options, state, now }: CoordinatorTurn, stream: Stream): AuditTurn {
+export function auditorOf({ options, state, now }: CoordinatorTurn, stream: Stream): Auditor {
   let smallest: string | undefined;
   for (const row of rowsOf(state, stream).rows.values()) {
     const { leaseKey, leaseOwner } = row;
@@ -37,22 +37,22 @@ export function auditTurn({ options, state, now }: CoordinatorTurn, stream: Stre
     const since = state.table.observations.get(leaseKey)?.since ?? now;
     if (isHeld || expiresAt(row, since, options.failoverMs) > now) smallest = leaseKey;
   }
-  if (smallest === undefined) return 'anyones';
-  return state.leases.get(smallest)?.phase === 'held' ? 'own' : 'others';
+  if (smallest === undefined) return 'every';
+  return state.leases.get(smallest)?.phase === 'held' ? 'this' : 'other';
 }
 
 /** How many intervals a worker pauses after an audit. */
-export function pauseAfter(turnOf: AuditTurn): number {
-  return turnOf === 'anyones' ? anyonesPauses : 1;
+export function pausesAfterAudit(auditor: Auditor): number {
+  return auditor === 'every' ? pausesOfEvery : 1;
 }
 
 /** Asks for a shard sync, if the audit is this worker's. */
 export function auditLineage(turn: CoordinatorTurn, stream: Stream): void {
   const { options, now } = turn;
-  const turnOf = auditTurn(turn, stream);
-  const pauses = hasOnlyEnded(turn, stream) ? 1 : pauseAfter(turnOf);
+  const auditor = auditorOf(turn, stream);
+  const pauses = hasOnlyEnded(turn, stream) ? 1 : pausesAfterAudit(auditor);
   stream.audit.dueAt = now + pauses * jittered(turn, options.shardSyncIntervalMs);
-  if (turnOf !== 'others') syncBy(stream, now);
+  if (auditor !== 'other') syncBy(stream, now);
 }
 
 /** Nothing is left to read. The stream was disabled, and the table may have another one: that must be noticed soon. */

@@ -1,4 +1,4 @@
-// The state of the calls that get a batch of items: those of `process`, and of a `stateless` reducer after a failure. A task is one
+// The state of the calls that get a batch of items: those of `process`, and of a `collectsOnly` reducer after a failure. A task is one
 // batch on its way through its calls. It leaves the task item by item: settled, failed, held or dropped.
 import type { DeliveredItem } from '../../protocol/item.js';
 import type { ReducerRequest } from '../../protocol/pipeline-messages.js';
@@ -14,7 +14,7 @@ export function outageKeysOf(definition: ReducerDefinition): number {
 
 /** Whether an item that waits for another attempt is called alone, and a batch that fails is bisected. */
 export function isolatesFailures(definition: ReducerDefinition): boolean {
-  return definition.process !== undefined || definition.stateless === true;
+  return definition.process !== undefined || definition.collectsOnly === true;
 }
 
 export interface Task {
@@ -68,12 +68,12 @@ export interface ProcessCall {
   failure: { readonly cause: unknown } | undefined;
   /** What it has emitted. */
   emitted?: readonly unknown[];
-  /** Of a `stateless` reducer: how far it has come. */
-  part?: StatelessPart;
+  /** Of a `collectsOnly` reducer: how far it has come. */
+  part?: CollectedPart;
 }
 
 /** A new state, and the fold of the items into it. */
-export interface StatelessPart {
+export interface CollectedPart {
   readonly slot: StateSlot;
   readonly job: FoldJob;
 }

@@ -24,7 +24,7 @@ import {
   rawCallFailed,
 } from '../failures/failed-call.js';
 import { reportFlushRecovery, reportRecovery } from '../failures/failure-reports.js';
-import { isHolding } from '../failures/held-keys.js';
+import { holdsAny } from '../failures/held-keys.js';
 import { DeliveredItem } from '../../protocol/item.js';
 import { createRawJob, type RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from '../state.js';
@@ -74,9 +74,9 @@ export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   job.noted = job.reduced.length;
   for (const item of reduced) returnCredit(state.reports, item);
   const byHand = takeFailedInCall(state, reduced);
-  if (isHolding(state.keys)) for (const item of reduced) if (!byHand.has(item)) endWait(turn, item);
+  if (holdsAny(state.keys)) for (const item of reduced) if (!byHand.has(item)) endWait(turn, item);
   for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
-  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
+  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a `collectsOnly` reducer when it is flushed.
   if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
     // Only the call of an attempt can end a failure, and it has one item.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
@@ -220,7 +220,7 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   emitForUnacknowledged(turn, handedOut, job.emitted);
   settleAcknowledged(turn, job.items);
   if (job.failure === undefined) {
-    if (isHolding(state.keys)) for (const item of handedOut) endWait(turn, item);
+    if (holdsAny(state.keys)) for (const item of handedOut) endWait(turn, item);
     return;
   }
 

@@ -3,7 +3,7 @@
 import type { DeliveredItem } from '../../protocol/item.js';
 import { creditAtOnce, holdIfItMustWait } from '../failures/attempts.js';
 import type { Batching } from '../batches/batching.js';
-import { isHolding, mustWait } from '../failures/held-keys.js';
+import { holdsAny, mustWait } from '../failures/held-keys.js';
 import { returnCredit } from '../../protocol/stage-reports.js';
 import type { ReducerTurn } from '../state.js';
 import { createDeque } from '../../../src/core/deque.js';
@@ -34,7 +34,7 @@ export function noteGathered({ lanes }: Batching, { key }: DeliveredItem): void 
   if ((lane.behind?.length ?? 0) > 0) lanes.isCrowded = true;
 }
 
-/** Notes that the batch is called. */
+/** Notes that the batch is handed out. */
 export function noteBatchStarted({ lanes, open }: Batching): void {
   if (lanes === undefined) return;
   lanes.isCrowded = false;
@@ -50,7 +50,7 @@ export function leaveLane(turn: ReducerTurn, item: DeliveredItem): void {
   const { lanes } = batching;
   const lane = lanes?.byKey.get(item.key);
   if (lanes === undefined || lane?.owner !== item) return;
-  const isHeld = isHolding(keys) && mustWait(keys, item);
+  const isHeld = holdsAny(keys) && mustWait(keys, item);
   for (let next = lane.behind?.shift(); next !== undefined; next = lane.behind?.shift()) {
     lanes.waiting -= 1;
     if (isHeld) {

@@ -1,11 +1,11 @@
-// Calls `process`, or a `stateless` reducer, with the items of a part. Before the call it compares the deadlines of the items with the
+// Calls `process`, or a `collectsOnly` reducer, with the items of a part. Before the call it compares the deadlines of the items with the
 // clock: the application gets no item whose tenure has ended. The message `processed` brings the outcome (process-outcome.ts).
 import { effect } from '../../protocol/actor.js';
 import type { DeliveredItem } from '../../protocol/item.js';
 import { endLateTenures } from '../../protocol/tenure.js';
 import { openFlush, type CallContexts } from './call-contexts.js';
-import type { ProcessCall, StatelessPart, Task } from '../batches/batching.js';
-import { callPart, createPart } from '../failures/stateless-part.js';
+import type { ProcessCall, CollectedPart, Task } from '../batches/batching.js';
+import { callPart, createPart } from '../failures/collected-part.js';
 import type { ReducerTurn } from '../state.js';
 import type { ReducerActorMessage } from '../messages.js';
 import type { FlushContext, FoldingReducer, ProcessReducer } from '../../../src/api/reducer.js';
@@ -44,7 +44,7 @@ export function runCall(turn: ReducerTurn, call: ProcessCall): void {
     definition.process === undefined
       ? () => {
           const context = { definition, contexts, clock };
-          return callPart(call, call.part as StatelessPart, context);
+          return callPart(call, call.part as CollectedPart, context);
         }
       : () => callProcess(call, definition.process as Process, contexts, clock);
 

@@ -1,6 +1,6 @@
-// Handles a finished call of a task, that is of `process`, or of a part of a `stateless` reducer. Each item of the call leaves the task
-// here if it has succeeded, has failed alone, or was dropped because its tenure had ended. bisection.ts decides about several items
-// that have failed together.
+// Handles a finished call of a task, that is of `process`, or of a part of a flush (`collectsOnly`). Each item of the call leaves the task
+// here if it has succeeded, has failed alone, or was dropped because its tenure had ended. bisection.ts decides about several items that
+// have failed together.
 import type { DeliveredItem } from '../../protocol/item.js';
 import { batchFailed } from '../failures/bisection.js';
 import { measureCall } from './call-meter.js';
@@ -10,7 +10,7 @@ import { takeEmitted } from './user-calls.js';
 import { callSucceeded, endWait, itemsFailed } from '../failures/failed-call.js';
 import { reportRecovery } from '../failures/failure-reports.js';
 import { leaveLane } from './key-lanes.js';
-import { isHolding } from '../failures/held-keys.js';
+import { holdsAny } from '../failures/held-keys.js';
 import { noteNotHandedOut } from '../batches/item-tokens.js';
 import type { ProcessCall, Task } from '../batches/batching.js';
 import { runCall } from './process-call.js';
@@ -49,7 +49,7 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   }
 }
 
-/** How many items of the call the application has not got. In a `stateless` reducer the fold knows: `handed` is what was flushed. */
+/** How many items of the call the application has not got. In a `collectsOnly` reducer the fold knows: `handed` is what was flushed. */
 function notHandedOut({ items, handed, part }: ProcessCall): number {
   if (part === undefined) return items.length - handed.length;
   const { dropped, next } = part.job;
@@ -64,7 +64,7 @@ function callAgain({ state }: ReducerTurn, task: Task, items: readonly Delivered
 
 function succeeded(turn: ReducerTurn, call: ProcessCall, items: readonly DeliveredItem[]): void {
   const { state } = turn;
-  if (isHolding(state.keys)) for (const item of items) endWait(turn, item);
+  if (holdsAny(state.keys)) for (const item of items) endWait(turn, item);
   // Only the call of an attempt can end a failure, and it has one item.
   if (call.handed.length === 1) for (const item of items) reportRecovery(turn, item);
   callSucceeded(turn);

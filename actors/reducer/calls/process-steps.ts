@@ -10,7 +10,7 @@ import {
   startAttempt,
 } from '../failures/attempts.js';
 import { reportBatchRecovery } from '../failures/bisection.js';
-import { holdNew, isHolding, nextAttemptAt } from '../failures/held-keys.js';
+import { holdNew, holdsAny, nextAttemptAt } from '../failures/held-keys.js';
 import { requestItems, noteHandedOut, noteNotHandedOut } from '../batches/item-tokens.js';
 import { enterLane, leaveLane, noteBatchStarted, noteGathered } from './key-lanes.js';
 import { finishOrDefer } from '../batches/marks.js';
@@ -63,7 +63,7 @@ export function continueTask(turn: ReducerTurn): boolean {
   if (task === undefined) return false;
 
   for (let part = takeNextPart(turn, task); part !== undefined; part = takeNextPart(turn, task)) {
-    const isFiltered = !task.isAttempt && isHolding(keys);
+    const isFiltered = !task.isAttempt && holdsAny(keys);
     // Items of ended tenures need no token, so with a limit they are dropped here. Without one, the call leaves them out.
     const live = turn.options.limit === undefined ? part : part.filter((item) => !dropIfDead(turn, item));
     // An attempt has its token already.
@@ -95,7 +95,7 @@ function takeNextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] |
   return part;
 }
 
-/** Puts items back for which there are no tokens. `isCut`: the other items of their part are called now. */
+/** Puts items back for which there are no tokens. `isCut`: the other items of their part are handed out now. */
 function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): void {
   if (!isCut || task.isBisected) {
     task.parts.unshift(items);
@@ -106,7 +106,7 @@ function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): v
   task.hasRest = true;
 }
 
-/** Moves the later items of held keys behind the held ones at once: the key may be free again before the part of these items is called. */
+/** Moves the later items of held keys behind the held ones at once: the key may be free again before the part of these items is tried. */
 function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredItem[]): void {
   const { batching, keys } = state;
   for (const key of new Set(items.map((item) => item.key))) {
@@ -175,7 +175,7 @@ function gatherItem(turn: ReducerTurn, item: DeliveredItem, since: number): void
   const { state } = turn;
   const { batching } = state;
   // First the lane: behind a call under way, an item must wait for its end and not for an attempt.
-  if (!enterLane(turn, item) || (isHolding(state.keys) && holdGatheredIfItMustWait(turn, item))) return;
+  if (!enterLane(turn, item) || (holdsAny(state.keys) && holdGatheredIfItMustWait(turn, item))) return;
   creditAtOnce(state, item);
   if (batching.open.length === 0) batching.openSince = since;
   batching.open.push(item);

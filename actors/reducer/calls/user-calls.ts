@@ -23,7 +23,7 @@ export interface StateSlot {
   folded: DeliveredItem[];
   /** The application has called `ctx.fail` for an item in the state: it must not be flushed. */
   condemned?: Error | undefined;
-  /** Of a `stateless` reducer: what was emitted for the folded items. It goes on with their flush: until then they may be repeated. */
+  /** Of a `collectsOnly` reducer: what was emitted for the folded items. It goes on with their flush: until then they may be repeated. */
   emissions?: Map<DeliveredItem, readonly unknown[]> | undefined;
 }
 
@@ -73,7 +73,7 @@ export interface FoldJob {
   emissions?: Map<DeliveredItem, readonly unknown[]>;
   emitted: number;
   emittedBytes: number;
-  /** Of a `stateless` reducer: what was emitted waits for the flush, and so it needs no room now. */
+  /** Of a `collectsOnly` reducer: what was emitted waits for the flush, and so it needs no room now. */
   readonly holdsEmitted: boolean;
 }
 
@@ -229,7 +229,7 @@ export interface FlushGroup {
   /** How often it has failed, and since when. */
   failures: number;
   failedSince: number;
-  /** What its call has emitted, and before it the calls of `reduce` of a `stateless` reducer. */
+  /** What its call has emitted, and before it the calls of `reduce` of a `collectsOnly` reducer. */
   emitted?: readonly unknown[];
   readonly emissions?: ReadonlyMap<DeliveredItem, readonly unknown[]> | undefined;
 }

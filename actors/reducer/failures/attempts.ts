@@ -9,7 +9,7 @@ import {
   dropShardWorker,
   dueKey,
   holdNew,
-  isHolding,
+  holdsAny,
   makeDue,
   mustWait,
   nextAttemptAt,
@@ -61,7 +61,7 @@ export function creditAllQueued(state: ReducerState): void {
 export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean {
   const { state, now } = turn;
   const { keys } = state;
-  if (!isHolding(keys) || (newItemsWait && keys.lastCallWasAttempt)) return false;
+  if (!holdsAny(keys) || (newItemsWait && keys.lastCallWasAttempt)) return false;
   const due = dueKey(keys, now);
   if (due === undefined || requestItems(turn, 1) === 0) return false;
   noteHandedOut(turn, 1);
@@ -78,8 +78,7 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
 /** Before a drain is answered, makes everything that waits due once more. Returns true if it did: once per mark. */
 export function makeDueOnceMore(turn: ReducerTurn, mark: Mark): boolean {
   const { keys, drainsTriedFor } = turn.state;
-  if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || drainsTriedFor.has(mark))
-    return false;
+  if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !holdsAny(keys) || drainsTriedFor.has(mark)) return false;
   drainsTriedFor.add(mark);
   makeDue(keys, mark.shardWorker, turn.now);
   hurryParkings(turn, (tenure) => tenure.shardWorkerNumber === mark.shardWorker);

@@ -1,4 +1,4 @@
-// What follows a failed call with several items. Under `retry` the whole batch is tried three times in all. Then its halves are called in
+// What follows a failed call with several items. Under `retry` the whole batch is tried three times in all. Then its halves are tried in
 // order, and a half that fails is halved again, down to the items that fail alone. Under any other policy but `crash`, this begins at once.
 // So no policy ends an item because of its neighbours. A *task* is a batch with its parts that are still to be called. An outage ends the
 // bisection: `continueTask` then holds what is left of the task, item by item.
@@ -56,7 +56,7 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   if (state.waitingCall !== undefined) creditAllQueued(state);
 }
 
-/** Handles a failed flush of a `stateless` reducer: its items are folded again, in parts of their own. */
+/** Handles a failed flush of a `collectsOnly` reducer: its items are folded again, in parts of their own. */
 export function flushPartFailed(turn: ReducerTurn, { slot, items, cause }: FlushGroup): void {
   renewState(slot, turn.options.definition);
   if (items.length === 1) itemsFailed(turn, items, cause, 'flush');

@@ -75,8 +75,8 @@ export function createHeldKeys(outageKeys: number): HeldKeys {
   };
 }
 
-/** Whether some items that arrive may have to wait. */
-export function isHolding({ byKey, outage }: HeldKeys): boolean {
+/** Whether any item is held, or an outage holds all: then an item that arrives may have to wait. */
+export function holdsAny({ byKey, outage }: HeldKeys): boolean {
   return byKey.size > 0 || outage !== undefined;
 }
 

@@ -141,7 +141,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       nextStopped: true,
       callDue: true,
       attemptDue: true,
-      slotsDue: true,
+      routesDue: true,
       decided: true,
       parkingEnded: true,
       parkingOverdue: true,

@@ -149,9 +149,9 @@ describe('the calls of a node', () => {
   it('are none for a timer that the node has no callback for', async () => {
     const it = await node({ handleMessage: (_, message) => ({ drop: [message], timerMs: 20 }) });
     const effects = await it.run(it.feed(it.of(1, 0)));
-    expect(ofType(effects, 'after').flatMap(({ key, ms }) => (key === 'slots' ? [ms] : []))).to.deep.equal([20]);
+    expect(ofType(effects, 'after').flatMap(({ key, ms }) => (key === 'routeStates' ? [ms] : []))).to.deep.equal([20]);
     it.clock.move(20);
-    const due = it.tell({ type: 'slotsDue' });
+    const due = it.tell({ type: 'routesDue' });
     expect([started(due), ofType(due, 'after')]).to.deep.equal([[], []]);
   });
 

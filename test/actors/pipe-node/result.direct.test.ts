@@ -3,7 +3,7 @@ import { constants } from 'node:buffer';
 import { expect } from 'chai';
 import { CallContext } from '../../../actors/pipe-node/calls.js';
 import { applyResult } from '../../../actors/pipe-node/result.js';
-import { createSlot } from '../../../actors/pipe-node/slots.js';
+import { createRouteState } from '../../../actors/pipe-node/route-states.js';
 import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import type { StageMessage } from '../../../actors/protocol/pipeline-messages.js';
 import { createHolding } from '../../../src/pipes/holding.js';
@@ -34,27 +34,28 @@ describe('a result that a node refuses', () => {
 
   for (const [name, result, text] of refused)
     it(`has ${name}; nothing is changed`, () => {
-      const slot = createSlot(undefined, 'before', 0);
-      const apply = (): unknown => applyResult({ slot, message, now: 1, node: 'pages' }, { state: 'after', ...result });
+      const routeState = createRouteState(undefined, 'before', 0);
+      const apply = (): unknown =>
+        applyResult({ routeState, message, now: 1, node: 'pages' }, { state: 'after', ...result });
       expect(apply).to.throw(`The result of pages: ${text}`);
-      expect([slot.state, slot.kept.size]).to.deep.equal(['before', 0]);
+      expect([routeState.state, routeState.kept.size]).to.deep.equal(['before', 0]);
       expect(SentMessage.referencesOf(message)).to.not.equal(undefined);
     });
 
   it('has a head that is too long for a text; nothing is changed', () => {
     const route = { add: 'x'.repeat(constants.MAX_STRING_LENGTH) };
-    const slot = createSlot(undefined, 'before', 0);
+    const routeState = createRouteState(undefined, 'before', 0);
     const result = { state: 'after', outputs: [{ value: 1, of: [message], route }] };
-    expect(() => applyResult({ slot, message, now: 1, node: 'pages' }, result)).to.throw('Invalid string length');
-    expect(slot.state).to.equal('before');
+    expect(() => applyResult({ routeState, message, now: 1, node: 'pages' }, result)).to.throw('Invalid string length');
+    expect(routeState.state).to.equal('before');
     expect(SentMessage.referencesOf(message)).to.not.equal(undefined);
   });
 
   it('takes a size from 0', () => {
     const taken = messageOf(2);
-    const slot = createSlot(undefined, undefined, 0);
+    const routeState = createRouteState(undefined, undefined, 0);
     const { outputs } = applyResult(
-      { slot, message: taken, now: 1, node: 'pages' },
+      { routeState, message: taken, now: 1, node: 'pages' },
       { outputs: [{ value: 1, of: [taken], sizeBytes: 0 }] },
     );
     expect(outputs.map(({ sizeBytes }) => sizeBytes)).to.deep.equal([0]);
@@ -62,20 +63,20 @@ describe('a result that a node refuses', () => {
 });
 
 describe('a kept message that has lost all of its leases', () => {
-  it('leaves nothing behind in the slot when it is moved into a holding', () => {
-    const slot = createSlot(undefined, undefined, 0);
+  it('leaves nothing behind in the routeState when it is moved into a holding', () => {
+    const routeState = createRouteState(undefined, undefined, 0);
     const [message, holding] = [new SentMessage(1, undefined, undefined, 1), createHolding()];
-    slot.kept.add(message);
-    slot.withLost.add(message);
-    applyResult({ slot, message: undefined, now: 1, node: 'pages' }, { keep: [{ message, in: holding }] });
-    expect([slot.kept.size, slot.withLost.size, slot.holdings.size]).to.deep.equal([0, 0, 1]);
+    routeState.kept.add(message);
+    routeState.withLost.add(message);
+    applyResult({ routeState, message: undefined, now: 1, node: 'pages' }, { keep: [{ message, in: holding }] });
+    expect([routeState.kept.size, routeState.withLost.size, routeState.holdings.size]).to.deep.equal([0, 0, 1]);
   });
 });
 
 describe('the signal of a call', () => {
   const context = (): CallContext =>
     new CallContext({ name: 'map/0', pipe: 0, clock: handClock() } as never, {
-      slot: createSlot(undefined, undefined, 0),
+      routeState: createRouteState(undefined, undefined, 0),
       failures: 0,
     });
 

@@ -76,7 +76,7 @@ describe('the states of a node', () => {
     assert.equal(chain.status()[1]?.routes, 0);
   });
 
-  it('are at most maxRoutes: the one used longest ago is flushed and ended', async () => {
+  it('are at most maxRoutes: the least recently used one is flushed and ended', async () => {
     const [log, values]: [string[], string[]] = [[], []];
     const chain = await nodeChain([demuxed, keeping(log, { maxRoutes: 2 }), ending(values)]);
     await chain.feed('a1', 'b1', 'a2', 'c1');

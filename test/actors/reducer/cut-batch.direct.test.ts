@@ -131,12 +131,12 @@ describe('an item whose lease ends while it waits for a token, or before its cal
     expect([calls.length, Math.round(limit.bucket!.tokens)]).to.deep.equal([1, 9]);
   });
 
-  it('gives its token back in a stateless reducer, too', async () => {
+  it('gives its token back in a `collectsOnly` reducer, too', async () => {
     const limit = emptied(10);
     const down = { sink: true };
     const on = direct(
       {
-        stateless: true,
+        collectsOnly: true,
         flush: () => {
           if (down.sink) throw new Error('no');
         },

@@ -308,11 +308,11 @@ describe('ctx.emit in flush', () => {
   });
 });
 
-describe('ctx.emit of a stateless reducer', () => {
-  const stateless = (bad: ReadonlySet<number>, fails = { times: Infinity }) =>
+describe('ctx.emit of a `collectsOnly` reducer', () => {
+  const collectsOnly = (bad: ReadonlySet<number>, fails = { times: Infinity }) =>
     emitting(
       {
-        stateless: true,
+        collectsOnly: true,
         reduce: times(() => 1),
         flush: (state, { emit }) => {
           emit(`sum ${state.join('+')}`);
@@ -326,7 +326,7 @@ describe('ctx.emit of a stateless reducer', () => {
     );
 
   it('sends what reduce has emitted with the flush', async () => {
-    const it = stateless(new Set());
+    const it = collectsOnly(new Set());
     expect(it.valuesIn(await it.run(it.items([0, 1])))).to.deep.equal([]);
     const effects = await it.run(it.items([2, 3]));
     expect(it.valuesIn(effects)).to.deep.equal(['0/0', '1/0', '2/0', '3/0', 'sum 0+1+2+3']);
@@ -336,7 +336,7 @@ describe('ctx.emit of a stateless reducer', () => {
   });
 
   it('sends each part of a bisection on, and nothing of the item that fails', async () => {
-    const it = stateless(new Set([2]));
+    const it = collectsOnly(new Set([2]));
     const effects = await it.run(it.items([0, 1, 2, 3]));
     expect(it.valuesIn(effects)).to.deep.equal(['0/0', '1/0', 'sum 0+1', '3/0', 'sum 3']);
     expect(it.settledIn(effects)).to.deep.equal([2]);

@@ -123,13 +123,13 @@ describe('a reducer under a rate limit', () => {
     expect(status()).to.include({ limited: false, queued: 0 });
   });
 
-  it('takes no tokens for the items that a stateless reducer did not reduce, because reduce threw before them', async () => {
+  it('takes no tokens for the items that a `collectsOnly` reducer did not reduce, because reduce threw before them', async () => {
     const limit = createRateLimit(100, 1_000);
     const seen: number[] = [];
     const down = { flush: true, reduce: false };
     const { itemsOf, drain, tell, clock } = direct(
       {
-        stateless: true,
+        collectsOnly: true,
         reduce: (state, { value }) => {
           seen.push(value);
           if (down.reduce && value === 0) throw new Error('no');

@@ -88,12 +88,12 @@ describe('the order of a key in a reducer that isolates failures', () => {
     expect(calls.flat().filter((n) => n !== 1 && n !== 4)).to.deep.equal([0, 0, 2, 3]);
   });
 
-  it('is kept by a stateless reducer if reduce fails at a later item of the key', async () => {
+  it('is kept by a `collectsOnly` reducer if reduce fails at a later item of the key', async () => {
     const flushed: State[] = [];
     const down = { flush: true, reduce: false };
     const { itemsOf, drain, tell, clock } = direct(
       {
-        stateless: true,
+        collectsOnly: true,
         reduce: (state, { value }) => {
           if (value === 1 && down.reduce) throw new Error('no');
           return [...state, value];
@@ -124,12 +124,12 @@ describe('the order of a key in a reducer that isolates failures', () => {
   });
 
   for (const failures of [0, 1])
-    it(`is kept by a stateless reducer that has folded an item before the one that is tried again (${failures} flushes fail)`, async () => {
+    it(`is kept by a reducer with collectsOnly that has folded an item before the one that is tried again (${failures} flushes fail)`, async () => {
       const flushed: State[] = [];
       const left = { flushes: failures, reduces: 1 };
       const { itemsOf, drain, tell, clock } = direct(
         {
-          stateless: true,
+          collectsOnly: true,
           reduce: (state, { value }) => {
             if (value === 1 && left.reduces > 0) throw new Error(`no ${(left.reduces -= 1)}`);
             return [...state, value];

@@ -106,10 +106,10 @@ describe('what a reducer says of items that it has taken out of its queue', () =
     expect([0, 1, 2].map(heldForMs)).to.deep.equal([500, 0, 0]);
   });
 
-  it('names the flush of a stateless reducer that is called in parts', async () => {
+  it('names the flush of a `collectsOnly` reducer that is called in parts', async () => {
     const flush = (state: readonly number[]): readonly number[] =>
       state.length > 1 ? expect.fail('no') : (hung as never);
-    const it1 = direct({ stateless: true, flush }, { onFailure: 'skip' });
+    const it1 = direct({ collectsOnly: true, flush }, { onFailure: 'skip' });
     const folded = await it1.end(it1.items([0, 1]));
     begin(await it1.end(folded));
     expect(it1.status()).to.deep.include({ doing: 'flush' });

@@ -78,7 +78,7 @@ async function endBehind(
 
 describe('the verdict of the watchdog while the application has paused the intake', () => {
   it('excuses a reducer that waits for more items, and no call that is under way', () => {
-    const facts = { watchdogMs, stillForMs: watchdogMs, settledNothingForMs: watchdogMs, isFull: false };
+    const facts = { watchdogMs, unmovedForMs: watchdogMs, settledNothingForMs: watchdogMs, isFull: false };
     const oldest = { ordinal: 1, position: { sequenceNumber: '7', subSequenceNumber: 0 }, admittedAt: 0 };
     const codeOf = (state: Whereabouts['state'], intakePaused: boolean): string | undefined => {
       const whereabouts: Whereabouts = { actor: 'reducer/0#1', state, forMs: watchdogMs };

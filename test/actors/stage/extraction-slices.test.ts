@@ -93,7 +93,7 @@ describe('a stage whose extraction takes long', () => {
     expect([extracted, seen]).to.deep.equal([6, [0, 1, 2]]);
   });
 
-  it('shows unextracted records in its status, and puts a flush behind the last record', async () => {
+  it('shows unextracted records in its status, and puts a flush after the last record', async () => {
     const stream = fakeStream();
     putNumbered(stream, 100);
     const held: unknown[] = [];

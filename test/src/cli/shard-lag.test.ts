@@ -27,7 +27,7 @@ describe('the figures of a look at a shard', () => {
     });
   });
 
-  it('are 0 for a shard without a record behind the checkpoint, and unknown if the answers do not say so', () => {
+  it('are 0 for a shard without a record after the checkpoint, and unknown if the answers do not say so', () => {
     const idle = { isTip: true, millisBehindLatest: 0 };
     expect(figuresOf(look([], idle), now)).to.deep.equal({ readLagMs: 0, settledLagMs: 0, arrivingPerSecond: 0 });
     const unknown = { readLagMs: undefined, settledLagMs: undefined, arrivingPerSecond: undefined };
@@ -88,7 +88,7 @@ describe('records a second that became durable between two looks', () => {
     expect(settledPerSecond(seen(0, '1'), seen(10_000, '1', { settledLagMs: 10_000 }))).to.equal(0);
   });
 
-  it('take the rate before, if nothing is left behind the checkpoint', () => {
+  it('take the rate before, if nothing is left after the checkpoint', () => {
     const first = seen(0, '1', { settledLagMs: 2_000 });
     expect(settledPerSecond(first, seen(10_000, '2', { arrivingPerSecond: 0 }))).to.equal(12);
   });

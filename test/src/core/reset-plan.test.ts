@@ -224,7 +224,7 @@ describe('a reset to a time', () => {
 });
 
 describe('a reset to a sequence number', () => {
-  const position = (sequenceNumber: string): ResetPosition => ({ type: 'behind', sequenceNumber });
+  const position = (sequenceNumber: string): ResetPosition => ({ type: 'after', sequenceNumber });
 
   it('rewrites only the row of the named shard, and keeps its time of LATEST', () => {
     const rows = [row('s1', { checkpoint: 'SHARD_END', kinactLatestAt: 7 })];

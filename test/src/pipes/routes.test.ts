@@ -74,7 +74,7 @@ describe('routes', () => {
     ).to.have.length(4);
   });
 
-  it('a route beyond the bound flushes the one that was used longest ago', async () => {
+  it('a route beyond the bound flushes the least recently used one', async () => {
     const { nodes } = pipe<number>().demux(String, { maxRoutes: 2 }).aggregate({ count: 9 }).join().end();
     const naive = await ran(nodes, [1, 2, 3]);
     expect(valuesOf(naive)).to.deep.equal([[1]]);

@@ -1,7 +1,7 @@
 // Decides for one reader whether it subscribes to its shard now, or polls it. Invariants: at most one SubscribeToShard a second. After a
 // failure the shard is polled for a growing, random time. Another reader may take the subscription over. Then this one subscribes again
-// only after a renewal of the lease that began later, which proves that the other is not the new owner. Used by shard-reader.ts and
-// subscription-follower.ts.
+// only after a renewal of the lease that began after the take-over has succeeded. That proves that the other reader is not the new owner.
+// Used by shard-reader.ts and subscription-follower.ts.
 import type { StartingPosition } from '@aws-sdk/client-kinesis';
 import { isKinactError } from '../../../api/errors.js';
 import type { Backoff } from '../../../core/backoff.js';
@@ -34,14 +34,15 @@ export interface Retrieval {
    * and reports that it polls because there is no consumer.
    */
   chooseRetrieval(progress: Progress): string | undefined;
-  /** Where to subscribe: after the last event if nothing was polled since, otherwise at the reader's position. */
-  start(progress: Progress): StartingPosition;
-  /** A call of SubscribeToShard was answered. */
-  called(): void;
+  /** After the last event if nothing was polled since, otherwise at the reader's position. */
+  startingPosition(progress: Progress): StartingPosition;
+  /** SubscribeToShard has answered. */
+  noteCall(): void;
   /** A subscription was accepted, and the stream is the one that the lease belongs to. */
-  begun(): void;
-  handedOn(progress: Progress, continuation: string | undefined): void;
-  ended(end: SubscriptionEnd): void;
+  noteBegin(): void;
+  /** An event was handed on. `continuation`: the number after which the service continues. */
+  noteEvent(progress: Progress, continuation: string | undefined): void;
+  noteEnd(end: SubscriptionEnd): void;
 }
 
 export function createRetrieval(reader: ReaderContext, subscriptions: Subscriptions): Retrieval {
@@ -51,20 +52,21 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
   let dueAt = -Infinity;
   let begunAt: number | undefined;
   let failures = 0;
-  let last: { readonly number: string; readonly position: Progress['position'] } | undefined;
-  let said: RetrievalReason | 'fan-out' | undefined;
-  let saidCause: Cause = 'none';
+  let lastEvent: { readonly continuation: string; readonly position: Progress['position'] } | undefined;
+  let reported: RetrievalReason | 'fan-out' | undefined;
+  let reportedCause: Cause = 'none';
   let takenOverAt: number | undefined;
   const takeOvers = { inARow: 0, lastAt: -Infinity, reported: false };
 
-  const say = (now: RetrievalReason | 'fan-out', error?: unknown): void => {
+  /** Reports how the shard is read: `fan-out`, or the reason why it is polled. */
+  const report = (how: RetrievalReason | 'fan-out', error?: unknown): void => {
     // A reason is reported once, and again when its cause becomes known, or turns out to be permanent.
     const cause = causeOf(error);
-    if (said === now && causes.indexOf(cause) <= causes.indexOf(saidCause)) return;
-    said = now;
-    saidCause = cause;
-    if (now === 'fan-out') notice({ type: 'retrieval', shardId, by: 'fan-out' });
-    else notice({ type: 'retrieval', shardId, by: 'polling', why: now, ...(error === undefined ? {} : { error }) });
+    if (reported === how && causes.indexOf(cause) <= causes.indexOf(reportedCause)) return;
+    reported = how;
+    reportedCause = cause;
+    if (how === 'fan-out') notice({ type: 'retrieval', shardId, by: 'fan-out' });
+    else notice({ type: 'retrieval', shardId, by: 'polling', why: how, ...(error === undefined ? {} : { error }) });
   };
 
   /** Whether the lease is known to be ours still, after this take-over. */
@@ -100,22 +102,23 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
         noteTakeOverSurvived(takenOverAt);
       }
       const arn = consumer.arn();
-      if (arn === undefined) say('noConsumer', consumer.trouble());
+      if (arn === undefined) report('noConsumer', consumer.trouble());
       return arn;
     },
-    start: (progress) => startOf(progress, last?.position === progress.position ? last.number : undefined),
-    called() {
+    startingPosition: (progress) =>
+      startOf(progress, lastEvent?.position === progress.position ? lastEvent.continuation : undefined),
+    noteCall() {
       dueAt = clock.now() + callEveryMs;
     },
-    begun() {
+    noteBegin() {
       begunAt = clock.now();
-      say('fan-out');
+      report('fan-out');
       notice({ type: 'subscription', shardId, outcome: 'begun' });
     },
-    handedOn({ position }, continuation) {
-      last = continuation === undefined ? undefined : { number: continuation, position };
+    noteEvent({ position }, continuation) {
+      lastEvent = continuation === undefined ? undefined : { continuation, position };
     },
-    ended({ outcome, failure }) {
+    noteEnd({ outcome, failure }) {
       if (begunAt !== undefined && clock.now() - begunAt >= healthyMs) failures = 0;
       begunAt = undefined;
       notice({ type: 'subscription', shardId, outcome });
@@ -130,7 +133,7 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
         case 'refused':
         case 'broken':
           // The number that the series would continue with may be what was refused.
-          last = undefined;
+          lastEvent = undefined;
           if (failure?.kind === 'notFound') consumer.doubt();
           break;
         case 'silent':
@@ -138,7 +141,7 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
         default:
           outcome satisfies never;
       }
-      say(outcome, failure?.error);
+      report(outcome, failure?.error);
       backOff(failure);
     },
   };

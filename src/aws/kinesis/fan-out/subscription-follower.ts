@@ -25,21 +25,21 @@ export async function followSubscription(
 ): Promise<void> {
   const { shardId, timers, signal } = reader;
   await whenDemanded(reader, signal);
-  const start = retrieval.start(progress);
+  const start = retrieval.startingPosition(progress);
   const opened = await openSubscription(retrieval.subscriptions, { consumerArn, shardId, start, timers, signal });
   if (signal.aborted) {
     if (opened.type === 'open') opened.subscription.close();
     throw stoppedError();
   }
-  retrieval.called();
-  if (opened.type === 'failed') return retrieval.ended({ outcome: 'refused', failure: opened.failure });
+  retrieval.noteCall();
+  if (opened.type === 'failed') return retrieval.noteEnd({ outcome: 'refused', failure: opened.failure });
 
   const { subscription } = opened;
   try {
     // Asked after the subscription: if the stream has this identity now, it had it when the subscription was accepted.
     const doubt = await chainDoubt(reader, progress);
     if (doubt === undefined) {
-      retrieval.begun();
+      retrieval.noteBegin();
       await follow(reader, progress, retrieval, subscription);
     } else {
       subscription.close();
@@ -59,7 +59,7 @@ async function follow(
   const { clock } = reader;
   let readyAt = clock.now();
   for (let events = 0; ; events += 1) {
-    if (!(await isDemandedWithin(reader, unusedMs))) return retrieval.ended({ outcome: 'unused' });
+    if (!(await isDemandedWithin(reader, unusedMs))) return retrieval.noteEnd({ outcome: 'unused' });
     // While nothing was asked for, an event may have waited in the connection: it shows the tip as it was then.
     const unaskedMs = clock.now() - readyAt;
     const step = await subscription.next(silentMs);
@@ -68,16 +68,17 @@ async function follow(
       case 'event':
         handOnEvent(reader, progress, step.event, unaskedMs);
         readyAt = clock.now();
-        retrieval.handedOn(progress, step.event.continuation);
-        if (step.event.ends) return retrieval.ended({ outcome: 'shardEnd' });
-        if (isIdle(step.event) && (await doubtStart(reader, progress))) return retrieval.ended({ outcome: 'renewed' });
+        retrieval.noteEvent(progress, step.event.continuation);
+        if (step.event.ends) return retrieval.noteEnd({ outcome: 'shardEnd' });
+        if (isIdle(step.event) && (await doubtStart(reader, progress)))
+          return retrieval.noteEnd({ outcome: 'renewed' });
         break;
       case 'ended':
-        return retrieval.ended({ outcome: events > 0 ? 'renewed' : 'broken' });
+        return retrieval.noteEnd({ outcome: events > 0 ? 'renewed' : 'broken' });
       case 'silent':
-        return retrieval.ended({ outcome: 'silent' });
+        return retrieval.noteEnd({ outcome: 'silent' });
       case 'failed':
-        return retrieval.ended({
+        return retrieval.noteEnd({
           outcome: step.failure.kind === 'inUse' ? 'takenOver' : 'broken',
           failure: step.failure,
         });

@@ -84,7 +84,7 @@ describe('a reader of the changes of a table', () => {
     expect(on.notices).to.deep.equal([]);
   });
 
-  it('begins again behind the last record when an iterator has expired', async () => {
+  it('begins again after the last record when an iterator has expired', async () => {
     const on = changeHarness();
     on.model.put('a');
     on.consume();

@@ -136,10 +136,10 @@ describe('a look at a position', () => {
     expect(failed).to.have.property('message', 'slow down');
   });
 
-  it('knows nothing behind a position that is not of this shard, and names the newest record', async () => {
+  it('knows nothing after a position that is not of this shard, and names the newest record', async () => {
     const beyond = paged([{ records: [record(1), record(3)], behindMs: 0 }]);
     expect(await beyond.look(after(5))).to.include({ isKnown: false, isTip: true, newestBelow: '3', reads: 1 });
-    // Numbers behind the position may come all the same: then they count.
+    // Numbers after the position may come all the same: then they count.
     const both = paged([{ records: [record(3), record(7)], behindMs: 0 }]);
     expect(await both.look(after(5)))
       .to.include({ isKnown: true })

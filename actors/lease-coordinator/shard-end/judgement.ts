@@ -1,6 +1,6 @@
-// Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request
-// at a time for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes
-// these steps through the code:
+// Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request at a time
+// for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes these steps through
+// the code:
 //   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-step.ts) finds the shard open, a second begins.
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
 //   1. shard worker   `readDone` finds the end; when everything is settled, `finish` sends `shardWorkerEnded` with `shardEnd`
@@ -47,11 +47,11 @@ const childlessPatience = 5;
 const openPatience = 3;
 /** After this many refusals the keeper's pauses begin to double: twice as many as `childlessPatience` needs. */
 const quickAsks = 2 * childlessPatience;
-/** The back-off of a failed question starts as after this many attempts: a stream that throttles gets a longer pause. */
+/** The back-off after a failed call for evidence is always that of this many attempts: a stream that throttles needs a longer pause. */
 const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
-/** How soon one request for evidence may follow another: no child is read before its parent's is answered. */
+/** How soon one request for evidence may follow another. It is short, because children are not read before the end is judged. */
 const gatherEveryMs = 150;
 
 export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
@@ -80,8 +80,8 @@ export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): voi
 }
 
 /**
- * Asks the stream for evidence, unless a request is under way. A question that arrives during a request waits for the next
- * request, because the evidence under way may be older than the question.
+ * Asks the stream for evidence, unless a request is under way. A question that arrives during a request waits for the next request, because
+ * the evidence under way may be older than the question.
  */
 function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
@@ -282,8 +282,8 @@ function answerBlocked(
 }
 
 /**
- * Handles a stream that seems to be another one under the same name. Its shards prove nothing about this shard's children. So
- * SHARD_END is not written, and the shard sync decides whether the source fails.
+ * Handles a stream that seems to be another one under the same name. Its shards prove nothing about this shard's children. So SHARD_END is
+ * not written, and the shard sync decides whether the source fails.
  */
 function answerChangedStream(
   turn: CoordinatorTurn,

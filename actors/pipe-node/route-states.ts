@@ -1,5 +1,5 @@
-// A slot is the place of one state of a node: there is one slot for the main route, and one for each other route. The slot lists what its
-// state keeps, because kinact, and not the application, settles and drops it.
+// A node has one state of the application for the main route, and one for each other route. A `RouteState` is such a state with what kinact
+// notes about it. It lists what the state keeps, because kinact, and not the application, settles and drops it.
 import { mainRouteId, SentMessage, type ItemReferences, type Route } from '../protocol/pipe-message.js';
 import { firstOf, forEachTenure } from '../../src/core/references.js';
 import { HeldBundle } from '../../src/core/holding.js';
@@ -7,7 +7,7 @@ import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate, type Tenure } from '../protocol/tenure.js';
 import type { Clock } from '../../src/api/ports.js';
 
-export interface Slot {
+export interface RouteState {
   readonly route: Route | undefined;
   state: unknown;
   /** The messages that the state keeps as themselves. */
@@ -36,7 +36,7 @@ export interface Slot {
   lastUse: number;
 }
 
-export function createSlot(route: Route | undefined, state: unknown, now: number): Slot {
+export function createRouteState(route: Route | undefined, state: unknown, now: number): RouteState {
   return {
     route,
     state,
@@ -56,41 +56,41 @@ export function createSlot(route: Route | undefined, state: unknown, now: number
   };
 }
 
-export function slotId(route: Route | undefined): string {
+export function routeIdOf(route: Route | undefined): string {
   return route?.id ?? mainRouteId;
 }
 
-export function keepsNothing({ kept, holdings }: Slot): boolean {
+export function keepsNothing({ kept, holdings }: RouteState): boolean {
   return kept.size === 0 && holdings.size === 0;
 }
 
 /** Notes whether the state keeps something, after each change. */
-export function noteKept(slot: Slot, now: number): void {
-  for (const holding of slot.holdings) if (HeldBundle.isEmpty(holding)) slot.holdings.delete(holding);
-  if (keepsNothing(slot)) {
-    slot.tenures.clear();
-    slot.keepsSince = Infinity;
-    slot.keepsSinceUse = Infinity;
-  } else if (slot.keepsSince === Infinity) {
-    slot.keepsSince = now;
-    slot.keepsSinceUse = slot.lastUse;
+export function noteKept(routeState: RouteState, now: number): void {
+  for (const holding of routeState.holdings) if (HeldBundle.isEmpty(holding)) routeState.holdings.delete(holding);
+  if (keepsNothing(routeState)) {
+    routeState.tenures.clear();
+    routeState.keepsSince = Infinity;
+    routeState.keepsSinceUse = Infinity;
+  } else if (routeState.keepsSince === Infinity) {
+    routeState.keepsSince = now;
+    routeState.keepsSinceUse = routeState.lastUse;
   }
 }
 
 /** Notes the tenures of references before the state keeps them. */
-export function noteTenures({ tenures }: Slot, references: ItemReferences | undefined): void {
+export function noteTenures({ tenures }: RouteState, references: ItemReferences | undefined): void {
   if (references !== undefined) forEachTenure(references, (tenure: Tenure) => void tenures.add(tenure));
 }
 
 /** Ends the tenures that are late. Returns whether the state keeps something of an ended one, as far as it is known. */
-export function endLateKept({ tenures }: Slot, clock: Clock): boolean {
+export function endLateKept({ tenures }: RouteState, clock: Clock): boolean {
   let someEnded = false;
   for (const tenure of tenures) if (endIfLate(tenure, clock)) someEnded = true;
   return someEnded;
 }
 
 /** The references of everything that the state keeps. */
-export function* keptReferences({ kept, holdings }: Slot): Generator<ItemReferences> {
+export function* keptReferences({ kept, holdings }: RouteState): Generator<ItemReferences> {
   for (const message of kept) {
     const references = SentMessage.referencesOf(message);
     if (references !== undefined) yield references;
@@ -99,8 +99,8 @@ export function* keptReferences({ kept, holdings }: Slot): Generator<ItemReferen
 }
 
 /** An item that names what the state keeps, in texts. */
-export function oldestItem(slot: Slot): DeliveredItem | undefined {
-  for (const references of keptReferences(slot)) {
+export function oldestItem(routeState: RouteState): DeliveredItem | undefined {
+  for (const references of keptReferences(routeState)) {
     const item = firstOf(references);
     if (item !== undefined) return item as DeliveredItem;
   }

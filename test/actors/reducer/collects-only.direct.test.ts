@@ -1,4 +1,4 @@
-// A `stateless` reducer whose flush fails: it is bisected like a batch of `process`. Each part is folded into a new state and flushed.
+// A `collectsOnly` reducer whose flush fails: it is bisected like a batch of `process`. Each part is folded into a new state and flushed.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ReducerOptions } from '../../../actors/reducer/reducer.js';
@@ -10,7 +10,7 @@ import { direct, type Effects, type State } from '../../support/direct-reducer.j
 import { counted, emitted, finish, ofType } from '../../support/direct.js';
 
 /** A reducer whose flush fails if the state has a value of `bad`. `flushes` has the states. */
-function stateless(
+function collectsOnly(
   bad: ReadonlySet<number>,
   options: Partial<ReducerOptions> = {},
   more: Partial<FoldingReducer<State, number>> = {},
@@ -24,7 +24,7 @@ function stateless(
     return [];
   };
   const harness = direct(
-    { flush, stateless: true, ...more },
+    { flush, collectsOnly: true, ...more },
     { batchSize: 8, onFailure: retry({ minMs: 100 }), random: { next: () => 1 }, ...options },
   );
   const drain = async (effects: Effects): Promise<Effects> => {
@@ -46,9 +46,9 @@ function stateless(
 const eight: readonly [string, number][] = Array.from({ length: 8 }, (_, n) => [`k${n}`, n]);
 const asText = (states: readonly State[]): string => states.map((state) => state.join('')).join(' ');
 
-describe('a flush of a stateless reducer that fails', () => {
+describe('a flush of a `collectsOnly` reducer that fails', () => {
   it('is tried three times, and then halved down to the item that fails alone, each part from a new state', async () => {
-    const { itemsOf, drain, wait, flushes, settled } = stateless(new Set([5]));
+    const { itemsOf, drain, wait, flushes, settled } = collectsOnly(new Set([5]));
     await drain(itemsOf(eight));
     await wait(200);
     expect(asText(flushes)).to.equal('01234567 01234567');
@@ -59,7 +59,7 @@ describe('a flush of a stateless reducer that fails', () => {
 
   it('leaves the failing item to attempts in a state of its own: no later flush has it', async () => {
     const bad = new Set([5]);
-    const { itemsOf, drain, wait, flushes, settled, tell, clock } = stateless(bad);
+    const { itemsOf, drain, wait, flushes, settled, tell, clock } = collectsOnly(bad);
     await drain(itemsOf(eight));
     await wait(200);
     await wait(400);
@@ -78,7 +78,7 @@ describe('a flush of a stateless reducer that fails', () => {
 
   it('tells the policy of the flush with its items, and then of the single item', async () => {
     const asked: [FailedItem['at'], number, string][] = [];
-    const { itemsOf, drain, settled } = stateless(new Set([1]), {
+    const { itemsOf, drain, settled } = collectsOnly(new Set([1]), {
       onFailure: (_, { at, items, sequenceNumber }) => (asked.push([at, items, sequenceNumber]), 'skip'),
     });
     const all = await drain(itemsOf(eight));
@@ -90,7 +90,7 @@ describe('a flush of a stateless reducer that fails', () => {
   it('folds the part again without the item whose reduce throws', async () => {
     const asked: [FailedItem['at'], string][] = [];
     let folds = 0;
-    const { itemsOf, drain, flushes } = stateless(
+    const { itemsOf, drain, flushes } = collectsOnly(
       new Set([6]),
       { onFailure: (_, { at, sequenceNumber }) => (asked.push([at, sequenceNumber]), 'skip') },
       {
@@ -111,7 +111,7 @@ describe('a flush of a stateless reducer that fails', () => {
       harness.clock.move(20),
       [...state, value]
     );
-    const harness = stateless(new Set([7]), {}, { reduce });
+    const harness = collectsOnly(new Set([7]), {}, { reduce });
     await harness.drain(harness.itemsOf(eight));
     const calls = ofType(await harness.wait(1_000), 'run').map(({ name }) => name);
     expect(asText(harness.flushes)).to.equal('01234567 01234567');
@@ -126,7 +126,7 @@ describe('a flush of a stateless reducer that fails', () => {
       flushes.push(`end ${state.join('')}`);
       throw new Error('down');
     };
-    const harness = stateless(new Set(), { onFailure: 'skip', batchSize: 4 }, { stateBy: 'shard', flush });
+    const harness = collectsOnly(new Set(), { onFailure: 'skip', batchSize: 4 }, { stateBy: 'shard', flush });
     const runs = ofType(harness.items([0, 1], 1), 'run');
     harness.items([2, 3], 2);
     for (let next = runs.splice(0); next.length > 0; next = runs.splice(0)) {
@@ -140,7 +140,7 @@ describe('a flush of a stateless reducer that fails', () => {
 
   it('becomes an outage after eight single items, and one success ends it', async () => {
     const bad = new Set(Array.from({ length: 40 }, (_, n) => n));
-    const { itemsOf, drain, wait, flushes, settled, tell } = stateless(bad, { batchSize: 20 });
+    const { itemsOf, drain, wait, flushes, settled, tell } = collectsOnly(bad, { batchSize: 20 });
     await drain(itemsOf(Array.from({ length: 20 }, (_, n) => [`k${n}`, n])));
     await wait(200);
     const effects = await wait(400);
@@ -159,14 +159,14 @@ describe('a flush of a stateless reducer that fails', () => {
 
   it('counts failures over several flushes: that items were folded is no success', async () => {
     const bad = new Set(Array.from({ length: 8 }, (_, n) => n));
-    const { itemsOf, drain, wait } = stateless(bad, { batchSize: 4 });
+    const { itemsOf, drain, wait } = collectsOnly(bad, { batchSize: 4 });
     const effects = [...(await drain(itemsOf(eight)))];
     for (const ms of [200, 400, 200, 400]) effects.push(...(await wait(ms)));
     expect(emitted(effects)).to.include('outageStarted');
   });
 
   it('is tried once more before a drain is answered', async () => {
-    const { itemsOf, drain, flushes, punctuation, stage } = stateless(new Set([5]));
+    const { itemsOf, drain, flushes, punctuation, stage } = collectsOnly(new Set([5]));
     await drain(itemsOf(eight));
     const answer = await drain(punctuation('drain'));
     expect(asText(flushes)).to.equal('01234567 01234567');
@@ -182,7 +182,7 @@ describe('a flush of a stateless reducer that fails', () => {
     await fc.assert(
       fc.asyncProperty(shapes, async ({ keys, bad, batchSize }) => {
         const failing = new Set(bad);
-        const { itemsOf, drain, wait, settled, tell } = stateless(failing, { batchSize });
+        const { itemsOf, drain, wait, settled, tell } = collectsOnly(failing, { batchSize });
         await drain(itemsOf(keys.map((key, n) => [key, n])));
         for (let n = 0; n < 30; n += 1) {
           await drain(tell({ type: 'flushDue' }));
@@ -202,7 +202,7 @@ describe('a flush of a stateless reducer that fails', () => {
   });
 });
 
-describe('an item of a stateless reducer that is tried again', () => {
+describe('an item of a `collectsOnly` reducer that is tried again', () => {
   for (const [how, at] of [
     ['ctx.fail', 'ack'],
     ['throw', 'reduce'],
@@ -210,7 +210,7 @@ describe('an item of a stateless reducer that is tried again', () => {
     it(`tells the policy where it has failed: ${how}`, async () => {
       const places: FailedItem['at'][] = [];
       const down = { flush: true };
-      const { itemsOf, wait, drain } = stateless(
+      const { itemsOf, wait, drain } = collectsOnly(
         new Set([0]),
         { batchSize: 2, onFailure: (_, failed) => (places.push(failed.at), retry({ minMs: 100 })) },
         {
@@ -235,7 +235,7 @@ describe('an item of a stateless reducer that is tried again', () => {
 
 it('settles nothing of a part whose lease ends before its flush', async () => {
   const held = { isOver: false };
-  const harness = stateless(
+  const harness = collectsOnly(
     new Set([0]),
     { batchSize: 2, onFailure: 'skip' },
     {

@@ -1,7 +1,7 @@
-// A call of a `stateless` reducer with some items: `reduce` over them, from a new state, then `flush`. It gives way between two calls
-// of `reduce`, like any fold. An item whose `reduce` throws has failed alone; the others are called again without it.
+// A call of a `collectsOnly` reducer with some items: `reduce` over them, from a new state, then `flush`. It gives way between two calls of
+// `reduce`, like any fold. An item whose `reduce` throws has failed alone; the others are called again without it.
 import type { CallContexts } from '../calls/call-contexts.js';
-import type { ProcessCall, StatelessPart } from '../batches/batching.js';
+import type { ProcessCall, CollectedPart } from '../batches/batching.js';
 import { takeFlushJob, createFoldJob, createSlot, flushGroups, fold, type FoldJob } from '../calls/user-calls.js';
 import type { Clock } from '../../../src/api/ports.js';
 import type { DeliveredItem } from '../../protocol/item.js';
@@ -13,13 +13,13 @@ interface PartContext {
   readonly clock: Clock;
 }
 
-export function createPart(definition: FoldingReducer, items: readonly DeliveredItem[]): StatelessPart {
+export function createPart(definition: FoldingReducer, items: readonly DeliveredItem[]): CollectedPart {
   const slot = createSlot(definition);
   return { slot, job: createFoldJob(items, () => slot, true) };
 }
 
 /** Goes on with the part. The call is not over if it gave way. */
-export async function callPart(call: ProcessCall, part: StatelessPart, context: PartContext): Promise<ProcessCall> {
+export async function callPart(call: ProcessCall, part: CollectedPart, context: PartContext): Promise<ProcessCall> {
   const { definition, contexts, clock } = context;
   const { job, slot } = part;
   await fold(job, definition.reduce as Parameters<typeof fold>[1], contexts, clock);
