@@ -11,12 +11,13 @@ import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import type { Call, NodeTask } from './calls.js';
 import { failNode } from './ending.js';
 import { settle } from './settled.js';
-import { noteKept } from './route-states.js';
-import { heldOf, parkablesOf } from './parkables.js';
+import { noteKept, type RouteState } from './route-states.js';
+import { heldOf, isGone, parkablesOf } from './parkables.js';
 import { bringBackFailed } from './route-uses.js';
 import { copied, isHere, same, takeHeld, type Held } from './result.js';
 import { dropLost } from './lost.js';
 import type { NodeTurn } from './state.js';
+import { noteDue } from './tasks.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { countItems, firstOf, forEachTenure, withoutEnded } from '../../src/core/references.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -73,7 +74,7 @@ function notePartsOf(call: Call, thrown: unknown): unknown {
     Array.isArray(of) && of.every((held) => isHere(call.routeState, call.message, held)) && of.some(holdsSomething);
   if (!isValid) return new NonRetryableError('A NodeFailure names nothing, or what is not here.', { cause: thrown });
   const each = [...new Set(of)];
-  const refusal = values === undefined ? undefined : refusalOfValues(values, each);
+  const refusal = values === undefined ? undefined : refusalOfValues(call.routeState, values, each);
   if (refusal !== undefined) return new NonRetryableError(refusal, { cause: thrown });
   call.parts = { of: each, state, values, isStale: false };
   return cause;
@@ -91,24 +92,26 @@ function membersOf(thrown: NodeFailure): (Said & { readonly of: readonly Held[] 
   }
 }
 
-/** All of `of` would be settled with the values, so there must be one for each message. */
-function refusalOfValues(values: unknown, of: readonly Held[]): string | undefined {
-  const counts = of.map((held) => (SentMessage.isMessage(held) ? oneMessage : HeldBundle.countIn(held)));
-  const fewest = Math.max(1, sumOf(counts, 'fewest'));
-  const most = sumOf(counts, 'most');
+/**
+ * All of `of` would be settled with the values, so there must be one for each message. A state that has lost something may say more: values
+ * that its lost leases have brought, of holdings that it does not name.
+ */
+function refusalOfValues(routeState: RouteState, values: unknown, of: readonly Held[]): string | undefined {
+  const left = of.filter((held) => !isGone(routeState, held));
+  const fewest = Math.max(
+    left.length === 0 ? 0 : 1,
+    sumOf(left, (holding) => HeldBundle.fewestIn(holding)),
+  );
+  const most = routeState.hasLost ? Infinity : sumOf(of, (holding) => HeldBundle.countIn(holding));
   if (Array.isArray(values) && values.length >= fewest && values.length <= most) return undefined;
-  const expected = fewest === most ? most : `${fewest} to ${most}`;
+  const expected = routeState.hasLost ? `at least ${fewest}` : fewest;
   const got = Array.isArray(values) ? values.length : show(values);
   const what = 'an array with one value for each message in `of`';
   return `The values of a NodeFailure must be ${what}: expected ${expected}, got ${got}.`;
 }
 
-type Counts = ReturnType<typeof HeldBundle.countIn>;
-
-const oneMessage: Counts = { fewest: 1, most: 1 };
-
-function sumOf(counts: readonly Counts[], which: keyof Counts): number {
-  return counts.reduce((sum, count) => sum + count[which], 0);
+function sumOf(of: readonly Held[], countIn: (holding: HeldBundle) => number): number {
+  return of.reduce((sum, held) => sum + (SentMessage.isMessage(held) ? 1 : countIn(held)), 0);
 }
 
 function holdsSomething(held: Held): boolean {
@@ -228,6 +231,7 @@ function goOnWithout(turn: NodeTurn, task: NodeTask, call: Call): void {
   if (parts !== undefined) {
     routeState.state = parts.state;
     noteKept(routeState, turn.now);
+    noteDue(turn, routeState);
     bringBackFailed(turn.state, routeState);
     if (message === undefined || !parts.of.includes(message)) {
       // What the `NodeFailure` named is settled. The call is repeated for the rest, and its attempts count from 1 again.

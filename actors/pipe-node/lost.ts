@@ -7,7 +7,7 @@ import type { Tenure } from '../protocol/tenure.js';
 import { callOf, CallContext } from './calls.js';
 import { failNode } from './ending.js';
 import { bringBackEmpty } from './route-uses.js';
-import { dueAt } from './tasks.js';
+import { noteDue } from './tasks.js';
 import { keepsNothing, keptReferences, noteKept, type RouteState } from './route-states.js';
 import type { NodeTurn } from './state.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
@@ -52,6 +52,7 @@ function loseFrom(turn: NodeTurn, routeState: RouteState): void {
   for (const tenure of routeState.tenures) if (tenure.ended) routeState.tenures.delete(tenure);
   const ended = endedTenures(routeState);
   if (ended.size === 0) return;
+  routeState.hasLost = true;
   const call = turn.state.waiting?.call;
   if (call?.routeState === routeState && call.parts !== undefined) call.parts.isStale = true;
   const { definition } = turn.options;
@@ -86,7 +87,7 @@ function loseFrom(turn: NodeTurn, routeState: RouteState): void {
   for (const holding of routeState.holdings) HeldBundle.dropEnded(holding, handleLost !== undefined);
   noteKept(routeState, turn.now);
   // A route that holds nothing any more ends once it is idle, so it may be due earlier than before.
-  turn.state.routeDueAt = Math.min(turn.state.routeDueAt, dueAt(turn, routeState));
+  noteDue(turn, routeState);
 }
 
 function endedTenures(routeState: RouteState): ReadonlySet<Tenure> {

@@ -44,7 +44,7 @@ export function parkablesOf(turn: NodeTurn, call: Call): readonly Parkable[] | s
 }
 
 /** All its leases have ended: the next owners process it. */
-function isGone({ withLost }: RouteState, held: Held): boolean {
+export function isGone({ withLost }: RouteState, held: Held): boolean {
   if (!SentMessage.isMessage(held)) return HeldBundle.isGone(held);
   return withLost.has(held) && SentMessage.referencesOf(held) === undefined;
 }

@@ -17,7 +17,7 @@ export interface Outcome {
   readonly outputs: readonly SentMessage[];
   /** What is done. */
   readonly settled: readonly ItemReferences[];
-  /** How many outputs stand for a part of a lease that has ended, because the state could not subtract it. */
+  /** How many values are sent on or dropped with a part whose lease has ended: the state could not subtract it. */
   readonly foldedAfterLoss: number;
   /** The result names the message of the call nowhere. */
   readonly leftOut: boolean;
@@ -78,16 +78,17 @@ export function applyResult(call: ResultCall, returned: unknown): Outcome {
   const sent: SentMessage[] = [];
   for (const [at, output] of outputs.entries()) {
     const { references, sizeBytes, hasLost, isGone } = embodied(output, taken);
+    if (hasLost && !isGone) foldedAfterLoss += 1;
     if (output.hidden === true) {
       if (references !== undefined) settled.push(references);
       // Nothing is left of it: the owners of its leases now deliver what it was made of.
     } else if (!isGone) {
-      if (hasLost) foldedAfterLoss += 1;
       sent.push(new SentMessage(output.value, references, routes[at], output.sizeBytes ?? sizeBytes));
     }
   }
   for (const held of drop as readonly Held[]) {
-    const { references } = takeShare(routeState, held, 1);
+    const { references, hasLost, isGone } = takeShare(routeState, held, 1);
+    if (hasLost && !isGone) foldedAfterLoss += 1;
     if (references !== undefined) settled.push(references);
   }
   for (const each of keep) keepMessage(routeState, each);
@@ -237,7 +238,8 @@ function checked({ routeState, message, node }: ResultCall, returned: unknown): 
         'no removal on the main route: only what a demux has added can be removed',
         route,
       );
-    if (route !== undefined && route !== 'remove' && typeof (route as { add?: unknown } | null)?.add !== 'string')
+    // A function is no copy of its own: it could answer with another head later.
+    if (route !== undefined && route !== 'remove' && !(isObject(route) && typeof route.add === 'string'))
       refuseResult(node, `${path}.route`, "{ add: string } or 'remove'", route);
     if (sizeBytes !== undefined && !(Number.isFinite(sizeBytes) && sizeBytes >= 0))
       refuseResult(node, `${path}.sizeBytes`, 'a number from 0', sizeBytes);
@@ -252,7 +254,7 @@ function checked({ routeState, message, node }: ResultCall, returned: unknown): 
   for (const [at, each] of keep.entries()) {
     const isIn = isKeptIn(each);
     const kept: unknown = isIn ? each.message : each;
-    if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(node, `keep[${at}]`, messageText, kept);
+    if (!SentMessage.isMessage(kept) || !ofThisCall(kept)) refuseResult(node, `keep[${at}]`, messageText, kept ?? each);
     if (isIn && !HeldBundle.isHolding(each.in))
       refuseResult(node, `keep[${at}].in`, 'a holding of createHolding()', each.in);
     if (isIn && !isHere(routeState, message, each.in))
@@ -288,9 +290,9 @@ function copyOfKeep(keep: Keep): Keep {
   return { message, in: holding };
 }
 
-/** A message may have a member `in` of the application's own. */
+/** What is no message can only be one with its holding. A message may have a member `in` of the application's own. */
 function isKeptIn(keep: Keep): keep is KeptIn {
-  return isObject(keep) && !SentMessage.isMessage(keep) && 'in' in keep;
+  return isObject(keep) && !SentMessage.isMessage(keep);
 }
 
 function copyOfOutput(output: Output): Output {

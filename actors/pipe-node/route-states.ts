@@ -22,6 +22,8 @@ export interface RouteState {
   keepsSince: number;
   /** The number of the use with which that began (`lastUse`), because times may be equal; Infinity if it keeps nothing. */
   keepsSinceUse: number;
+  /** It has lost something with a lease, and may still have it. */
+  hasLost: boolean;
   /** The ended tenures that the state has been told of. */
   readonly told: WeakSet<Tenure>;
   /** When `handleTimer` is due; Infinity if the timer is not set. */
@@ -44,6 +46,7 @@ export function createRouteState(route: Route | undefined, state: unknown, now: 
     withLost: new Set(),
     holdings: new Set(),
     tenures: new Set(),
+    hasLost: false,
     told: new WeakSet(),
     keepsSince: Infinity,
     keepsSinceUse: Infinity,

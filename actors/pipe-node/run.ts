@@ -6,10 +6,10 @@ import { noteRouteUse } from './route-uses.js';
 import { applyResult, isSoleDrop, soleOutput } from './result.js';
 import { SentMessage } from '../protocol/pipe-message.js';
 import { settle } from './settled.js';
-import { endLateKept, routeIdOf, type RouteState } from './route-states.js';
+import { endLateKept, routeIdOf } from './route-states.js';
 import type { NodeParts, RunResult } from './state.js';
 import { terminateAll } from './termination.js';
-import { dueAt, isLive } from './tasks.js';
+import { isLive, noteDue } from './tasks.js';
 import { isThenable } from '../../src/core/callback.js';
 import { startSlice } from '../../src/core/time-slice.js';
 
@@ -138,7 +138,7 @@ function ended(parts: NodeParts, call: Call, returned: unknown): void {
       return;
     }
   }
-  noteTimer(parts, routeState);
+  noteDue(parts, routeState);
   if (call.failures > 0) result.recovered.push(call);
 }
 
@@ -165,9 +165,4 @@ function failed({ options, state }: NodeParts, call: Call, cause: unknown): void
   state.calling = undefined;
   if (state.hasStopped) terminateAll(options, state);
   state.result.failure = { call, cause };
-}
-
-/** Notes when the timer of the state is due, or the route idle. */
-function noteTimer(parts: NodeParts, routeState: RouteState): void {
-  parts.state.routeDueAt = Math.min(parts.state.routeDueAt, dueAt(parts, routeState));
 }

@@ -174,10 +174,11 @@ export function timerTask(parts: NodeParts, routeState: RouteState): NodeTask {
     'timer',
     function* calls() {
       routeState.timerWaits = false;
+      if (parts.state.routeStates.get(routeIdOf(routeState.route)) !== routeState) return;
       // Since the timer fired, the route may have ended, or a message may have set or cleared the timer.
-      const isDue = routeState.timerAt <= parts.options.clock.now();
-      if (isDue && parts.state.routeStates.get(routeIdOf(routeState.route)) === routeState)
+      if (routeState.timerAt <= parts.options.clock.now())
         yield* callAndForget(parts, callOf('handleTimer', routeState));
+      else noteDue(parts, routeState);
     },
     { routeState },
   );
@@ -203,12 +204,9 @@ export function idleTask(parts: NodeParts, routeState: RouteState): NodeTask {
     function* calls() {
       routeState.idleWaits = false;
       // Since this task was queued, a message may have come, or the route may have ended.
-      if (
-        parts.state.routeStates.get(routeIdOf(routeState.route)) !== routeState ||
-        !isIdle(parts, routeState, parts.options.clock.now())
-      )
-        return;
-      yield* endRoute(parts, routeState);
+      if (parts.state.routeStates.get(routeIdOf(routeState.route)) !== routeState) return;
+      if (isIdle(parts, routeState, parts.options.clock.now())) yield* endRoute(parts, routeState);
+      else noteDue(parts, routeState);
     },
     { routeState },
   );
@@ -225,11 +223,14 @@ export function endTask(parts: NodeParts, flushes: boolean): NodeTask {
   });
 }
 
-/** When the state needs the timer of the node. */
+/** Notes when the timer of the state is due, or the route idle: after each change, and when what was due has not come. */
+export function noteDue(parts: NodeParts, routeState: RouteState): void {
+  parts.state.routeDueAt = Math.min(parts.state.routeDueAt, dueAt(parts, routeState));
+}
+
+/** When the state needs the timer of the node. A route with a timer of its own is not idle before that (`isIdle`). */
 export function dueAt(parts: NodeParts, routeState: RouteState): number {
-  const isRoute = routeState.route !== undefined;
-  return Math.min(
-    routeState.timerAt,
-    isRoute && keepsNothing(routeState) ? routeState.usedAt + idleMs(parts) : Infinity,
-  );
+  if (routeState.timerAt !== Infinity || routeState.route === undefined || !keepsNothing(routeState))
+    return routeState.timerAt;
+  return routeState.usedAt + idleMs(parts);
 }

@@ -41,7 +41,8 @@ export class NodeFailure<State = unknown> extends Error {
       readonly state: State;
       /**
        * The values of all messages in `of`, in order, as this node got them: one for each, or the call fails with a NonRetryableError.
-       * Those of lost leases may be left out. With `park`, a replay hands each to `handleMessage` again. Default: not known.
+       * Those of lost leases may be left out, and may be there. With `park`, a replay hands each to `handleMessage` again. Default: not
+       * known.
        */
       readonly values?: readonly unknown[] | undefined;
     },

@@ -3,6 +3,7 @@
 import {
   addTo,
   emptyBundle,
+  forEachTenure,
   isEmptyBundle,
   withoutEnded,
   type Bundle,
@@ -27,6 +28,13 @@ export class HeldBundle {
   #bundle: Bundle<EndableTenure, unknown> = emptyBundle();
   #messages = 0;
   #sizeBytes = 0;
+  /** Those of them that stand for nothing: no loss takes them out. */
+  #messagesOfNothing = 0;
+  #bytesOfNothing = 0;
+  /** Those that stand for one lease alone, by this lease. Lost leases are not among them. */
+  readonly #messagesOfOne = new Map<EndableTenure, number>();
+  /** Those that stand for several leases, and came after the last loss. */
+  #messagesOfSeveral = 0;
   /** A part of it has ended since it was empty; and the state may still contain that part. */
   #hasEnded = false;
   #hasLost = false;
@@ -51,9 +59,15 @@ export class HeldBundle {
     return holding.#messages === 0;
   }
 
-  /** How many messages were kept in it. `fewest`: the state may have taken out those of ended leases. */
-  static countIn(holding: HeldBundle): { readonly fewest: number; readonly most: number } {
-    return { fewest: holding.#hasEnded ? 0 : holding.#messages, most: holding.#messages };
+  static countIn(holding: HeldBundle): number {
+    return holding.#messages;
+  }
+
+  /** How many of them the state must still have, whatever it has taken out for lost leases. */
+  static fewestIn(holding: HeldBundle): number {
+    let fewest = holding.#messagesOfNothing + holding.#messagesOfSeveral;
+    for (const messages of holding.#messagesOfOne.values()) fewest += messages;
+    return fewest;
   }
 
   static sizeOf(holding: HeldBundle): number {
@@ -71,13 +85,31 @@ export class HeldBundle {
     references: AnyReferences | undefined,
     { sizeBytes, hasLost }: { readonly sizeBytes: number; readonly hasLost: boolean },
   ): void {
-    // Undefined: it stands for nothing.
-    if (references !== undefined) addTo(holding.#bundle, references);
+    // What the holding had before was lost, and is not in the state any more.
+    if (holding.#messages === 0) [holding.#hasEnded, holding.#hasLost] = [false, false];
     holding.#messages += 1;
     holding.#sizeBytes += sizeBytes;
+    if (references !== undefined) {
+      holding.#countFor(references);
+      addTo(holding.#bundle, references);
+    } else if (!hasLost) {
+      holding.#messagesOfNothing += 1;
+      holding.#bytesOfNothing += sizeBytes;
+    }
     if (!hasLost) return;
     holding.#hasEnded = true;
     holding.#hasLost = true;
+  }
+
+  #countFor(references: AnyReferences): void {
+    let only: EndableTenure | undefined;
+    let isOne = true;
+    forEachTenure(references, (tenure) => {
+      only ??= tenure;
+      if (tenure !== only) isOne = false;
+    });
+    if (only !== undefined && isOne) this.#messagesOfOne.set(only, (this.#messagesOfOne.get(only) ?? 0) + 1);
+    else this.#messagesOfSeveral += 1;
   }
 
   /** What it holds. */
@@ -92,8 +124,10 @@ export class HeldBundle {
     const hasLost = holding.#hasLost;
     const isGone = HeldBundle.isGone(holding);
     holding.#bundle = emptyBundle();
-    holding.#messages = 0;
-    holding.#sizeBytes = 0;
+    [holding.#messages, holding.#sizeBytes] = [0, 0];
+    [holding.#messagesOfNothing, holding.#bytesOfNothing] = [0, 0];
+    holding.#messagesOfOne.clear();
+    holding.#messagesOfSeveral = 0;
     holding.#hasEnded = false;
     holding.#hasLost = false;
     return { references, hasLost, isGone };
@@ -102,15 +136,21 @@ export class HeldBundle {
   /** Takes out what belongs to ended tenures. `wasSubtracted`: the state has taken it out, too. */
   static dropEnded(holding: HeldBundle, wasSubtracted: boolean): void {
     const { hasLost } = withoutEnded(holding.#bundle);
-    holding.#hasEnded ||= hasLost;
+    if (!hasLost) return;
+    holding.#hasEnded = true;
+    for (const tenure of holding.#messagesOfOne.keys()) if (tenure.ended) holding.#messagesOfOne.delete(tenure);
+    holding.#messagesOfSeveral = 0;
+    const isEmptied = wasSubtracted && isEmptyBundle(holding.#bundle);
     // `handleLost` takes the part out of a state that has one holding for each lease. If something is left, the holding has several leases,
-    // and the part is still folded into the state.
-    if (hasLost && (!wasSubtracted || !isEmptyBundle(holding.#bundle))) holding.#hasLost = true;
-    // Otherwise the state may keep values that now stand for nothing, so they still count in `messages` and `sizeBytes`.
-    if (isEmptyBundle(holding.#bundle) && wasSubtracted) {
-      holding.#messages = 0;
-      holding.#sizeBytes = 0;
+    // and the part is still folded into the state. Its values still count in `messages` and `sizeBytes`, though they stand for nothing.
+    if (!isEmptied) {
+      holding.#hasLost = true;
+      return;
     }
+    holding.#messages = holding.#messagesOfNothing;
+    holding.#sizeBytes = holding.#bytesOfNothing;
+    // What is left has never stood for anything, so it goes on, unless a lost part is folded into it.
+    if (holding.#messages > 0 && !holding.#hasLost) holding.#hasEnded = false;
   }
 }
 

@@ -44,8 +44,12 @@ export function messageOf(thrown: unknown): string {
 export function fullMessageOf(thrown: unknown): string {
   const message = messageOf(thrown);
   if (message !== '' || !isError(thrown)) return message;
-  const all = readOr(() => (thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : ''), '');
-  return all === '' ? '(no message)' : all;
+  const all: unknown = readOr(
+    () => (thrown instanceof AggregateError ? thrown.errors.map(messageOf).join('; ') : ''),
+    '',
+  );
+  // Anything may have been assigned to `errors`.
+  return typeof all === 'string' && all !== '' ? all : '(no message)';
 }
 
 const unreadable = '(cannot be read)';

@@ -74,8 +74,12 @@ export function assembleChunks<In, Out>(options: AssembleChunksOptions<In, Out>)
     },
     handleLost: (state, { lease }) => {
       for (const [id, object] of state.objects) {
-        if (loseLease(object.holdings, lease).gone.size === 0) continue;
+        const { gone } = loseLease(object.holdings, lease);
+        if (gone.size === 0) continue;
         object.hasLost = true;
+        // The next owner processes them: they must not be parked with the rest.
+        object.values = object.values.filter((_, at) => !gone.has(object.keys[at] as string));
+        object.keys = object.keys.filter((key) => !gone.has(key));
         if (object.holdings.size === 0) state.objects.delete(id);
       }
       return state;
@@ -99,16 +103,19 @@ function takeChunk<In, Out>(
 
   const values = object?.values ?? [];
   if (!isWhole(it)) {
-    const next = object ?? {
+    const next: ChunkedObject<In> = object ?? {
       values,
+      keys: [],
       total: it.total,
       firstAt: context.now,
       holdings: new Map(),
       hasLost: false,
     };
+    const key = leasesKeyOf(message);
     values.push(message.value);
+    next.keys.push(key);
     objects.set(it.id, next);
-    const keep = [keepUnder(next.holdings, leasesKeyOf(message), message)];
+    const keep = [keepUnder(next.holdings, key, message)];
     return { keep, timerMs: timerOf(state, maxAgeMs, context.now) };
   }
   return answered(

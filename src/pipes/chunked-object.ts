@@ -18,8 +18,10 @@ export interface Chunk {
 
 /** An object of which at least chunk 1 has come, and not the last. */
 export interface ChunkedObject<In> {
-  /** The values of the chunks 1, 2, …, without a gap. */
-  readonly values: In[];
+  /** The values of the chunks 1, 2, …, without a gap; unless `hasLost`, which leaves what is not lost. */
+  values: In[];
+  /** `keys[i]` stands for the leases of `values[i]`. */
+  keys: string[];
   readonly total: number | undefined;
   /** When chunk 1 came, epoch milliseconds. */
   readonly firstAt: number;

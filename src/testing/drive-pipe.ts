@@ -103,7 +103,10 @@ export function drivePipe(pipe: Pipe, options: DrivePipeOptions = {}): PipeDrive
   const root = spawnRoot(runtime, behaviour as never, 'driven', { shutdownMs: callDeadlineMs });
 
   let failed: Error | undefined;
-  void endingOf(root).then(({ error }) => (failed = error));
+  void endingOf(root).then(({ error }) => {
+    // Not as an answer: user code may have thrown an error that looks like a promise.
+    failed = error;
+  });
 
   const leases = new Map<string, DrivenLease>();
   let [ordinal, messageNumber, fence] = [0, 0, 0];

@@ -8,7 +8,7 @@ import { SentMessage } from '../../../actors/protocol/pipe-message.js';
 import { createHolding } from '../../../src/pipes/holding.js';
 import { aggregate } from '../../../src/pipes/aggregate.js';
 import { batchSink } from '../../../src/pipes/batch-sink.js';
-import { sink } from '../../../src/pipes/single-nodes.js';
+import { map, sink } from '../../../src/pipes/single-nodes.js';
 import { gate } from '../../support/gate.js';
 import { nodeChain } from '../../support/node-chain.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
@@ -125,6 +125,22 @@ describe('what a state keeps of a lost lease', () => {
       chain.reports.some((report) => report.type === 'nodeEnds'),
       false,
     );
+  });
+
+  it('leaves room in the queue', async () => {
+    const { open, opened } = gate();
+    const chain = await nodeChain([map((value) => value) as AnyNode, sink(() => opened)]);
+    await chain.feed('a');
+    await chain.feed('b', 'c');
+    await chain.feedOf(2, 'd');
+    const figures = () => [chain.status()[0]!.queued, chain.status()[0]!.queuedBytes];
+    assert.deepEqual(figures(), [3, 3]);
+    await chain.lose(1);
+    assert.deepEqual(figures(), [1, 1]);
+    open();
+    await chain.harness.settle();
+    assert.deepEqual(figures(), [0, 0]);
+    assert.deepEqual(chain.settled(), ['1:1', '2:4']);
   });
 
   it('does not keep an idle route alive', async () => {

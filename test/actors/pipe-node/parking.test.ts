@@ -247,6 +247,27 @@ describe('a node parks', () => {
 });
 
 describe('a node settles what it parks', () => {
+  for (const [values, parked] of [
+    [['x'], ['x']],
+    [['x', 'x'], ['a']],
+  ] as const)
+    it(`a message that a NodeFailure names twice with one value, and not with ${values.length}`, async () => {
+      const to = keeper();
+      const errors: string[] = [];
+      const node: NodeDefinition<undefined, string, string> = {
+        handleMessage: (_, message) => {
+          throw new NodeFailure(new Error('no'), { of: [message, message], state: undefined, values });
+        },
+      };
+      const chain = await chainOf([map((text) => text), node] as AnyNode[], {
+        onFailure: (error) => (errors.push((error as Error).message), to.policy),
+      });
+      await chain.feed('a');
+      assert.deepEqual(to.kept.map(valuesOf), [parked]);
+      assert.match(errors[0]!, values.length === 1 ? /^no$/ : /expected 1, got 2/);
+      assert.deepEqual(chain.settled(), ['1:1']);
+    });
+
   it('only after the sink has kept it, and holds what comes behind', async () => {
     const { open, opened } = gate();
     const seen: unknown[] = [];

@@ -28,8 +28,18 @@ describe('a result that a node refuses', () => {
       { outputs: [{ value: 1, of: [message], route: null }] },
       'outputs[0].route must be { add: string }',
     ],
+    [
+      'a route that is a function',
+      { outputs: [{ value: 1, of: [message], route: Object.assign(() => {}, { add: 'r' }) }] },
+      "outputs[0].route must be { add: string } or 'remove', got a function",
+    ],
     ['a message of another call', { keep: [messageOf(1)] }, 'keep[0] must be the message of this call, or one that'],
     ['what is no message', { keep: [7] }, 'keep[0] must be the message of this call, or one that'],
+    [
+      'a message without its holding',
+      { keep: [{ message }] },
+      'keep[0].in must be a holding of createHolding(), got undefined',
+    ],
   ];
 
   for (const [name, result, text] of refused)

@@ -29,6 +29,11 @@ function nodeWith(change: (routeState: RouteState) => void) {
     routesDue({ options: { definition, clock }, state, now: clock.now(), effects: [] } as unknown as NodeTurn);
     return pending.length;
   };
+  /** How many milliseconds the timer of the node has to wait; undefined if it is not set. */
+  const waits = (): number | undefined => {
+    routesDue({ options: { definition, clock }, state, now: clock.now(), effects: [] } as unknown as NodeTurn);
+    return state.routeDueAt === Infinity ? undefined : state.routeDueAt - clock.now();
+  };
   /** The callbacks that the first task which waits calls. */
   const task = (): readonly string[] => {
     const { calls } = pending.shift()!;
@@ -36,7 +41,7 @@ function nodeWith(change: (routeState: RouteState) => void) {
     for (let next = calls.next(true); next.done !== true; next = calls.next(true)) made.push(next.value.callback);
     return made;
   };
-  return { clock, routeState, due, task };
+  return { clock, routeState, due, waits, task };
 }
 
 const kinds: readonly (readonly [string, (routeState: RouteState) => void, string])[] = [
@@ -66,4 +71,19 @@ describe('while a call holds the node', () => {
       expect([due(), due()]).to.deep.equal([1, 1]);
       expect(task()).to.deep.equal([callback]);
     });
+});
+
+describe('the timer of a node', () => {
+  it('waits for the timer of a state, though its route was idle before: the route ends only then', () => {
+    const { clock, waits } = nodeWith((routeState) => (routeState.timerAt = routeState.usedAt + 5_000));
+    expect(waits()).to.equal(5_000);
+    clock.move(2_000);
+    expect(waits()).to.equal(3_000);
+  });
+
+  it('waits for an idle route without a timer', () => {
+    const { clock, waits } = nodeWith(() => {});
+    clock.move(400);
+    expect(waits()).to.equal(600);
+  });
 });

@@ -32,7 +32,9 @@ describe('what was thrown', () => {
   it('has a text in any case, also if it has neither a message nor parts', () => {
     expect(fullMessageOf(new AggregateError([new Error('a'), 'b']))).to.equal('a; b');
     expect(fullMessageOf(new AggregateError([new Error('a'), 'b'], 'both'))).to.equal('both');
-    for (const thrown of [new Error(), new AggregateError([])]) expect(fullMessageOf(thrown)).to.equal('(no message)');
+    const errors = { map: () => ({ join: () => 7 }) };
+    for (const thrown of [new Error(), new AggregateError([]), Object.assign(new AggregateError([]), { errors })])
+      expect(fullMessageOf(thrown)).to.equal('(no message)');
   });
 
   it('has a text, whatever was assigned to its message', () => {

@@ -116,6 +116,30 @@ describe('a node that says one thing when it is checked, and another later', () 
       expect(driven.settled.map(({ value }) => value)).to.deep.equal([2]);
     });
 
+  for (const looks of [0, 1, 2, 3])
+    it(`keeps nothing of another state in its holding: \`in\` is there after ${looks} looks, and reads change`, async () => {
+      let first: PipeMessage<number> | undefined;
+      const node = defineNode<Holding, number, number>({
+        init: () => createHolding(),
+        handleMessage: (held, message) => {
+          if (message.value === 1) return ((first = message), { keep: [message] });
+          let [looked, read] = [0, 0];
+          const keep = new Proxy({} as { message: PipeMessage<number>; in: Holding }, {
+            has: (_, name) => name === 'in' && (looked += 1) > looks,
+            get: (_, name) => (name === 'in' ? held : (read += 1) > looks + 1 ? first : message),
+          });
+          return { keep: [keep] };
+        },
+        handleFlush: (held) => ({ drop: [held] }),
+      });
+      const chain = pipe<number>().demux((value) => `r${value}`);
+      const driven = drivePipe(chain.node(node).join().end(), { onFailure: 'skip' });
+      await driven.items([1, 2].map((value) => ({ key: 'k', value })));
+      await driven.flush();
+      expect(driven.settled.map(({ value }) => value)).to.deep.equal([2]);
+      expect(driven.counts['skippedItems']).to.equal(undefined);
+    });
+
   it('settles no holding of another state that is made to look empty', async () => {
     const holding = createHolding();
     const node = defineNode<unknown, number, number>({

@@ -168,6 +168,20 @@ describe('drivePipe', () => {
     expect(driver.failed).to.include({ message: 'no table' });
   });
 
+  it('ends with an error that looks like a promise', async () => {
+    let asked = 0;
+    const error = Object.defineProperty(new Error('no table'), 'then', { get: () => (asked += 1) });
+    const node = defineNode<undefined, string, never>({
+      init: () => {
+        throw error;
+      },
+      handleMessage: () => expect.fail('called'),
+    });
+    const driver = drivePipe(pipe<string>().node(node).end());
+    await driver.items(values('a'));
+    expect([driver.failed, asked]).to.deep.equal([error, 0]);
+  });
+
   it('names the shards that the policy stopShard has stopped', async () => {
     const driver = drivePipe(ailing().definition, { onFailure: 'stopShard' });
     await driver.items([
