@@ -111,7 +111,7 @@ export interface World {
   readonly dropped: NonNullable<Workplace['dropped']>;
   /** The streams that can be written to now. */
   readonly streams: () => readonly string[];
-  readonly nameOf: (stream: string, shardId: string) => string;
+  readonly nameOf: Layout['nameOf'];
   /** Streams that were deleted, and whose rows have not been mended yet. */
   readonly lostStreams: Set<string>;
   /** An operator mends a table and has stopped every worker: no worker may start. */
@@ -238,7 +238,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     keyless,
     dropped: (stream, shardId, keys) => droppedOf(kinesis.stream(stream).shards.get(shardId), outOfRange, keys),
     streams: () => layout.streams.filter((stream) => kinesis.streams.has(stream) && !world.isCreating(stream)),
-    nameOf: (stream, shardId) => layout.nameOf(stream, shardId),
+    nameOf: layout.nameOf,
     isCreating: (stream) => (world.creatingUntil.get(stream) ?? 0) > clock.now(),
     lostStreams: new Set(),
     isShutDown: false,
