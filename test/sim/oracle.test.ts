@@ -304,7 +304,7 @@ describe('the law on rows that are created again (I30)', () => {
     const sources = createSourceLaw(
       'p1',
       () => at,
-      () => '',
+      { troubles: () => '' },
       () => {},
     );
     const world = { layout, processes: [{ machine: { name: 'p1' }, started, sources }] } as unknown as World;

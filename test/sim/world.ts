@@ -95,7 +95,7 @@ export interface World {
   readonly layout: Layout;
   readonly dynamoDb: MemoryDynamoDb;
   readonly leases: LeaseView;
-  readonly garbled: Set<string>;
+  readonly garbled: Map<string, number>;
   readonly oracle: Oracle;
   readonly processes: Process[];
   /** Java workers that share the table, and know no wishes. */
@@ -226,7 +226,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     layout,
     dynamoDb,
     leases,
-    garbled: new Set(),
+    garbled: new Map(),
     oracle,
     processes: [],
     java: undefined,
@@ -362,8 +362,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     resumedAt: () => machine.resumedAt(),
     violate,
   });
-  const troubles = (): string => troublesOf(process);
-  const sources = createSourceLaw(name, () => machine.worldNow(), troubles, violate);
+  const rows = { troubles: () => troublesOf(process), garbledSince: (key: string) => world.garbled.get(key) };
+  const sources = createSourceLaw(name, () => machine.worldNow(), rows, violate);
   const made = application(world, machine, { incarnations, limits, sources, tenures, ...watch }, mine);
   const { link, ...actors } = makeActors({ machine });
   const { reducesSlowly: _, callsAtOnce: __, ...options } = made;
