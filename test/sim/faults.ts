@@ -262,14 +262,19 @@ const deleteRow: Fault = (world) => {
   leases.delete(leaseKey);
 };
 
-const garbleRow: Fault = ({ clock, dice, leases, garbled, say }) => {
+const garbleRow: Fault = (world) => {
+  const { dice, leases } = world;
   const keys = [...leases.rows().keys()];
   if (keys.length === 0) return;
   const leaseKey = dice.pick(keys);
-  say(`row ${leaseKey} is garbled`);
-  garbled.add(leaseKey);
-  clock.after(dice.between(2_000, 40_000), () => garbled.delete(leaseKey));
+  garble(world, leaseKey, dice.between(2_000, 40_000));
 };
+
+function garble({ clock, garbled, say }: World, leaseKey: string, ms: number): void {
+  say(`row ${leaseKey} is garbled`);
+  if (!garbled.has(leaseKey)) garbled.set(leaseKey, clock.now());
+  clock.after(ms, () => garbled.delete(leaseKey));
+}
 
 export function setWeather(world: World, weather: World['weather']): void {
   world.weather = weather;
@@ -361,10 +366,8 @@ function darkenLater(world: World, unread: string, other: string, tries: number)
   clock.after(failoverMs, () => putRecords(world, dice.between(20, 40)));
 }
 
-function darken({ clock, dice, failoverMs, garbled, say }: World, leaseKey: string): void {
-  say(`row ${leaseKey} is garbled`);
-  garbled.add(leaseKey);
-  clock.after(failoverMs + dice.between(10_000, 50_000), () => garbled.delete(leaseKey));
+function darken(world: World, leaseKey: string): void {
+  garble(world, leaseKey, world.failoverMs + world.dice.between(10_000, 50_000));
 }
 
 function killHolder(world: World, leaseKey: string): void {

@@ -72,7 +72,14 @@ describe('the law on the order of a key (I6)', () => {
 });
 
 /** Looks once, after 40 s, at p0, which has nothing but a shard worker with this status. */
-function lookAt(oracle: Oracle, state: object, hasHung = false): void {
+function lookAt(
+  oracle: Oracle,
+  state: object,
+  {
+    hasHung = false,
+    nameOf = (_: string, id: string): string => id,
+  }: { hasHung?: boolean; nameOf?: World['nameOf'] } = {},
+): void {
   const shardWorker: ActorSnapshot = {
     path: `shard-worker/${shardId}#1`,
     kind: 'shard-worker',
@@ -103,7 +110,7 @@ function lookAt(oracle: Oracle, state: object, hasHung = false): void {
   };
   sample({
     clock: { now: () => 40_000, wallNow: () => 0 },
-    nameOf: (_: string, id: string) => id,
+    nameOf,
     oracle,
     trimmed: new Set(),
     fanOut: { laws: { look: () => {} }, lateMs: new Map() },
@@ -116,7 +123,7 @@ describe('the law on records that stay open although their items are done (I10)'
   const looksAt = (hasHung: boolean, ageMs: number): readonly string[] => {
     const oracle = oracleOfThree();
     oracle.acknowledged(['a', 'b', 'c']);
-    lookAt(oracle, { openRecords: 1, oldestOpen: { ageMs } }, hasHung);
+    lookAt(oracle, { openRecords: 1, oldestOpen: { ageMs } }, { hasHung });
     return broken(oracle, 'I10').map(() => 'stuck');
   };
 
@@ -128,6 +135,63 @@ describe('the law on records that stay open although their items are done (I10)'
   it('leaves a record to the watchdog if a user call hangs (seed 9131 of 3fbde01)', () => {
     expect(looksAt(true, watchdogMs)).to.deep.equal([]);
     expect(looksAt(true, watchdogMs + 61_000)).to.deep.equal(['stuck']);
+  });
+});
+
+describe('the law on records that stay open, for a stream that was deleted (I10)', () => {
+  /** A worker of the stream has had a record open for 61 s. The stream is made again under its name, and `then` happens. */
+  const looksAt = (oldest: object, then: (oracle: Oracle, prefix: string) => void): number => {
+    let at = 0;
+    const kinesis = new ScriptedKinesis({ now: () => at });
+    const layout = createLayout(kinesis, 'one', {});
+    const [stream] = layout.streams as readonly [string];
+    layout.create(stream, 1);
+    const name = layout.nameOf(stream, shardId);
+    const first = kinesis.stream(stream).shards.get(shardId)?.startingSequenceNumber as string;
+    const oracle = oracleOfThree();
+    oracle.put({
+      shardId: name,
+      sequenceNumber: first,
+      items: [[{ id: 'x', key: 'k' }], [{ id: 'y', key: 'k' }]],
+    });
+    then(oracle, layout.nameOf(stream, ''));
+    kinesis.streams.delete(stream);
+    at = 60_000;
+    layout.create(stream, 1);
+    const oldestOpen = { ageMs: 61_000, sequenceNumber: first, subSequenceNumber: 0, ...oldest };
+    lookAt(oracle, { source: stream, openRecords: 1, oldestOpen }, { nameOf: layout.nameOf });
+    return broken(oracle, 'I10').length;
+  };
+
+  it('excuses a record that the application still has not done (seed 994187)', () => {
+    expect(looksAt({}, (oracle, prefix) => oracle.streamGone(prefix))).to.equal(0);
+  });
+
+  it('looks at the items of the old stream, and not of the new one', () => {
+    expect(looksAt({}, () => {})).to.equal(0);
+  });
+
+  it('reports a record whose items are done, before or after the stream was deleted', () => {
+    const before = looksAt({}, (oracle, prefix) => {
+      oracle.acknowledged(['x']);
+      oracle.streamGone(prefix);
+    });
+    const after = looksAt({}, (oracle, prefix) => {
+      oracle.streamGone(prefix);
+      oracle.acknowledged(['x']);
+    });
+    expect([before, after]).to.deep.equal([1, 1]);
+    expect(
+      looksAt({ subSequenceNumber: 1 }, (oracle, prefix) => {
+        oracle.streamGone(prefix);
+        oracle.acknowledged(['x']);
+      }),
+      'the other record of the aggregate',
+    ).to.equal(0);
+  });
+
+  it('reports a record whose items are excused for another reason', () => {
+    expect(looksAt({}, (oracle, prefix) => oracle.excuseAll(prefix))).to.equal(1);
   });
 });
 
@@ -240,7 +304,7 @@ describe('the law on rows that are created again (I30)', () => {
     const sources = createSourceLaw(
       'p1',
       () => at,
-      () => '',
+      { troubles: () => '' },
       () => {},
     );
     const world = { layout, processes: [{ machine: { name: 'p1' }, started, sources }] } as unknown as World;

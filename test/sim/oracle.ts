@@ -72,12 +72,14 @@ export interface Oracle {
   readonly violations: Violation[];
   readonly checkpoints: () => number;
   readonly deliveries: () => number;
-  readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
+  readonly log: Pick<StreamLog, 'after' | 'isExcused' | 'isGone'>;
   readonly remade: Pick<RemadeRows, 'wasBegunAgain' | 'wasDeletedUnseen'>;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
   /** The items so far need not be done: they came before LATEST. */
   excuseAll(stream?: string): void;
+  /** This stream is deleted: its items so far need not be done, but may be. */
+  streamGone(stream: string): void;
   /** These items need not be done. */
   excuse(ids: Iterable<string>): void;
   /** These items need not be done: they are trimmed, or dropped for their hash key. But an event must name them. */
@@ -378,6 +380,11 @@ export function createOracle(options: OracleOptions): Oracle {
     excuseAll: (stream = '') => {
       const isIts = (shardId: string): boolean => shardId.startsWith(stream);
       excuse(log.missing().filter((id) => isIts(log.item(id).shardId)));
+      losses.forget(isIts);
+    },
+    streamGone: (stream) => {
+      const isIts = (shardId: string): boolean => shardId.startsWith(stream);
+      log.gone(log.missing().filter((id) => isIts(log.item(id).shardId)));
       losses.forget(isIts);
     },
     lose: (why, of) => {

@@ -18,7 +18,7 @@ export function recreateStream(world: World, stream: string): void {
   const { size } = kinesis.stream(stream).shards;
   say(`stream ${stream} is deleted`);
   world.lostStreams.add(stream);
-  oracle.excuseAll(layout.nameOf(stream, ''));
+  oracle.streamGone(layout.nameOf(stream, ''));
   kinesis.streams.delete(stream);
   kinesis.expireIterators();
   clock.after(dice.pick([1_000, 10_000, 80_000]), () => {

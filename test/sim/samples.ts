@@ -46,7 +46,11 @@ function bounds(
       oracle.violate('I11', `${path} of ${machine.name} has ${openBytes} of ${maxPendingBytes} bytes open`);
     const isStuck =
       (oldestOpen?.ageMs ?? 0) > limitMs && !machine.mailWaits() && machine.resumedAt() < clock.now() - limitMs;
-    if (isStuck && oracle.openIn(shardId) === 0 && !trimmed.has(shardId))
+    if (!isStuck || trimmed.has(shardId)) continue;
+    // A worker reads on for a while after its stream was deleted, even if one of that name was made again (seed 994187).
+    const { sequenceNumber, subSequenceNumber: sub } = oldestOpen as NonNullable<typeof oldestOpen>;
+    const itsShard = nameOf(source, status.shardId, sequenceNumber);
+    if (oracle.openIn(itsShard) === 0 && !oracle.log.isGone(itsShard, { sequenceNumber, sub }))
       oracle.violate(
         'I10',
         `${path} of ${machine.name} has ${openRecords} records open, but every item of its shard is done`,

@@ -2,6 +2,13 @@
 // its leases. It owns none of them, except those that it has reported as not released.
 import type { Written } from './oracle.js';
 
+export interface RowTroubles {
+  /** Changes with all that may keep the process from reading its rows: see conditions.ts. */
+  readonly troubles: () => string;
+  /** Since when this row cannot be read. Default: every row can be. */
+  readonly garbledSince?: (leaseKey: string) => number | undefined;
+}
+
 export interface SourceLaw {
   /** The application removes the source. */
   removing(source: string): void;
@@ -29,8 +36,7 @@ export interface SourceLaw {
 export function createSourceLaw(
   process: string,
   worldNow: () => number,
-  /** Changes with all that may keep the process from reading its rows: see conditions.ts. */
-  troubles: () => string,
+  { troubles, garbledSince = () => undefined }: RowTroubles,
   violate: (invariant: string, text: string) => void,
 ): SourceLaw {
   const away = new Set<string>();
@@ -41,6 +47,8 @@ export function createSourceLaw(
   /** The troubles at the removal of a source, and when another worker handed a lease over. */
   const troublesAtRemoval = new Map<string, string>();
   const troublesWhenGiven = new Map<string, string>();
+  /** The leases that another worker handed over while their row was garbled, and since when it was. */
+  const garbledWhenGiven = new Map<string, number | undefined>();
   let changes = 0;
   /**
    * Whether the process may not know that the lease is its own: a call was harmed during the removal, or since another worker handed
@@ -48,6 +56,11 @@ export function createSourceLaw(
    */
   const isUnknown = (source: string, leaseKey: string): boolean =>
     troublesAtRemoval.get(source) !== troubles() || (troublesWhenGiven.get(leaseKey) ?? troubles()) !== troubles();
+  /** Whether the process cannot see that a peer gave it the lease: the row has been garbled all the time since (seed 994175). */
+  const isUnseen = (leaseKey: string): boolean => {
+    const since = garbledWhenGiven.get(leaseKey);
+    return since !== undefined && since === garbledSince(leaseKey);
+  };
   const broken = (source: string, what: string): void => {
     const at = removedAt.get(source);
     if (at !== undefined) violate('I64', `it ${what} ${Math.round(worldNow() - at)} ms after ${source} was removed`);
@@ -64,7 +77,7 @@ export function createSourceLaw(
       gone.add(source);
       if (wanted.has(source)) return;
       removedAt.set(source, worldNow());
-      const left = owned.filter((leaseKey) => !isUnknown(source, leaseKey));
+      const left = owned.filter((leaseKey) => !isUnknown(source, leaseKey) && !isUnseen(leaseKey));
       if (left.length > 0) violate('I64', `${source} was removed, and ${left.join(', ')} are still its own`);
     },
     adding: (source) => {
@@ -85,9 +98,13 @@ export function createSourceLaw(
     handedOut: (source, id) => broken(source, `hands ${id} out`),
     wrote: ({ process: writer, leaseKey, before, after, sentAt }) => {
       if (after?.leaseOwner !== process) return;
-      if (before?.leaseOwner !== process) {
-        if (writer === process) troublesWhenGiven.delete(leaseKey);
-        else troublesWhenGiven.set(leaseKey, troubles());
+      const isNew = before?.leaseOwner !== process;
+      if (writer === process) {
+        garbledWhenGiven.delete(leaseKey);
+        if (isNew) troublesWhenGiven.delete(leaseKey);
+      } else if (isNew) {
+        troublesWhenGiven.set(leaseKey, troubles());
+        garbledWhenGiven.set(leaseKey, garbledSince(leaseKey));
       }
       if (writer !== process) return;
       const source = leaseKey.split(/[@/]/)[0] as string;

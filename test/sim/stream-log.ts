@@ -31,6 +31,10 @@ export interface StreamLog {
   firstOpen(shardId: string, key: string): number;
   done(ids: Iterable<string>): void;
   excuse(ids: Iterable<string>): void;
+  /** The stream of these items was deleted. They are excused, but a worker that has them may still do them. */
+  gone(ids: Iterable<string>): void;
+  /** Whether the stream of this record was deleted before all its items were done, and they still are not. */
+  isGone(shardId: string, record: Pick<ItemPlace, 'sequenceNumber' | 'sub'>): boolean;
   isExcused(id: string): boolean;
   isOpen(id: string): boolean;
   handedOut(id: string): void;
@@ -86,6 +90,7 @@ export function createStreamLog(): StreamLog {
   const places = new Map<string, ItemPlace>();
   const open = new Set<string>();
   const excused = new Set<string>();
+  const gone = new Set<string>();
   const handedOut = new Set<string>();
   const shardOf = (shardId: string): ShardLog =>
     entry(shards, shardId, () => ({ records: [], putAt: [], open: 0, firstOpen: 0, covered: 0 }));
@@ -94,8 +99,14 @@ export function createStreamLog(): StreamLog {
   const done = (ids: Iterable<string>): void => {
     for (const id of ids) {
       if (open.delete(id)) shardOf((places.get(id) as ItemPlace).shardId).open -= 1;
+      gone.delete(id);
       handedOut.delete(id);
     }
+  };
+  const excuse = (ids: Iterable<string>): void => {
+    const all = [...ids];
+    for (const id of all) excused.add(id);
+    done(all);
   };
   const isPassed = (sequenceNumber: string, sub: number, row: Checkpointed): boolean =>
     compareRows(row, { checkpoint: sequenceNumber, checkpointSubSequenceNumber: sub }) >= 0;
@@ -123,11 +134,17 @@ export function createStreamLog(): StreamLog {
       return log.open;
     },
     done,
-    excuse: (ids) => {
-      const all = [...ids];
-      for (const id of all) excused.add(id);
-      done(all);
+    excuse,
+    gone: (ids) => {
+      const all = [...ids].filter((id) => open.has(id));
+      excuse(all);
+      for (const id of all) gone.add(id);
     },
+    isGone: (shardId, { sequenceNumber, sub }) =>
+      [...gone].some((id) => {
+        const place = places.get(id) as ItemPlace;
+        return place.shardId === shardId && place.sequenceNumber === sequenceNumber && place.sub === sub;
+      }),
     isExcused: (id) => excused.has(id),
     isOpen: (id) => open.has(id),
     handedOut: (id) => {

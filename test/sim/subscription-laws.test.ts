@@ -116,7 +116,7 @@ describe('the law of removed sources', () => {
     const law = createSourceLaw(
       'p0',
       () => 10,
-      () => 'none',
+      { troubles: () => 'none' },
       (_invariant, text) => broken.push(text.split(' ')[1] as string),
     );
     law.removing('sim');
@@ -142,7 +142,7 @@ describe('the law of removed sources', () => {
     const law = createSourceLaw(
       'p0',
       () => 10,
-      () => String(harmed),
+      { troubles: () => String(harmed) },
       (_invariant, text) => broken.push(text),
     );
     const removes = (leaseKey: string): number => {
@@ -164,12 +164,50 @@ describe('the law of removed sources', () => {
     expect(broken, 'harmed during the removal').to.deep.equal([]);
   });
 
+  it('reports a lease that stays, unless its row has been garbled since a peer handed it over (seed 994175)', () => {
+    const broken: string[] = [];
+    let since: number | undefined;
+    const law = createSourceLaw(
+      'p0',
+      () => 10,
+      { troubles: () => 'none', garbledSince: (name) => (name === leaseKey ? since : undefined) },
+      (_invariant, text) => broken.push(text),
+    );
+    const given = { ...written('100', 9), process: 'p1', before: row('100', 'p1') };
+    /** A peer hands the lease over. The row is garbled `from` before that. */
+    const isGiven = (from: number | undefined): void => {
+      since = from;
+      law.wrote(given);
+    };
+    const removes = (): number => {
+      law.removing('sim');
+      law.removed('sim', [leaseKey]);
+      law.adding('sim');
+      return broken.splice(0).length;
+    };
+    isGiven(5);
+    expect(removes(), 'still garbled').to.equal(0);
+    since = undefined;
+    expect(removes(), 'garbled no more').to.equal(1);
+    since = 8;
+    expect(removes(), 'garbled once more, after it could be read').to.equal(1);
+    isGiven(undefined);
+    since = 9;
+    expect(removes(), 'garbled only after the hand-over').to.equal(1);
+    isGiven(9);
+    law.wrote(written('101', 9));
+    expect(removes(), 'the process has written the row').to.equal(1);
+    isGiven(9);
+    law.wrote({ ...written('101', 9), before: row('100', 'p1') });
+    expect(removes(), 'it has taken the lease itself').to.equal(1);
+  });
+
   it('says nothing of a source that was added while it was being removed', () => {
     const broken: string[] = [];
     const law = createSourceLaw(
       'p0',
       () => 10,
-      () => 'none',
+      { troubles: () => 'none' },
       (_invariant, text) => broken.push(text),
     );
     law.removing('sim');

@@ -95,7 +95,7 @@ export interface World {
   readonly layout: Layout;
   readonly dynamoDb: MemoryDynamoDb;
   readonly leases: LeaseView;
-  readonly garbled: Set<string>;
+  readonly garbled: Map<string, number>;
   readonly oracle: Oracle;
   readonly processes: Process[];
   /** Java workers that share the table, and know no wishes. */
@@ -111,7 +111,7 @@ export interface World {
   readonly dropped: NonNullable<Workplace['dropped']>;
   /** The streams that can be written to now. */
   readonly streams: () => readonly string[];
-  readonly nameOf: (stream: string, shardId: string) => string;
+  readonly nameOf: Layout['nameOf'];
   /** Streams that were deleted, and whose rows have not been mended yet. */
   readonly lostStreams: Set<string>;
   /** An operator mends a table and has stopped every worker: no worker may start. */
@@ -226,7 +226,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     layout,
     dynamoDb,
     leases,
-    garbled: new Set(),
+    garbled: new Map(),
     oracle,
     processes: [],
     java: undefined,
@@ -238,7 +238,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     keyless,
     dropped: (stream, shardId, keys) => droppedOf(kinesis.stream(stream).shards.get(shardId), outOfRange, keys),
     streams: () => layout.streams.filter((stream) => kinesis.streams.has(stream) && !world.isCreating(stream)),
-    nameOf: (stream, shardId) => layout.nameOf(stream, shardId),
+    nameOf: layout.nameOf,
     isCreating: (stream) => (world.creatingUntil.get(stream) ?? 0) > clock.now(),
     lostStreams: new Set(),
     isShutDown: false,
@@ -362,8 +362,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     resumedAt: () => machine.resumedAt(),
     violate,
   });
-  const troubles = (): string => troublesOf(process);
-  const sources = createSourceLaw(name, () => machine.worldNow(), troubles, violate);
+  const rows = { troubles: () => troublesOf(process), garbledSince: (key: string) => world.garbled.get(key) };
+  const sources = createSourceLaw(name, () => machine.worldNow(), rows, violate);
   const made = application(world, machine, { incarnations, limits, sources, tenures, ...watch }, mine);
   const { link, ...actors } = makeActors({ machine });
   const { reducesSlowly: _, callsAtOnce: __, ...options } = made;
