@@ -10,8 +10,10 @@ export interface NaiveEvent {
   readonly node: number;
   readonly heads: readonly string[];
   readonly message?: NaiveMessage;
-  /** The lost one, or that of the message that comes in. */
+  /** The lost one. */
   readonly lease?: MessageLease;
+  /** Those that the message had when it came in. It may lose some of them later. */
+  readonly leases?: readonly MessageLease[];
   /** What was settled by the verdict. */
   readonly items?: readonly NaiveItem[];
 }

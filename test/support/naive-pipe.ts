@@ -332,8 +332,7 @@ export async function naivePipe(definitions: readonly AnyNode[], options: NaiveO
     } catch (thrown) {
       return judge(node, call, state, thrown);
     }
-    const came =
-      message === undefined ? {} : { message, ...(message.lease === undefined ? {} : { lease: message.lease }) };
+    const came = message === undefined ? {} : { message, leases: message.leases };
     note(node, call.type === 'message' ? 'in' : call.type, state.heads, came);
     state.lastUse = uses += 1;
     state.isStuck = false;
