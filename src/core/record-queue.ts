@@ -43,7 +43,8 @@ export function createRecordQueue<Entry extends Bytes>(): RecordQueue<Entry> {
     },
     push(records) {
       if (records.length === 0) return;
-      answers.push(records);
+      // A source may use its array again.
+      answers.push(Array.isArray(records) ? (records as readonly Entry[]).slice() : records);
       length += records.length;
     },
     shift() {

@@ -1,4 +1,4 @@
-// The generated pages match their tables. The permissions and the retryable codes in the pages are those of the sources.
+// The generated pages match their tables, and the scanner's program its source. The permissions and the retryable codes in the pages are those of the sources.
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -214,5 +214,15 @@ describe('the pictures of docs/pipes.md', () => {
     const pictures = Object.entries(pipePictures());
     expect(pictures.map(([file]) => file)).to.have.length(6);
     for (const [file, picture] of pictures) expect(read(file), file).to.equal(picture);
+  });
+});
+
+describe('the program of the scanner', () => {
+  it('is assembled from its source', async () => {
+    const { scannerCode, scannerModule } = await script<{
+      readonly scannerCode: () => Promise<string>;
+      readonly scannerModule: string;
+    }>('scanner.mjs');
+    expect(read(scannerModule), 'run `node scripts/docs.mjs`').to.equal(await scannerCode());
   });
 });

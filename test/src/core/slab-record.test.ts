@@ -80,4 +80,12 @@ describe('a queue of records', () => {
     expect(Buffer.isBuffer(taken[2]?.data)).to.equal(true);
     expect([queue.length, queue.shift()]).to.deep.equal([0, undefined]);
   });
+
+  it('keeps its records when a source uses the array again', () => {
+    const queue = createRecordQueue<{ readonly data: Uint8Array }>();
+    const array = [{ data: Uint8Array.of(1) }, { data: Uint8Array.of(2) }];
+    queue.push(array);
+    array.length = 0;
+    expect([queue.shift(), queue.shift()].map((record) => record?.data[0])).to.deep.equal([1, 2]);
+  });
 });

@@ -52,6 +52,7 @@ export function scanAnswer(parts: readonly Uint8Array[], length: number): Scanne
   const decodedAt = aligned(answerAt + length + zeroBytes);
   const placesAt = aligned(decodedAt + length);
   const memory = memoryOf(program, placesAt + mostRecords * placeBytes);
+  if (memory === undefined) return undefined;
   let end = answerAt;
   for (const part of parts) {
     memory.set(part, end);
@@ -93,10 +94,14 @@ function aligned(address: number): number {
   return Math.ceil(address / 16) * 16;
 }
 
-/** The whole memory of the program, with at least `bytes` bytes. */
-function memoryOf({ memory }: Program, bytes: number): Buffer {
+/** The whole memory of the program, with at least `bytes` bytes. Undefined if the machine has no more. */
+function memoryOf({ memory }: Program, bytes: number): Buffer | undefined {
   const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / pageBytes));
+  try {
+    if (missing > 0) memory.grow(Math.ceil(missing / pageBytes));
+  } catch {
+    return undefined;
+  }
   return Buffer.from(memory.buffer);
 }
 

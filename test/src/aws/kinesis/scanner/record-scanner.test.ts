@@ -142,6 +142,24 @@ describe('the scanner of GetRecords answers', () => {
     expect(kept.data.toString()).to.equal('first');
   });
 
+  it('leaves an answer to JSON.parse if the machine has no memory for it', () => {
+    // What is scanned before has a memory of a few MiB, so this answer needs more.
+    const text = answer(recordOf({ Data: `"${Buffer.alloc(9_000_000, 7).toString('base64')}"` }));
+    const memory = (
+      globalThis as unknown as { WebAssembly: { Memory: { prototype: { grow(pages: number): number } } } }
+    ).WebAssembly.Memory.prototype;
+    const { grow } = memory;
+    memory.grow = () => {
+      throw new RangeError('no memory');
+    };
+    try {
+      expect(scan(text)).to.equal(undefined);
+    } finally {
+      memory.grow = grow;
+    }
+    expect(scan(text)?.records).to.have.length(1);
+  });
+
   it('gives up above ten thousand records, more than GetRecords answers with', () => {
     const many = answer(...Array.from({ length: 10_001 }, () => recordOf({})));
     expect(scan(many)).to.equal(undefined);
