@@ -1,4 +1,5 @@
-// The generated pages match their tables, and the scanner's program its source. The permissions and the retryable codes in the pages are those of the sources.
+// The generated pages match their tables, and the scanner's program its source. The permissions and the retryable codes in the pages are
+// those of the sources.
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
